@@ -1,0 +1,94 @@
+#include "core/launch.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/allocator.h"
+#include "core/threads.h"
+
+namespace tilegrad {
+namespace {
+
+// A second thread costs 3 to 60 us to wake, depending on how long it has slept: a member must get at least this much
+// work (measured in bench/).
+constexpr double kNanosecondsPerMember = 15'000;
+
+// Releasing and taking the GIL costs about 0.1 us: not worth it for less than this.
+constexpr double kNanosecondsToRelease = 5'000;
+
+constexpr int kInlineOperands = 16;
+
+LongCall long_call{};
+
+int team_size(Cost cost) {
+  const double worth = cost.nanoseconds / kNanosecondsPerMember;
+  const int most = threads::count();
+  return worth >= most ? most : std::max(1, static_cast<int>(worth));
+}
+
+struct Scratch {
+  explicit Scratch(size_t bytes) : bytes(bytes), data(bytes ? cpu_memory::allocate(bytes) : nullptr) {}
+  ~Scratch() {
+    if (data) cpu_memory::release(data, bytes);
+  }
+  Scratch(const Scratch&) = delete;
+  const size_t bytes;
+  void* const data;
+};
+
+struct Bound {
+  Kernel kernel;
+  KernelCall call;
+};
+
+void call_kernel(Kernel kernel, const KernelCall& call, Cost cost) {
+  Bound bound{kernel, call};
+  const int size = team_size(cost);
+  if (size == 1) return kernel(Team{}, call);
+  threads::run(
+      size,
+      [](void* context, const Team& team) {
+        const Bound& b = *static_cast<const Bound*>(context);
+        b.kernel(team, b.call);
+      },
+      &bound);
+}
+
+}  // namespace
+
+void set_long_call(LongCall hooks) { long_call = hooks; }
+
+void run(const Launch& launch) {
+  const int count = static_cast<int>(launch.operands.size());
+  void* inline_data[kInlineOperands];
+  int64_t inline_numel[kInlineOperands];
+  std::vector<void*> many_data(count > kInlineOperands ? count : 0);
+  std::vector<int64_t> many_numel(count > kInlineOperands ? count : 0);
+  void** data = count > kInlineOperands ? many_data.data() : inline_data;
+  int64_t* numel = count > kInlineOperands ? many_numel.data() : inline_numel;
+
+  Device device;
+  for (int i = 0; i < count; ++i) {
+    const Array* array = launch.operands[i].array;
+    data[i] = array ? array->data() : nullptr;
+    numel[i] = array ? array->numel() : 0;
+    if (array) device = array->device();
+  }
+  const Kernel kernel = (kernel_table(device).*launch.entry)->by_dtype[static_cast<int>(launch.dtype)];
+  if (!kernel) fail(ErrorKind::dtype, "%s: no kernel for %s; cast first", launch.name, name(launch.dtype));
+
+  const Scratch scratch(launch.workspace_bytes);
+  const KernelCall call{launch.params, {data, numel, count}, {scratch.data}};
+  if (launch.cost.nanoseconds >= kNanosecondsToRelease && long_call.enter) {
+    void* state = long_call.enter();
+    call_kernel(kernel, call, launch.cost);
+    long_call.leave(state);
+  } else {
+    call_kernel(kernel, call, launch.cost);
+  }
+  for (const Operand& operand : launch.operands) {
+    if (operand.array && operand.access != Access::read) operand.array->storage()->bump_version();
+  }
+}
+
+}  // namespace tilegrad

@@ -1,0 +1,77 @@
+// launch(): the one road from csrc/ops to a kernel. It receives everything there is to know about the call: the kernel,
+// its operands as views of storage with what is done to each, its params by value and its workspace size. So a launch
+// can be recorded, its buffers planned and its call replayed without csrc/ops knowing.
+#pragma once
+
+#include <initializer_list>
+#include <span>
+#include <type_traits>
+
+#include "core/array.h"
+#include "dispatch.h"
+#include "kernels.h"
+
+namespace tilegrad {
+
+enum class Access : uint8_t { read, write, update };
+
+struct Operand {
+  const Array* array;  // null for an absent optional operand: the kernel sees a null pointer
+  Access access;
+};
+
+inline Operand reads(const Array& array) { return {array ? &array : nullptr, Access::read}; }
+inline Operand writes(const Array& array) { return {array ? &array : nullptr, Access::write}; }
+inline Operand updates(const Array& array) { return {array ? &array : nullptr, Access::update}; }
+
+// What a launch costs, so that small ones run on the caller's thread alone: about one unit per nanosecond of one core.
+// Never part of a result: the bits are the same for any team.
+struct Cost {
+  double nanoseconds;
+
+  // Moving this many bytes through memory.
+  static Cost bytes(double count) { return {count * 0.05}; }
+  // Evaluating this many elements of an elementwise function that takes about `each` ns.
+  static Cost elements(double count, double each = 0.25) { return {count * each}; }
+  // This many multiply-adds at vector speed.
+  static Cost multiply_adds(double count) { return {count * 0.02}; }
+};
+
+struct Launch {
+  const char* name;
+  const KernelSet* KernelTable::* entry;
+  DType dtype;
+  const void* params;
+  size_t params_bytes;
+  std::span<const Operand> operands;
+  size_t workspace_bytes;
+  Cost cost;
+};
+
+// Runs a launch now, on the device of its operands. Every operand that it writes has its version bumped.
+void run(const Launch& launch);
+
+template <typename P>
+void launch(const KernelName<P>& kernel, DType dtype, const std::type_identity_t<P>& params,
+            std::initializer_list<Operand> operands, Cost cost, size_t workspace_bytes = 0) {
+  static_assert(std::is_trivially_copyable_v<P>);
+  run({kernel.name, kernel.entry, dtype, &params, sizeof(P), {operands.begin(), operands.size()}, workspace_bytes, cost});
+}
+
+// The same for a list of operands whose length is known only at run time.
+template <typename P>
+void launch(const KernelName<P>& kernel, DType dtype, const std::type_identity_t<P>& params,
+            std::span<const Operand> operands, Cost cost, size_t workspace_bytes = 0) {
+  static_assert(std::is_trivially_copyable_v<P>);
+  run({kernel.name, kernel.entry, dtype, &params, sizeof(P), operands, workspace_bytes, cost});
+}
+
+// Called around kernels that take long enough for other Python threads to run: the bindings release the GIL there. The
+// core itself knows no Python.
+struct LongCall {
+  void* (*enter)();
+  void (*leave)(void* state);
+};
+void set_long_call(LongCall hooks);
+
+}  // namespace tilegrad

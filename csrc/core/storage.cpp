@@ -1,0 +1,37 @@
+#include "core/storage.h"
+
+#include "core/allocator.h"
+
+namespace tilegrad {
+
+const char* name(Device device) { return device.type == DeviceType::cpu ? "cpu" : "cuda"; }
+
+Storage* Storage::allocate(size_t bytes, Device device) {
+  void* data = cpu_memory::allocate(bytes);
+  Storage* storage = new Storage;
+  storage->data_ = data;
+  storage->bytes_ = bytes;
+  storage->device_ = device;
+  return storage;
+}
+
+Storage* Storage::borrow(void* data, size_t bytes, Device device, void* owner, void (*let_go)(void*)) {
+  Storage* storage = new Storage;
+  storage->data_ = data;
+  storage->bytes_ = bytes;
+  storage->device_ = device;
+  storage->owner_ = owner;
+  storage->let_go_ = let_go;
+  return storage;
+}
+
+void Storage::destroy() {
+  if (let_go_) {
+    let_go_(owner_);
+  } else {
+    cpu_memory::release(data_, bytes_);
+  }
+  delete this;
+}
+
+}  // namespace tilegrad

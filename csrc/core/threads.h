@@ -1,0 +1,45 @@
+// Where teams come from. One interface with two makers, chosen at build time by TILEGRAD_THREADS: threads_pool.cpp (a
+// pool of our own) and threads_openmp.cpp.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/team.h"
+
+namespace tilegrad {
+
+// A sense-reversing barrier: members spin briefly, then sleep.
+class Barrier {
+ public:
+  explicit Barrier(int size) : size_(size), waiting_for_(size) {}
+  void wait();
+
+ private:
+  const int size_;
+  std::atomic<int> waiting_for_;
+  std::atomic<uint32_t> phase_{0};
+};
+
+namespace threads {
+
+// What a team runs: called once on every member, with `context`.
+using Region = void (*)(void* context, const Team& team);
+
+// Runs `region` on a team of at most `size` members, the caller being rank 0. One region runs at a time: a second
+// caller, a region inside a region and a child after fork get a team of their own or run alone, and never wait for ever.
+void run(int size, Region region, void* context);
+
+// How many threads a large enough kernel may use. At the start: TILEGRAD_NUM_THREADS, or the CPUs that the affinity mask
+// and the cgroup's quota allow.
+int count();
+void set_count(int count);
+
+// The default of count(), before any set_count().
+int available_cpus();
+
+// "pool" or "openmp".
+const char* maker();
+
+}  // namespace threads
+}  // namespace tilegrad

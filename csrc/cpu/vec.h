@@ -1,0 +1,75 @@
+// One vector register of the ISA this file is compiled for, in GCC/Clang vector extensions: arithmetic operators work on
+// whole vectors, and only what the language lacks is defined here.
+#pragma once
+
+#include "cpu/fma.h"
+#include "cpu/isa.h"
+
+namespace tilegrad::cpu::TILEGRAD_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+inline constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__)
+inline constexpr int kVectorBytes = 32;
+#else
+inline constexpr int kVectorBytes = 16;
+#endif
+
+// How many vector registers there are: what a GEMM tile may hold.
+#if defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr int kVectorRegisters = 32;
+#else
+inline constexpr int kVectorRegisters = 16;
+#endif
+
+template <typename T>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(kVectorBytes)));
+  typedef T unaligned __attribute__((vector_size(kVectorBytes), aligned(alignof(T)), may_alias));
+};
+template <typename T>
+using Vec = typename VectorOf<T>::type;
+
+template <typename T>
+inline constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(T));
+
+template <typename T>
+TILEGRAD_INLINE Vec<T> load(const T* p) {
+  return *reinterpret_cast<const typename VectorOf<T>::unaligned*>(p);
+}
+
+template <typename T>
+TILEGRAD_INLINE void store(T* p, Vec<T> v) {
+  *reinterpret_cast<typename VectorOf<T>::unaligned*>(p) = v;
+}
+
+template <typename T>
+TILEGRAD_INLINE Vec<T> broadcast(T value) {
+  return value - Vec<T>{};  // not {} + value, which would turn -0 into 0
+}
+
+// The first `count` lanes from memory, zeros behind them: never reads past the end.
+template <typename T>
+TILEGRAD_INLINE Vec<T> load_partial(const T* p, int64_t count) {
+  Vec<T> v{};
+  for (int i = 0; i < count; ++i) v[i] = p[i];
+  return v;
+}
+
+template <typename T>
+TILEGRAD_INLINE void store_partial(T* p, Vec<T> v, int64_t count) {
+  for (int i = 0; i < count; ++i) p[i] = v[i];
+}
+
+// a * b + c, rounded once, in every lane.
+template <typename V>
+TILEGRAD_INLINE V fma_lanes(V a, V b, V c) {
+  V result;
+#pragma GCC unroll 64
+  for (unsigned i = 0; i < sizeof(V) / sizeof(a[0]); ++i) result[i] = fma(a[i], b[i], c[i]);
+  return result;
+}
+
+}  // namespace
+}  // namespace tilegrad::cpu::TILEGRAD_ISA

@@ -1,0 +1,6 @@
+// The parameter structs of all kernel families: trivially copyable, so that a recorded launch can keep a copy.
+#pragma once
+
+#include "params/conv2d.h"
+#include "params/gemm.h"
+#include "params/loop_nest.h"
