@@ -8,10 +8,14 @@ namespace {
 
 #if defined(__FMA__) || defined(__aarch64__)
 
+inline constexpr bool kHasFma = true;  // one instruction
+
 TILEGRAD_INLINE float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 TILEGRAD_INLINE double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
 #else
+
+inline constexpr bool kHasFma = false;
 
 // The product of two floats is exact in double. Adding c rounds once, and rounding that sum to float a second time could
 // differ from rounding once; unless the double sum is rounded to odd: then no double lies on a tie between two floats that
