@@ -1,5 +1,5 @@
-// One vector register of the ISA this file is compiled for, in GCC/Clang vector extensions: arithmetic operators work on
-// whole vectors, and only what the language lacks is defined here.
+// One vector register of the ISA this file is compiled for, in GCC/Clang vector extensions: arithmetic operators work
+// on whole vectors, and only what the language lacks is defined here.
 #pragma once
 
 #include "cpu/fma.h"
@@ -65,10 +65,14 @@ TILEGRAD_INLINE void store_partial(T* p, Vec<T> v, int64_t count) {
 // a * b + c, rounded once, in every lane.
 template <typename V>
 TILEGRAD_INLINE V fma_lanes(V a, V b, V c) {
+#if TILEGRAD_HAS_FMA
   V result;
 #pragma GCC unroll 64
   for (unsigned i = 0; i < sizeof(V) / sizeof(a[0]); ++i) result[i] = fma(a[i], b[i], c[i]);
   return result;
+#else
+  return emulated_fma(a, b, c);
+#endif
 }
 
 }  // namespace

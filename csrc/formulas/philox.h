@@ -42,7 +42,8 @@ TILEGRAD_FORMULA float uniform(uint32_t word) { return static_cast<float>(static
 // Uniform in [0, 1), a multiple of 2^-53. Both conversions are from int32, which every ISA vectorises, and exact.
 TILEGRAD_FORMULA double uniform(uint32_t high, uint32_t low) {
   return (static_cast<double>(static_cast<int32_t>(high >> 5)) * 0x1p26 +
-          static_cast<double>(static_cast<int32_t>(low >> 6))) * 0x1p-53;
+          static_cast<double>(static_cast<int32_t>(low >> 6))) *
+         0x1p-53;
 }
 
 }  // namespace
