@@ -10,6 +10,7 @@
 
 namespace tilegrad {
 
+// Up to six values, which is all that most tensors have, lie inside the object; more lie behind it.
 class Dims {
  public:
   Dims() = default;
@@ -21,40 +22,44 @@ class Dims {
     for (int i = 0; i < count; ++i) dims.push_back(value);
     return dims;
   }
-  Dims(const Dims& other) : size_(other.size_) { copy(other); }
+  Dims(const Dims& other) { copy(other); }
   Dims& operator=(const Dims& other) {
-    size_ = other.size_;
-    copy(other);
+    if (this != &other) copy(other);
     return *this;
   }
+  ~Dims() { delete[] more_; }
 
   int size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  int64_t& operator[](int i) { return values_[i]; }
-  int64_t operator[](int i) const { return values_[i]; }
-  int64_t back() const { return values_[size_ - 1]; }
-  const int64_t* begin() const { return values_; }
-  const int64_t* end() const { return values_ + size_; }
+  int64_t& operator[](int i) { return values()[i]; }
+  int64_t operator[](int i) const { return values()[i]; }
+  int64_t back() const { return values()[size_ - 1]; }
+  const int64_t* begin() const { return values(); }
+  const int64_t* end() const { return values() + size_; }
 
   void push_back(int64_t value) {
     if (size_ == kMaxRank) fail(ErrorKind::shape, "a tensor has at most %d dimensions", kMaxRank);
-    values_[size_++] = value;
+    if (size_ == kInline && !more_) {
+      more_ = new int64_t[kMaxRank];
+      for (int i = 0; i < size_; ++i) more_[i] = inline_[i];
+    }
+    values()[size_++] = value;
   }
   void pop_back() { --size_; }
   void erase(int position) {
-    for (int i = position; i + 1 < size_; ++i) values_[i] = values_[i + 1];
+    for (int i = position; i + 1 < size_; ++i) values()[i] = values()[i + 1];
     --size_;
   }
   void insert(int position, int64_t value) {
     push_back(value);
-    for (int i = size_ - 1; i > position; --i) values_[i] = values_[i - 1];
-    values_[position] = value;
+    for (int i = size_ - 1; i > position; --i) values()[i] = values()[i - 1];
+    values()[position] = value;
   }
 
   bool operator==(const Dims& other) const {
     if (size_ != other.size_) return false;
     for (int i = 0; i < size_; ++i) {
-      if (values_[i] != other.values_[i]) return false;
+      if (values()[i] != other.values()[i]) return false;
     }
     return true;
   }
@@ -62,17 +67,25 @@ class Dims {
   // "[2, 3]"
   std::string str() const {
     std::string text = "[";
-    for (int i = 0; i < size_; ++i) text += (i ? ", " : "") + std::to_string(values_[i]);
+    for (int i = 0; i < size_; ++i) text += (i ? ", " : "") + std::to_string(values()[i]);
     return text + "]";
   }
 
  private:
+  static constexpr int kInline = 6;
+
+  int64_t* values() { return more_ ? more_ : inline_; }
+  const int64_t* values() const { return more_ ? more_ : inline_; }
+
   void copy(const Dims& other) {
-    for (int i = 0; i < size_; ++i) values_[i] = other.values_[i];
+    if (other.size_ > kInline && !more_) more_ = new int64_t[kMaxRank];
+    size_ = other.size_;
+    for (int i = 0; i < size_; ++i) values()[i] = other.values()[i];
   }
 
   int32_t size_ = 0;
-  int64_t values_[kMaxRank];
+  int64_t* more_ = nullptr;
+  int64_t inline_[kInline];
 };
 
 }  // namespace tilegrad

@@ -30,6 +30,9 @@ class Storage {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
   }
 
+  // Whether the caller's reference is the only one to memory of our own.
+  bool is_exclusive() const { return !let_go_ && references_.load(std::memory_order_acquire) == 1; }
+
   void* data() const { return data_; }
   size_t bytes() const { return bytes_; }
   Device device() const { return device_; }

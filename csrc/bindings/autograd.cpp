@@ -1,0 +1,39 @@
+#include "tensor/autograd.h"
+
+#include "bindings/bindings.h"
+
+namespace tilegrad::bindings {
+namespace {
+
+// Called for every op, so without pybind11's argument handling.
+PyObject* call_record(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  return guarded<PyObject*>(nullptr, [&] { return record(arguments, count); });
+}
+PyObject* call_record_in_place(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  return guarded<PyObject*>(nullptr, [&] { return record_in_place(arguments, count); });
+}
+
+PyMethodDef functions[] = {
+    {"record", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_record)), METH_FASTCALL,
+     "record(out, rule, inputs, *saved)\n\nPuts an op on the tape, if gradients are on and an input needs one; returns out."},
+    {"record_in_place", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_record_in_place)), METH_FASTCALL,
+     "record_in_place(x, rule, inputs, *saved)\n\nThe same for an op that has overwritten x."},
+    {}};
+
+}  // namespace
+
+void register_autograd(py::module_& m) {
+  if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
+  m.def("grad_enabled", &grad_enabled);
+  m.def("set_grad_enabled", &set_grad_enabled, py::arg("enabled"));
+  m.def("check_in_place", [](const char* op, py::handle tensor) { check_in_place(op, tensor.ptr()); }, py::arg("op"),
+        py::arg("tensor"), "Raises AutogradError where writing over the tensor would break the graph.");
+  m.def("set_tensor_class", [](py::handle type) {
+    if (!PyType_Check(type.ptr()) || !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type.ptr()), tensor_base_type)) {
+      throw py::type_error("expected a subclass of TensorBase");
+    }
+    tensor_class = reinterpret_cast<PyTypeObject*>(Py_NewRef(type.ptr()));
+  });
+}
+
+}  // namespace tilegrad::bindings

@@ -1,0 +1,16 @@
+// The families of bindings: one function and one file each. A binding is a signature, a call into csrc/ops and a docstring.
+#pragma once
+
+#include "bindings/caster.h"
+
+namespace tilegrad::bindings {
+
+namespace py = pybind11;
+
+void register_runtime(py::module_& m);      // ISA, threads, memory
+void register_autograd(py::module_& m);     // record, grad mode
+void register_memory(py::module_& m);       // NumPy, DLPack, creation, copies
+void register_views(py::module_& m);        // reshape, permute, slice, ...
+void register_elementwise(py::module_& m);  // every UNARY and BINARY line of kernels.inc
+
+}  // namespace tilegrad::bindings

@@ -1,0 +1,21 @@
+#include "bindings/bindings.h"
+#include "ops/creation.h"
+#include "ops/views.h"
+#include "tensor/exchange.h"
+
+namespace tilegrad::bindings {
+
+void register_memory(py::module_& m) {
+  m.def("from_numpy", [](py::handle array) { return from_numpy(array.ptr()); }, py::arg("array"));
+  m.def("from_dlpack", [](py::handle object) { return from_dlpack(object.ptr()); }, py::arg("object"));
+  m.def("empty", [](const Dims& shape, DType dtype) { return Array::empty(shape, dtype); }, py::arg("shape"),
+        py::arg("dtype"));
+  m.def("full", [](const Dims& shape, Scalar value, DType dtype) { return ops::full(shape, value, dtype, {}); },
+        py::arg("shape"), py::arg("value"), py::arg("dtype"));
+  m.def("fill_", [](const Array& x, Scalar value) { ops::fill(x, value); }, py::arg("x"), py::arg("value"));
+  m.def("dtype", [](DType dtype) { return dtype; }, py::arg("object"), "The dtype object for a name or a NumPy dtype.");
+  m.def("copy", &ops::copy, py::arg("x"));
+  m.def("contiguous", &ops::contiguous, py::arg("x"));
+}
+
+}  // namespace tilegrad::bindings

@@ -1,0 +1,34 @@
+#include <pybind11/stl.h>
+
+#include "bindings/bindings.h"
+#include "core/allocator.h"
+#include "core/threads.h"
+#include "dispatch.h"
+
+
+namespace tilegrad::bindings {
+
+void register_runtime(py::module_& m) {
+  m.def("isa", [] { return cpu::isa(); }, "The ISA whose kernels run.");
+  m.def("available_isas", &cpu::available_isas, "The ISAs whose kernels can run here, the most portable first.");
+  m.def("set_isa", &cpu::set_isa, py::arg("name"), "Switches the kernels of the whole process; for tests.");
+  m.def("set_num_threads", &threads::set_count, py::arg("n"));
+  m.def("get_num_threads", &threads::count);
+  m.def("available_cpus", &threads::available_cpus, "The CPUs that the affinity mask and the cgroup allow.");
+  m.def("threads_from", [] { return threads::maker(); }, "\"pool\" or \"openmp\".");
+  m.def("compiler", [] { return TILEGRAD_COMPILER; });
+  m.def("memory_stats", [] {
+    const MemoryStats s = cpu_memory::stats();
+    py::dict result;
+    result["bytes_in_use"] = s.bytes_in_use;
+    result["bytes_cached"] = s.bytes_cached;
+    result["peak_bytes_in_use"] = s.peak_bytes_in_use;
+    result["allocations"] = s.allocations;
+    result["cache_hits"] = s.cache_hits;
+    return result;
+  });
+  m.def("reset_peak_memory", &cpu_memory::reset_peak);
+  m.def("empty_cache", &cpu_memory::trim);
+}
+
+}  // namespace tilegrad::bindings

@@ -1,0 +1,10 @@
+"""The functions of the library: each is one native call with its gradient rule beside it.
+
+A family is a module, which lists its public functions in ``__all__``; they are ``tg.ops.*`` and ``tg.*``.
+"""
+
+from __future__ import annotations
+
+from .creation import *
+from .elementwise import *
+from .views import *

@@ -1,0 +1,22 @@
+"""What the gradient rules of broadcasting ops share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+
+def sum_to(grad: Tensor, like: Tensor | float) -> Tensor:
+    """The gradient of a value that was broadcast: the sum over every axis that stretched it."""
+    shape: tuple[int, ...] = getattr(like, "shape", ())
+    if grad.shape == shape:
+        return grad
+    from .reduce import sum as sum_axes
+
+    extra = grad.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        extra + axis for axis, size in enumerate(shape) if size == 1 and grad.shape[extra + axis] != 1
+    )
+    return sum_axes(grad, axis=axes, keepdims=True).reshape(shape)

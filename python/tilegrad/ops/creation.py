@@ -1,0 +1,195 @@
+"""New tensors from data, numbers and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _C
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+    DTypeLike = Any
+    Shape = int | Sequence[int]
+
+__all__ = ["empty", "from_dlpack", "from_numpy", "full", "ones", "tensor", "zeros"]
+
+
+def tensor(
+    data: Any, dtype: DTypeLike = None, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor with a copy of ``data``.
+
+    Parameters
+    ----------
+    data
+        A number, (nested) lists of numbers, a NumPy array, a tensor, or anything ``numpy.asarray`` understands.
+    dtype
+        The element type; by default that of the data, where Python floats are float32 and Python integers int64.
+    device
+        ``"cpu"``.
+    requires_grad
+        Whether a gradient is to be collected in ``.grad``.
+
+    Raises
+    ------
+    DTypeError
+        If the data has no tilegrad dtype (strings, objects, ragged lists, complex numbers).
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.tensor([[1, 2], [3, 4]], dtype="float32")
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+    _check_device(device)
+    if isinstance(data, _C.TensorBase):
+        out = _C.copy(data)
+        if dtype is not None:
+            out = out.astype(dtype).detach()
+        return type(out)(out, requires_grad)
+    wanted = None if dtype is None else parse_dtype(dtype)
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise _C.ShapeError(f"tensor: the nested lists do not have one shape ({error})") from None
+    if array.dtype == np.float64 and not hasattr(data, "dtype"):
+        array = array.astype(np.float32) if wanted is None or wanted != _C.float64 else array
+    if array.dtype.kind not in "fiub":
+        raise _C.DTypeError(
+            f"tensor: data of NumPy dtype {array.dtype} has no tilegrad dtype; numbers and booleans do"
+        )
+    out = _C.copy(_C.from_numpy(_writeable(array)))
+    if wanted is not None and out.dtype != wanted:
+        out = out.astype(wanted).detach()
+    return type(out)(out, requires_grad)
+
+
+def _writeable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The array, or a native, aligned and writeable copy of it in a dtype that tensors have."""
+    kinds = {"i": {4: np.int32, 8: np.int64}, "u": {1: np.uint8}, "f": {2: np.float16, 4: np.float32, 8: np.float64}}
+    if array.dtype.kind == "b":
+        native: Any = np.bool_
+    else:
+        native = kinds[array.dtype.kind].get(array.dtype.itemsize)
+        if native is None:  # smaller integers fit in int32, larger unsigned ones in int64
+            if array.dtype.kind == "f":
+                raise _C.DTypeError(f"tensor: NumPy dtype {array.dtype} has no tilegrad dtype")
+            native = np.int32 if array.dtype.itemsize < 4 else np.int64
+    strides_fit = all(stride % array.itemsize == 0 for stride in array.strides)
+    if array.dtype != native or not array.flags.writeable or not array.flags.aligned or not strides_fit:
+        return array.astype(native)
+    return array
+
+
+def parse_dtype(dtype: DTypeLike) -> _C.DType:
+    """The tilegrad dtype for a tilegrad dtype, a name or a NumPy dtype."""
+    return _C.dtype(dtype)
+
+
+def _check_device(device: str | None) -> None:
+    if device not in (None, "cpu"):
+        raise _C.DeviceError(f"device {device!r} is not available; this build has 'cpu'")
+
+
+def _shape(shape: Shape) -> tuple[int, ...]:
+    return (shape,) if isinstance(shape, int) else tuple(shape)
+
+
+def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
+    """A tensor that shares the array's memory: a change on one side shows on the other.
+
+    Raises
+    ------
+    ArgumentError
+        If the array is read-only or its strides are not whole elements.
+    DTypeError
+        If its dtype has no tilegrad dtype.
+
+    Examples
+    --------
+    >>> import numpy as np, tilegrad as tg
+    >>> a = np.zeros(2, dtype=np.float32)
+    >>> t = tg.from_numpy(a)
+    >>> a[0] = 5
+    >>> t
+    tensor([5., 0.])
+    """
+    return _C.from_numpy(array)
+
+
+def from_dlpack(source: Any) -> Tensor:
+    """A tensor that shares the memory of any object with ``__dlpack__`` (PyTorch, JAX, NumPy, ...).
+
+    Examples
+    --------
+    >>> import numpy as np, tilegrad as tg
+    >>> tg.from_dlpack(np.ones(2, dtype=np.float32))
+    tensor([1., 1.])
+    """
+    return _C.from_dlpack(source)
+
+
+def empty(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None) -> Tensor:
+    """A tensor whose elements are not initialised.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.empty((2, 3)).shape
+    (2, 3)
+    """
+    _check_device(device)
+    return _C.empty(_shape(shape), dtype)
+
+
+def full(
+    shape: Shape,
+    value: float,
+    dtype: DTypeLike = "float32",
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor filled with one number.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.full((2,), 7, dtype="int64")
+    tensor([7, 7])
+    """
+    _check_device(device)
+    out = _C.full(_shape(shape), value, dtype)
+    return type(out)(out, True) if requires_grad else out
+
+
+def zeros(
+    shape: Shape, dtype: DTypeLike = "float32", device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of zeros.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.zeros(2)
+    tensor([0., 0.])
+    """
+    return full(shape, 0, dtype, device, requires_grad)
+
+
+def ones(
+    shape: Shape, dtype: DTypeLike = "float32", device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of ones.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.ones(2)
+    tensor([1., 1.])
+    """
+    return full(shape, 1, dtype, device, requires_grad)

@@ -1,0 +1,171 @@
+"""Shapes and views: ops that move no data where the strides allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .. import _C
+from ..autograd import record
+from .broadcasting import sum_to
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["broadcast_to", "contiguous", "copy", "expand_dims", "permute", "reshape", "squeeze", "swapaxes", "transpose"]
+
+Needs = tuple[bool, ...]
+Gradients = tuple["Tensor | None", ...]
+
+
+def reshape(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """The same elements, row-major, in another shape; a view where the strides allow it.
+
+    Parameters
+    ----------
+    x
+        Any tensor.
+    shape
+        The new sizes; one may be -1 and is inferred.
+
+    Raises
+    ------
+    ShapeError
+        If the number of elements differs.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.reshape(tg.tensor([[1, 2], [3, 4]]), (-1,))
+    tensor([1, 2, 3, 4])
+    """
+    return record(_C.reshape(x, tuple(shape)), _reshape_gradient, (x,), x.shape)
+
+
+def _reshape_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -> Gradients:
+    return (_C.reshape(grad, shape),)
+
+
+def permute(x: Tensor, axes: Sequence[int]) -> Tensor:
+    """A view whose axis ``i`` is axis ``axes[i]`` of ``x``.
+
+    Raises
+    ------
+    ShapeError
+        If ``axes`` does not name every axis once.
+    IndexError
+        If an axis does not exist.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.permute(tg.tensor([[1, 2], [3, 4]]), (1, 0))
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    axes = tuple(axes)
+    return record(_C.permute(x, axes), _permute_gradient, (x,), axes)
+
+
+def _permute_gradient(needs: Needs, grad: Tensor, axes: tuple[int, ...]) -> Gradients:
+    inverse = [0] * len(axes)
+    for position, axis in enumerate(axes):
+        inverse[axis] = position
+    return (_C.permute(grad, tuple(inverse)),)
+
+
+def transpose(x: Tensor) -> Tensor:
+    """A view with all axes in reverse order.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.transpose(tg.tensor([[1, 2, 3]])).shape
+    (3, 1)
+    """
+    return permute(x, tuple(range(x.ndim - 1, -1, -1)))
+
+
+def swapaxes(x: Tensor, a: int, b: int) -> Tensor:
+    """A view with two axes exchanged.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.swapaxes(tg.tensor([[[1, 2, 3]]]), 0, 2).shape
+    (3, 1, 1)
+    """
+    axes = list(range(x.ndim))
+    axes[a], axes[b] = axes[b], axes[a]
+    return permute(x, axes)
+
+
+def expand_dims(x: Tensor, axis: int) -> Tensor:
+    """A view with a new axis of size 1 at ``axis``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.expand_dims(tg.tensor([1, 2]), 0).shape
+    (1, 2)
+    """
+    return record(_C.expand_dims(x, axis), _reshape_gradient, (x,), x.shape)
+
+
+def squeeze(x: Tensor, axis: int | None = None) -> Tensor:
+    """A view without the given axis of size 1, or without all of them.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.squeeze(tg.tensor([[[1, 2]]])).shape
+    (2,)
+    """
+    out = _C.squeeze(x) if axis is None else _C.squeeze(x, axis)
+    return record(out, _reshape_gradient, (x,), x.shape)
+
+
+def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """A view stretched to ``shape`` by NumPy's rule.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.broadcast_to(tg.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
+    return record(_C.broadcast_to(x, tuple(shape)), _broadcast_to_gradient, (x,), x)
+
+
+def _broadcast_to_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
+    return (sum_to(grad, x),)
+
+
+def copy(x: Tensor) -> Tensor:
+    """A contiguous copy with memory of its own.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> x = tg.tensor([1, 2])
+    >>> tg.copy(x).data_ptr() == x.data_ptr()
+    False
+    """
+    return record(_C.copy(x), _identity_gradient, (x,))
+
+
+def _identity_gradient(needs: Needs, grad: Tensor) -> Gradients:
+    return (grad,)
+
+
+def contiguous(x: Tensor) -> Tensor:
+    """``x`` itself when its elements lie row-major without gaps, else a copy that does.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.contiguous(tg.tensor([[1, 2], [3, 4]]).permute(1, 0)).strides
+    (2, 1)
+    """
+    return x if x.is_contiguous() else copy(x)
