@@ -1,6 +1,7 @@
 #include "core/launch.h"
 
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
 #include "core/allocator.h"
@@ -11,7 +12,7 @@ namespace {
 
 // A second thread costs 3 to 60 us to wake, depending on how long it has slept: a member must get at least this much
 // work (measured in bench/).
-constexpr double kNanosecondsPerMember = 15'000;
+std::atomic<double> nanoseconds_per_member{15'000};
 
 // Releasing and taking the GIL costs about 0.1 us: not worth it for less than this.
 constexpr double kNanosecondsToRelease = 5'000;
@@ -21,8 +22,10 @@ constexpr int kInlineOperands = 16;
 LongCall long_call{};
 
 int team_size(Cost cost) {
-  const double worth = cost.nanoseconds / kNanosecondsPerMember;
   const int most = threads::count();
+  const double per_member = nanoseconds_per_member.load(std::memory_order_relaxed);
+  if (per_member <= 0) return most;
+  const double worth = cost.nanoseconds / per_member;
   return worth >= most ? most : std::max(1, static_cast<int>(worth));
 }
 
@@ -55,6 +58,8 @@ void call_kernel(Kernel kernel, const KernelCall& call, Cost cost) {
 }
 
 }  // namespace
+
+void set_work_per_member(double nanoseconds) { nanoseconds_per_member.store(nanoseconds); }
 
 void set_long_call(LongCall hooks) { long_call = hooks; }
 

@@ -66,6 +66,10 @@ void launch(const KernelName<P>& kernel, DType dtype, const std::type_identity_t
   run({kernel.name, kernel.entry, dtype, &params, sizeof(P), operands, workspace_bytes, cost});
 }
 
+// The least work that another team member is woken for; 0 gives every launch the whole team. For tests, which must see
+// small inputs run on many threads.
+void set_work_per_member(double nanoseconds);
+
 // Called around kernels that take long enough for other Python threads to run: the bindings release the GIL there. The
 // core itself knows no Python.
 struct LongCall {

@@ -1,0 +1,256 @@
+"""Every op of the table: values, layouts, bits, gradients and errors."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tilegrad as tg
+from tilegrad import _C
+
+from .opdb import OPS, Op, Sample
+from .targets import AVAILABLE, TARGETS, THREADS, running_on
+
+CASES = [pytest.param(op, dtype, id=f"{op.name}-{dtype}") for op in OPS for dtype in op.dtypes]
+EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-7, "float16": 2.0**-10}
+
+# How many cases were compared, by (op, dtype, isa, threads): printed at the end of the run, held by conftest.py.
+compared: Counter[tuple[str, str, str, int]] = Counter()
+
+
+def is_tensor_argument(value: Any) -> bool:
+    return isinstance(value, np.ndarray)
+
+
+def tree_map(function: Any, value: Any) -> Any:
+    """Applies a function to the arrays in (lists and tuples of) arguments."""
+    if isinstance(value, (list, tuple)) and any(is_tensor_argument(v) or isinstance(v, (list, tuple)) for v in value):
+        return type(value)(tree_map(function, v) for v in value)
+    return function(value) if is_tensor_argument(value) else value
+
+
+def cast(value: np.ndarray, dtype: str) -> tg.Tensor:
+    """A tensor of the dtype under test; integer arrays (indices, labels, masks) keep theirs."""
+    if value.dtype != np.float64:
+        return tg.tensor(value)
+    return tg.tensor(value, dtype=dtype) if dtype == "bfloat16" else tg.tensor(value.astype(dtype))
+
+
+def call(op: Op, sample: Sample, make: Any) -> Any:
+    args = tuple(tree_map(make, a) for a in sample.args)
+    kwargs = {name: tree_map(make, v) for name, v in sample.kwargs.items()}
+    return op(*args, **kwargs)
+
+
+def as_reference(tensor: tg.Tensor) -> np.ndarray:
+    array = (tensor.astype("float64") if tensor.dtype == "bfloat16" else tensor).detach().numpy()
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def outputs(result: Any) -> list[tg.Tensor]:
+    return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def bits(tensor: tg.Tensor) -> bytes:
+    """The exact content; NaNs compare as one, because their sign and payload are not part of the contract."""
+    array = (tensor.astype("float32") if tensor.dtype == "bfloat16" else tensor).detach().numpy()
+    if array.dtype.kind == "f":
+        array = np.where(np.isnan(array), np.array(np.nan, array.dtype), array)
+    return np.ascontiguousarray(array).tobytes()
+
+
+# The layouts in which every sample is repeated: each must give what the contiguous one gives, to the bit.
+def strided(tensor: tg.Tensor) -> tg.Tensor:
+    """The same values with gaps between them."""
+    if tensor.ndim == 0 or tensor.dtype == "bfloat16":
+        return tensor
+    array = tensor.numpy()
+    wide = np.zeros([size * 2 for size in array.shape], array.dtype)
+    view = wide[tuple(slice(None, None, 2) for _ in array.shape)]
+    view[...] = array
+    return tg.from_numpy(view)
+
+
+def transposed(tensor: tg.Tensor) -> tg.Tensor:
+    """The same values with the axes in memory in reverse order."""
+    axes = tuple(range(tensor.ndim))[::-1]
+    return tg.copy(tg.permute(tensor, axes)).permute(axes)
+
+
+def misaligned(tensor: tg.Tensor) -> tg.Tensor:
+    """The same values one element off every vector boundary."""
+    if tensor.dtype == "bfloat16":
+        return tensor
+    array = tensor.numpy()
+    memory = np.zeros(array.size + 1, array.dtype)
+    memory[1:] = array.reshape(-1)
+    return tg.from_numpy(memory[1:].reshape(array.shape))
+
+
+def backwards(tensor: tg.Tensor) -> tg.Tensor:
+    """The same values with a negative stride along the last axis."""
+    if tensor.ndim == 0 or tensor.dtype == "bfloat16":
+        return tensor
+    return tg.from_numpy(np.ascontiguousarray(tensor.numpy()[..., ::-1])[..., ::-1])
+
+
+LAYOUTS = [strided, transposed, misaligned, backwards]
+
+
+@pytest.mark.parametrize(("op", "dtype"), CASES)
+@pytest.mark.parametrize("isa", TARGETS)
+def test_value(op: Op, dtype: str, isa: str) -> None:
+    """The value is the reference's within the derived tolerance."""
+    with running_on(isa):
+        for sample in op.draw():
+            results = outputs(call(op, sample, lambda a: cast(a, dtype)))
+            expected = call_reference(op, sample, dtype)
+            for got, want in zip(results, expected, strict=True):
+                if want is None:
+                    continue
+                found = as_reference(got)
+                assert found.shape == want.shape, (sample, found.shape, want.shape)
+                allowed = op.tolerance(sample, want, EPSILON.get(dtype, 0.0))
+                with np.errstate(invalid="ignore"):
+                    wrong = ~((np.abs(found.astype(np.float64) - want) <= allowed) | (found == want) | both_nan(found, want))
+                assert not wrong.any(), (sample, dtype, isa, found[wrong][:3], want[wrong][:3])
+            compared[op.name, dtype, isa, tg.get_num_threads()] += 1
+
+
+def both_nan(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    if a.dtype.kind != "f" or b.dtype.kind != "f":
+        return np.zeros(a.shape, bool)
+    return np.isnan(a) & np.isnan(b)
+
+
+def call_reference(op: Op, sample: Sample, dtype: str) -> list[Any]:
+    """The reference on the values that the op sees."""
+
+    def make(array: np.ndarray) -> np.ndarray:
+        return as_reference(cast(array, dtype))
+
+    args = tuple(tree_map(make, a) for a in sample.args)
+    kwargs = {name: tree_map(make, v) for name, v in sample.kwargs.items()}
+    with np.errstate(all="ignore"):
+        result = op.reference(*args, **kwargs)
+    results = list(result) if isinstance(result, (tuple, list)) else [result]
+    return [None if r is None else np.asarray(r) for r in results]
+
+
+@pytest.mark.parametrize(("op", "dtype"), CASES)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
+def test_layout(op: Op, dtype: str, layout: Any) -> None:
+    """Any layout of the inputs gives the bits of contiguous ones."""
+    for sample in op.draw():
+        plain = outputs(call(op, sample, lambda a: cast(a, dtype)))
+        other = outputs(call(op, sample, lambda a: layout(cast(a, dtype))))
+        for a, b in zip(plain, other, strict=True):
+            assert bits(a) == bits(b), sample
+
+
+def run_with_gradients(op: Op, sample: Sample, dtype: str) -> list[bytes]:
+    """The bits of the outputs and of all gradients."""
+    leaves: list[tg.Tensor] = []
+
+    def make(array: np.ndarray) -> tg.Tensor:
+        tensor = cast(array, dtype)
+        if op.gradient and tensor.dtype in ("float32", "float64"):
+            tensor.requires_grad = True
+            leaves.append(tensor)
+        return tensor
+
+    results = outputs(call(op, sample, make))
+    found = [bits(r) for r in results]
+    for result in results:
+        if result.requires_grad:
+            seed = np.random.default_rng(0).normal(size=result.shape)
+            result.backward(tg.tensor(seed.astype(dtype)), retain_graph=True)
+    return found + [bits(leaf.grad) for leaf in leaves if leaf.grad is not None]
+
+
+@pytest.mark.parametrize(("op", "dtype"), CASES)
+def test_bits(op: Op, dtype: str) -> None:
+    """Outputs and gradients have the same bits on every ISA and with any number of threads."""
+    for sample in op.draw():
+        expected: list[bytes] | None = None
+        for isa in AVAILABLE:
+            for threads in THREADS:
+                with running_on(isa, threads):
+                    found = run_with_gradients(op, sample, dtype)
+                expected = expected or found
+                assert found == expected, (sample, isa, threads)
+                compared[op.name, dtype, isa, threads] += 1
+
+
+@pytest.mark.parametrize("op", [pytest.param(op, id=op.name) for op in OPS if op.gradient])
+def test_gradient(op: Op) -> None:
+    """The gradient agrees with central differences in float64, along random directions."""
+    rng = np.random.default_rng(1)
+    for sample in op.draw():
+        arrays: list[np.ndarray] = []
+        tree_map(lambda a: arrays.append(a) or a, list(sample.args) + list(sample.kwargs.values()))
+        directions = {id(a): rng.normal(size=a.shape) for a in arrays if a.dtype == np.float64}
+        leaves: list[tuple[tg.Tensor, np.ndarray]] = []
+
+        def leaf(a: np.ndarray) -> tg.Tensor:
+            tensor = cast(a, "float64")
+            if a.dtype == np.float64:
+                tensor.requires_grad = True
+                leaves.append((tensor, directions[id(a)]))
+            return tensor
+
+        results = [r for r in outputs(call(op, sample, leaf)) if r.requires_grad]
+        seeds = [rng.normal(size=r.shape) for r in results]
+        if not results or all(r.size == 0 for r in results):
+            continue
+        for result, seed in zip(results, seeds, strict=True):
+            result.backward(tg.tensor(seed), retain_graph=True)
+        analytic = sum(float((t.grad.numpy() * d).sum()) for t, d in leaves if t.grad is not None)
+
+        def along(step: float) -> float:
+            def shifted(a: np.ndarray) -> tg.Tensor:
+                return cast(a + step * directions[id(a)] if id(a) in directions else a, "float64")
+
+            moved = [r for r in outputs(call(op, sample, shifted)) if r.dtype == "float64"]
+            return sum(float((r.numpy() * s).sum()) for r, s in zip(moved, seeds, strict=True))
+
+        step = 1e-6
+        numeric = (along(step) - along(-step)) / (2 * step)
+        scale = abs(analytic) + abs(numeric)
+        # Differences lose half the digits: the values' own size times epsilon / step.
+        noise = 1e-9 * (1 + abs(along(0)))
+        assert abs(analytic - numeric) <= 1e-6 * scale + noise, (sample, analytic, numeric)
+
+
+@pytest.mark.parametrize(
+    ("op", "bad"), [pytest.param(op, bad, id=f"{op.name}-{i}") for op in OPS for i, bad in enumerate(op.bad)]
+)
+def test_bad_input(op: Op, bad: Any) -> None:
+    """Bad input raises exactly the error that the table gives."""
+    args = tuple(tree_map(tg.tensor, a) for a in bad.args)
+    kwargs = {name: tree_map(tg.tensor, v) for name, v in bad.kwargs.items()}
+    with pytest.raises(bad.error) as caught:
+        op(*args, **kwargs)
+    assert re.fullmatch(bad.message, str(caught.value), re.DOTALL), str(caught.value)
+
+
+def test_every_op_has_a_record() -> None:
+    """Every public function of tg.ops is in the table, and has enough samples and bad inputs."""
+    recorded = {op.name for op in OPS}
+    public = {name for name in dir(tg.ops) if not name.startswith("_") and callable(getattr(tg.ops, name))}
+    assert public - recorded - WITHOUT_RECORD == set()
+    for op in OPS:
+        shapes = {str([getattr(a, "shape", a) for a in s.args]) + str(s.kwargs) for s in op.draw()}
+        assert len(shapes) >= 20, f"{op.name} has only {len(shapes)} different samples"
+
+
+# Tested in files of their own, because they take no tensors or are not functions of their arguments alone.
+WITHOUT_RECORD = {"tensor", "from_numpy", "from_dlpack", "empty", "full", "zeros", "ones", "parse_dtype"}
+
+
+def test_isas_of_this_machine_are_listed() -> None:
+    assert _C.isa() in AVAILABLE
