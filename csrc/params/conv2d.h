@@ -7,6 +7,17 @@
 
 namespace tilegrad {
 
+// How a convolution is cut into units of work: whole images, or bands of rows of one image. csrc/ops chooses
+// (plan_stencil and plan_backward_weights of params/stencil.h), because the workspace depends on it; no result does.
+struct ConvPlan {
+  int64_t images;    // images of one unit: 1 unless whole images are small
+  int64_t band;      // output rows of one unit
+  int64_t parts;     // in how many parts a unit's output channels may be taken by different members
+  int64_t members;   // members of the team that have a window of their own; the others only wait
+  int64_t window;    // elements of one window; 0 reads the image in place
+  int64_t partials;  // backward-weights: how many partial results are kept at once
+};
+
 // y[n, p, q, k] = bias[k] + sum over r, s, c of x[n, p * stride_h + r * dilation_h - pad_top, ..., c] * w[r, s, c, k],
 // with zeros outside the image. Backward kernels take the same struct: sizes always speak of the forward pass.
 struct Conv2d {
@@ -18,6 +29,7 @@ struct Conv2d {
   int64_t dilation_h, dilation_w;
   int64_t groups;
   Activation activation;
+  ConvPlan plan;
 };
 
 }  // namespace tilegrad

@@ -4,3 +4,4 @@
 #include "params/conv2d.h"
 #include "params/gemm.h"
 #include "params/loop_nest.h"
+#include "params/pool2d.h"

@@ -1,0 +1,224 @@
+#include "ops/conv2d.h"
+
+#include <algorithm>
+
+#include "core/launch.h"
+#include "core/size.h"
+#include "core/threads.h"
+#include "ops/elementwise.h"
+#include "ops/views.h"
+#include "params/stencil.h"
+
+namespace tilegrad::ops {
+namespace {
+
+// What a unit's window may take of a core's L2 cache (1 MB on the machines of bench/): the rest is for the weights of a
+// panel and the output.
+constexpr int64_t kWindowBytes = 384 * 1024;
+
+// Windows this much larger than the input are refused: they are all padding.
+constexpr int64_t kMostWindowBytes = int64_t{1} << 32;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+long long printable(int64_t number) { return number; }
+
+// The sizes of a convolution, all checked. `op` is the public name in errors.
+Conv2d conv_sizes(const char* op, int64_t N, Pair image, int64_t C, Pair kernel, int64_t group_in, int64_t K,
+                  const ConvOptions& options) {
+  const int64_t groups = options.groups;
+  if (groups < 1) fail(ErrorKind::argument, "%s: groups must be at least 1, found %lld", op, printable(groups));
+  if (C < 1 || K < 1) {
+    fail(ErrorKind::shape, "%s: x has %lld and w makes %lld channels; there must be at least 1 of each", op,
+         printable(C), printable(K));
+  }
+  if (C % groups != 0 || K % groups != 0) {
+    fail(ErrorKind::argument, "%s: groups=%lld must divide the %lld channels of x and the %lld of w's last dimension",
+         op, printable(groups), printable(C), printable(K));
+  }
+  if (group_in != C / groups) {
+    const bool channels_first = groups == 1 && (image.rows == group_in);
+    fail(
+        ErrorKind::shape,
+        "%s: x has %lld channels, so w's third dimension must be %lld (x's channels / groups), found "
+        "%lld%s",
+        op, printable(C), printable(C / groups), printable(group_in),
+        channels_first ? "; x looks like [N, C, H, W], but images are [N, H, W, C]: permute it with (0, 2, 3, 1)" : "");
+  }
+  const Windows windows =
+      place_windows(op, "kernel size", image, kernel, options.stride, options.padding, options.dilation);
+  Conv2d p{};
+  p.N = N, p.H = image.rows, p.W = image.columns, p.C = C;
+  p.R = kernel.rows, p.S = kernel.columns, p.K = K;
+  p.P = windows.row.out, p.Q = windows.column.out;
+  p.stride_h = options.stride.rows, p.stride_w = options.stride.columns;
+  p.pad_top = windows.row.before, p.pad_left = windows.column.before;
+  p.dilation_h = options.dilation.rows, p.dilation_w = options.dilation.columns;
+  p.groups = groups;
+  p.activation = Activation::none;
+  return p;
+}
+
+Conv2d conv_sizes(const char* op, const Array& x, const Array& w, const ConvOptions& options) {
+  return conv_sizes(op, x.size(0), {x.size(1), x.size(2)}, x.size(3), {w.size(0), w.size(1)}, w.size(2), w.size(3),
+                    options);
+}
+
+// Elements of one window of `rows` x `columns` pixels, with room to read a whole vector at its end.
+int64_t window_elements(const char* op, int64_t rows, int64_t columns, int64_t channels, int64_t item_size) {
+  const int64_t elements = checked_multiply(checked_multiply(rows, columns, op), channels, op);
+  if (checked_multiply(elements, item_size, op) > kMostWindowBytes) {
+    fail(ErrorKind::argument,
+         "%s: one window of the padded input, %lld x %lld pixels of %lld channels, does not fit in "
+         "memory; use less padding or a smaller dilation",
+         op, printable(rows), printable(columns), printable(channels));
+  }
+  return elements + kWidestPanel;
+}
+
+// Channelwise kernels read whole vectors of channels, so the last pixel must not be a part of one.
+bool reads_in_place(const Stencil& s, int64_t item_size) {
+  return s.row.inside() && s.column.inside() && (!s.channelwise || s.in_channels * item_size % 64 == 0);
+}
+
+ConvPlan plan_stencil(const char* op, const Stencil& s, int64_t item_size) {
+  const int64_t threads = threads::count();
+  const int64_t line_bytes = s.column.extent(s.column.out) * s.in_channels * item_size;
+  const int64_t image_bytes = checked_multiply(s.row.extent(s.row.out), line_bytes, op);
+  ConvPlan plan{};
+  plan.images = 1;
+  plan.band = s.row.out;
+  if (image_bytes <= kWindowBytes) {
+    plan.images = std::clamp<int64_t>(kWindowBytes / std::max<int64_t>(image_bytes, 1), 1,
+                                      std::max<int64_t>(s.N / (4 * threads), 1));
+  }
+  // Too large for the cache, or too few units for the threads: bands of rows, a whole number of classes each.
+  const int64_t least = std::min(s.row.period, s.row.out);
+  const auto fits = [&](int64_t band) {
+    return s.row.extent(band) * line_bytes <= kWindowBytes &&
+           (s.N * ceil_div(s.row.out, band) >= 2 * threads || band * s.column.out <= 64);
+  };
+  while (plan.images == 1 && plan.band > least && !fits(plan.band)) {
+    plan.band = std::max(least, ceil_div(ceil_div(plan.band, 2), s.row.period) * s.row.period);
+  }
+  const int64_t units = ceil_div(s.N, plan.images) * ceil_div(s.row.out, plan.band);
+  plan.parts = ceil_div(threads, units);
+  plan.members = std::min(threads, units * plan.parts);
+  if (!reads_in_place(s, item_size)) {
+    plan.window = window_elements(op, plan.images * s.row.extent(plan.band), s.column.extent(s.column.out),
+                                  s.in_channels, item_size);
+  }
+  return plan;
+}
+
+ConvPlan plan_backward_weights(const char* op, const Conv2d& p, int64_t item_size) {
+  const Stencil s = forward_stencil(p);
+  const int64_t pixels = p.N * p.P * p.Q;
+  const int64_t chunk = contraction_chunk(pixels), chunks = ceil_div(pixels, chunk);
+  const int64_t weights = p.R * p.S * s.group_in * p.K;
+  ConvPlan plan{};
+  plan.images = plan.parts = plan.band = 1;
+  plan.members = threads::count();
+  if (pixels == 0) return plan;
+  // Rows of windows, then of input, that a block of so many pixels can see; pieces of images are seen one by one.
+  const auto window_rows = [&](int64_t block) {
+    const int64_t rows = std::min(p.N * p.P, (block - 1) / p.Q + 2);
+    const int64_t images = std::min(std::min(p.N, rows), (rows - 1) / p.P + 2);
+    return rows * p.stride_h + images * s.row.extent(1);
+  };
+  const int64_t columns = s.column.extent(p.Q);
+  // Long blocks keep the sums in registers for long.
+  plan.band = std::min<int64_t>(512, pixels);
+  while (plan.band > 64 && window_rows(plan.band) * columns * p.C * item_size > 2 * kWindowBytes) plan.band /= 2;
+  if (!reads_in_place(s, item_size)) {
+    plan.window = window_elements(op, window_rows(plan.band), columns, p.C, item_size);
+  }
+  // Few filter elements make too few tiles to share among many members; then the chunks are shared.
+  const bool by_chunks = chunks > 1 && weights <= 16384;
+  plan.partials = by_chunks ? chunks : chunk > plan.band ? 1 : 0;
+  return plan;
+}
+
+Cost conv_cost(const Conv2d& p) {
+  return Cost::multiply_adds(static_cast<double>(p.N * p.P * p.Q * p.K) *
+                             static_cast<double>(p.R * p.S * (p.C / p.groups)));
+}
+
+void require_weights(const char* op, const char* argument, const Array& w) {
+  if (w.ndim() != 4) {
+    fail(ErrorKind::shape, "%s: %s must have 4 dimensions [R, S, C / groups, K], found %s", op, argument,
+         w.shape().str().c_str());
+  }
+}
+
+void require_shape(const char* op, const char* argument, const Array& array, const Dims& expected) {
+  if (!(array.shape() == expected)) {
+    fail(ErrorKind::shape, "%s: %s must be %s, found %s", op, argument, expected.str().c_str(),
+         array.shape().str().c_str());
+  }
+}
+
+}  // namespace
+
+Array conv2d(const Array& x, const Array& w, const Array& bias, const ConvOptions& options, Activation activation) {
+  const char* const op = "conv2d";
+  require_images(op, "x", x);
+  require_weights(op, "w", w);
+  require_same_kind(op, x, w);
+  Conv2d p = conv_sizes(op, x, w, options);
+  if (bias) {
+    require_same_kind(op, x, bias);
+    if (!(bias.shape() == Dims{p.K})) {
+      fail(ErrorKind::shape, "%s: b must be [%lld], one number for each of w's output channels, found %s", op,
+           printable(p.K), bias.shape().str().c_str());
+    }
+  }
+  p.activation = activation;
+  const Array y = Array::empty({p.N, p.P, p.Q, p.K}, x.dtype(), x.device());
+  if (y.numel() == 0) return y;
+  const Stencil s = forward_stencil(p);
+  const int64_t item_size = static_cast<int64_t>(x.item_size());
+  p.plan = plan_stencil(op, s, item_size);
+  const Array from = contiguous(x), weights = contiguous(w), addend = bias ? contiguous(bias) : Array();
+  launch(kernels::conv2d_forward, x.dtype(), p, {reads(from), reads(weights), reads(addend), writes(y)}, conv_cost(p),
+         static_cast<size_t>(stencil_workspace(s, p.plan, item_size).end));
+  return y;
+}
+
+Array conv2d_backward_data(const Array& dy, const Array& w, Pair image, const ConvOptions& options) {
+  const char* const op = "conv2d_backward_data";
+  require_images(op, "dy", dy);
+  require_weights(op, "w", w);
+  require_same_kind(op, dy, w);
+  const int64_t C = checked_multiply(w.size(2), std::max<int64_t>(options.groups, 1), op);
+  Conv2d p = conv_sizes(op, dy.size(0), image, C, {w.size(0), w.size(1)}, w.size(2), w.size(3), options);
+  require_shape(op, "dy", dy, {p.N, p.P, p.Q, p.K});
+  const Array dx = Array::empty({p.N, p.H, p.W, p.C}, dy.dtype(), dy.device());
+  if (dx.numel() == 0) return dx;
+  const Stencil s = backward_stencil(p);
+  const int64_t item_size = static_cast<int64_t>(dy.item_size());
+  p.plan = plan_stencil(op, s, item_size);
+  const Array from = contiguous(dy), weights = contiguous(w);
+  launch(kernels::conv2d_backward_data, dy.dtype(), p, {reads(from), reads(weights), writes(dx)}, conv_cost(p),
+         static_cast<size_t>(stencil_workspace(s, p.plan, item_size).end));
+  return dx;
+}
+
+Array conv2d_backward_weights(const Array& x, const Array& dy, Pair kernel, const ConvOptions& options) {
+  const char* const op = "conv2d_backward_weights";
+  require_images(op, "x", x);
+  require_images(op, "dy", dy);
+  require_same_kind(op, x, dy);
+  const int64_t group_in = x.size(3) / std::max<int64_t>(options.groups, 1);
+  Conv2d p = conv_sizes(op, x.size(0), {x.size(1), x.size(2)}, x.size(3), kernel, group_in, dy.size(3), options);
+  require_shape(op, "dy", dy, {p.N, p.P, p.Q, p.K});
+  const Array dw = Array::empty({p.R, p.S, group_in, p.K}, x.dtype(), x.device());
+  const int64_t item_size = static_cast<int64_t>(x.item_size());
+  p.plan = plan_backward_weights(op, p, item_size);
+  const Array from = contiguous(x), gradient = contiguous(dy);
+  launch(kernels::conv2d_backward_weights, x.dtype(), p, {reads(from), reads(gradient), writes(dw)}, conv_cost(p),
+         static_cast<size_t>(weights_workspace(p, item_size).end));
+  return dw;
+}
+
+}  // namespace tilegrad::ops

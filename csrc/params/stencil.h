@@ -1,0 +1,129 @@
+// A stencil: what a convolution's forward pass and its gradient with respect to the input have in common. Every output
+// pixel is a sum over taps (r, s) of one input pixel times one matrix. Output row h meets at tap r the input row
+//
+//     (h * scale + r * dilation + origin) / period        if that is whole (and likewise for columns)
+//
+// Forward: scale = stride, origin = -padding, period = 1. Gradient with respect to the input: the input is dy, the taps
+// are those of the filter turned by half a turn, scale = 1, origin = padding - (R - 1) * dilation, period = stride. So
+// outputs whose row leaves the same remainder h % period use the same taps, and form a class.
+#pragma once
+
+#include "core/team.h"
+#include "params/conv2d.h"
+
+namespace tilegrad {
+
+TILEGRAD_INLINE constexpr int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+
+// The length of one chunk of a contraction over K terms: 512, or what makes at most 32 chunks (docs/numerics.md).
+TILEGRAD_INLINE constexpr int64_t contraction_chunk(int64_t K) {
+  return K <= 16384 ? 512 : ((K + 31) / 32 + 63) / 64 * 64;
+}
+inline constexpr int kMostChunks = 32;
+
+struct StencilAxis {
+  int64_t in, out, taps;
+  int64_t scale, dilation, origin, period;
+
+  // The first input position that outputs from `first` on (a multiple of period) can meet.
+  TILEGRAD_INLINE int64_t begin(int64_t first) const { return first / period * scale + floor_div(origin, period); }
+  // How many input positions `count` outputs, the first a multiple of period, can meet.
+  TILEGRAD_INLINE int64_t extent(int64_t count) const {
+    return floor_div((count - 1) * scale + (taps - 1) * dilation + origin, period) - floor_div(origin, period) + 1;
+  }
+  // Whether no output meets a position outside the input.
+  TILEGRAD_INLINE bool inside() const { return begin(0) >= 0 && begin(0) + extent(out) <= in; }
+  // Where the outputs of class `residue` meet tap `tap`, counted from begin(); -1 if they do not.
+  TILEGRAD_INLINE int64_t tap_position(int64_t residue, int64_t tap) const {
+    const int64_t numerator = residue * scale + tap * dilation + origin;
+    const int64_t quotient = floor_div(numerator, period);
+    return quotient * period == numerator ? quotient - floor_div(origin, period) : -1;
+  }
+  TILEGRAD_INLINE int64_t classes() const { return period < out ? period : out; }
+  // Consecutive outputs of one class are this many input positions apart.
+  TILEGRAD_INLINE int64_t step() const { return period == 1 ? scale : 1; }
+};
+
+struct Stencil {
+  StencilAxis row, column;
+  int64_t N, in_channels, out_channels, groups;
+  int64_t group_in, group_out;  // channels of one group
+  bool channelwise;             // depthwise: every output channel sees its own input channel and no other
+  bool backward;
+
+  // Terms of one output's sum.
+  TILEGRAD_INLINE int64_t terms() const { return row.taps * column.taps * group_in; }
+};
+
+TILEGRAD_INLINE Stencil forward_stencil(const Conv2d& p) {
+  return {{p.H, p.P, p.R, p.stride_h, p.dilation_h, -p.pad_top, 1},
+          {p.W, p.Q, p.S, p.stride_w, p.dilation_w, -p.pad_left, 1},
+          p.N,
+          p.C,
+          p.K,
+          p.groups,
+          p.C / p.groups,
+          p.K / p.groups,
+          p.groups > 1 && p.groups == p.C && p.groups == p.K,
+          false};
+}
+
+TILEGRAD_INLINE Stencil backward_stencil(const Conv2d& p) {
+  return {{p.P, p.H, p.R, 1, p.dilation_h, p.pad_top - (p.R - 1) * p.dilation_h, p.stride_h},
+          {p.Q, p.W, p.S, 1, p.dilation_w, p.pad_left - (p.S - 1) * p.dilation_w, p.stride_w},
+          p.N,
+          p.K,
+          p.C,
+          p.groups,
+          p.K / p.groups,
+          p.C / p.groups,
+          p.groups > 1 && p.groups == p.C && p.groups == p.K,
+          true};
+}
+
+// Rounded up to whole cache lines.
+TILEGRAD_INLINE constexpr int64_t whole_lines(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// Where things lie in the workspace of a stencil kernel, in bytes. The packed weights have room for panels of any ISA's
+// width.
+struct StencilWorkspace {
+  int64_t offsets, weights, windows, end;
+};
+
+inline constexpr int64_t kWidestPanel = 64;
+
+TILEGRAD_INLINE StencilWorkspace stencil_workspace(const Stencil& s, const ConvPlan& plan, int64_t item_size) {
+  const int64_t terms = s.channelwise ? s.row.taps * s.column.taps : s.terms();
+  const int64_t columns = s.channelwise ? s.out_channels : s.group_out;
+  const int64_t panels = (columns + kWidestPanel - 1) / kWidestPanel * (s.channelwise ? 1 : s.groups);
+  StencilWorkspace at;
+  at.offsets = 0;
+  at.weights = whole_lines(terms * static_cast<int64_t>(sizeof(int64_t)));
+  at.windows = at.weights + whole_lines(terms * panels * kWidestPanel * item_size);
+  at.end = at.windows + plan.members * whole_lines(plan.window * item_size);
+  return at;
+}
+
+// What backward-weights keeps in its workspace, in bytes. m counts filter elements (r, s, c) of one group, k pixels of
+// a block of plan.band pixels.
+struct WeightsWorkspace {
+  int64_t m_offsets, partials, members, end;
+  int64_t k_offsets, panel, window, per_member;  // counted from the member's own part
+};
+
+TILEGRAD_INLINE WeightsWorkspace weights_workspace(const Conv2d& p, int64_t item_size) {
+  const int64_t M = p.R * p.S * (p.C / p.groups);
+  const int64_t index = static_cast<int64_t>(sizeof(int64_t));
+  WeightsWorkspace at;
+  at.k_offsets = 0;
+  at.panel = whole_lines(p.plan.band * index);
+  at.window = at.panel + whole_lines(p.plan.band * kWidestPanel * item_size);
+  at.per_member = at.window + whole_lines(p.plan.window * item_size);
+  at.m_offsets = 0;
+  at.partials = whole_lines(M * index);
+  at.members = at.partials + whole_lines(p.plan.partials * M * p.K * item_size);
+  at.end = at.members + p.plan.members * at.per_member;
+  return at;
+}
+
+}  // namespace tilegrad
