@@ -13,8 +13,13 @@
 namespace tilegrad::threads {
 namespace {
 
-// The word that wakes the workers: a generation in its upper bits, the size of that generation's team below, so that a
-// worker learns in one read whether it is a member, and touches the job only if it is.
+constexpr int kMostWorkers = 1023;
+
+// A worker waits on a word of its own, so that a small team wakes nobody else. The word is the size of the team that the
+// worker is called to, below a count of its calls that makes every call a change.
+struct alignas(64) Worker {
+  std::atomic<uint32_t> call{0};
+};
 constexpr uint32_t kSizeBits = 11;
 constexpr uint32_t kSizeMask = (1u << kSizeBits) - 1;
 
@@ -29,9 +34,12 @@ class Pool {
     context_ = context;
     barrier_ = &barrier;
     unfinished_.store(static_cast<uint32_t>(size - 1), std::memory_order_relaxed);
-    const uint32_t generation = (call_.load(std::memory_order_relaxed) >> kSizeBits) + 1;
-    call_.store(generation << kSizeBits | static_cast<uint32_t>(size), std::memory_order_release);
-    call_.notify_all();
+    for (int rank = 1; rank < size; ++rank) {
+      std::atomic<uint32_t>& call = workers_[rank - 1]->call;
+      const uint32_t calls = (call.load(std::memory_order_relaxed) >> kSizeBits) + 1;
+      call.store(calls << kSizeBits | static_cast<uint32_t>(size), std::memory_order_release);
+      call.notify_one();
+    }
     region(context, Team{0, size, &barrier});
     for (uint32_t left; (left = unfinished_.load(std::memory_order_acquire)) != 0;) spin_then_sleep(unfinished_, left);
     busy_.clear(std::memory_order_release);
@@ -41,25 +49,25 @@ class Pool {
  private:
   // Makes sure that there are size - 1 workers, or as many as the system gives, and returns the team's size.
   int hire(int size) {
+    if (size > kMostWorkers + 1) size = kMostWorkers + 1;
     while (hired_ < size - 1) {
+      Worker* worker = new Worker;  // lives as long as its thread, which is for ever
       try {
-        const uint32_t seen = call_.load(std::memory_order_relaxed);
-        std::thread([this, rank = hired_ + 1, seen] { work(rank, seen); }).detach();
+        std::thread([this, rank = hired_ + 1, worker] { work(rank, worker->call); }).detach();
       } catch (const std::system_error&) {
+        delete worker;
         break;
       }
-      ++hired_;
+      workers_[hired_++] = worker;
     }
     return size < hired_ + 1 ? size : hired_ + 1;
   }
 
-  void work(int rank, uint32_t seen) {
-    for (;;) {
-      spin_then_sleep(call_, seen);
-      seen = call_.load(std::memory_order_acquire);
-      const int size = static_cast<int>(seen & kSizeMask);
-      if (rank >= size) continue;
-      region_(context_, Team{rank, size, barrier_});
+  void work(int rank, const std::atomic<uint32_t>& call) {
+    for (uint32_t seen = 0;;) {
+      spin_then_sleep(call, seen);
+      seen = call.load(std::memory_order_acquire);
+      region_(context_, Team{rank, static_cast<int>(seen & kSizeMask), barrier_});
       // The last one wakes the caller; after this line the region's data may be gone.
       if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
     }
@@ -67,10 +75,10 @@ class Pool {
 
   std::atomic_flag busy_;
   int hired_ = 0;
+  Worker* workers_[kMostWorkers];
   Region region_ = nullptr;
   void* context_ = nullptr;
   Barrier* barrier_ = nullptr;
-  std::atomic<uint32_t> call_{0};
   std::atomic<uint32_t> unfinished_{0};
 };
 
