@@ -1,8 +1,10 @@
-// Sizes and strides of a (batched) matrix product C = activation(A B + bias).
+// Sizes and strides of a (batched) matrix product C = activation(A B + bias), and the workspace it
+// needs: what csrc/ops and the kernels of every ISA must agree on.
 #pragma once
 
 #include <cstdint>
 
+#include "params/contraction.h"
 #include "params/loop_nest.h"
 
 namespace tilegrad {
@@ -22,5 +24,47 @@ struct Gemm {
   Activation activation;
   LoopNest<3> batch;
 };
+
+// Blocks of a product that fit the caches: a [kBlockK, up to kBlockN] block of B is packed for the whole team, a
+// [kBlockM, kBlockK] block of A by each member for itself. Chunks longer than kBlockK continue from memory.
+struct GemmBlocks {
+  static constexpr int64_t kBlockK = 512;
+  static constexpr int64_t kBlockN = 1024;
+  static constexpr int64_t kBlockM = 120;
+  static constexpr int64_t kSlack = 64;  // elements: at least a panel of any ISA; also keeps the pieces 64-byte aligned
+
+  // Pieces of the workspace, in elements. Sums of several blocks live in `chain`, [M, kBlockN]; partial sums of chunks
+  // that are computed apart in `parts`, [chunks, M, N].
+  int64_t b, a, chain, parts;
+};
+
+TILEGRAD_INLINE constexpr int64_t gemm_round_up(int64_t count) {
+  return (count + GemmBlocks::kSlack - 1) / GemmBlocks::kSlack * GemmBlocks::kSlack;
+}
+
+// Whether the chunks of a product's sums are worth computing apart: long sums and few outputs.
+TILEGRAD_INLINE constexpr bool gemm_splits_sums(int64_t M, int64_t N, int64_t K) {
+  return K >= 2 * contraction_chunk(K) && M <= 512 && N <= 512 && M * N * 8 <= K * (M < N ? M : N);
+}
+
+TILEGRAD_INLINE constexpr GemmBlocks gemm_blocks(const Gemm& g) {
+  GemmBlocks blocks{};
+  const int64_t K = g.K < GemmBlocks::kBlockK ? g.K : GemmBlocks::kBlockK;
+  const int64_t N = gemm_round_up(g.N < GemmBlocks::kBlockN ? g.N : GemmBlocks::kBlockN) + GemmBlocks::kSlack;
+  const int64_t M = (g.M < GemmBlocks::kBlockM ? g.M : GemmBlocks::kBlockM) + GemmBlocks::kSlack;
+  const int64_t chunk = contraction_chunk(g.K);
+  blocks.b = gemm_round_up(K * N);
+  blocks.a = gemm_round_up(K * M + GemmBlocks::kSlack);
+  blocks.chain = chunk > GemmBlocks::kBlockK ? gemm_round_up(g.M * (g.N < GemmBlocks::kBlockN ? g.N : GemmBlocks::kBlockN)) : 0;
+  blocks.parts = gemm_splits_sums(g.M, g.N, g.K) ? gemm_round_up((g.K + chunk - 1) / chunk * g.M * g.N) : 0;
+  return blocks;
+}
+
+// Elements of workspace for a team of at most `threads`: members may share one product, or run one each.
+TILEGRAD_INLINE constexpr int64_t gemm_workspace(const Gemm& g, int64_t threads) {
+  if (g.M == 1 || g.N == 1) return 0;
+  const GemmBlocks blocks = gemm_blocks(g);
+  return blocks.parts + threads * (blocks.a + blocks.b + (g.batch.numel > 1 ? blocks.chain + blocks.parts : 0)) + blocks.chain;
+}
 
 }  // namespace tilegrad

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "params/conv2d.h"
+#include "params/fma_peak.h"
 #include "params/gemm.h"
 #include "params/loop_nest.h"
 #include "params/pool2d.h"

@@ -9,17 +9,12 @@
 #pragma once
 
 #include "core/team.h"
+#include "params/contraction.h"
 #include "params/conv2d.h"
 
 namespace tilegrad {
 
 TILEGRAD_INLINE constexpr int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
-
-// The length of one chunk of a contraction over K terms: 512, or what makes at most 32 chunks (docs/numerics.md).
-TILEGRAD_INLINE constexpr int64_t contraction_chunk(int64_t K) {
-  return K <= 16384 ? 512 : ((K + 31) / 32 + 63) / 64 * 64;
-}
-inline constexpr int kMostChunks = 32;
 
 struct StencilAxis {
   int64_t in, out, taps;

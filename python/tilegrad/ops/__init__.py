@@ -7,4 +7,5 @@ from __future__ import annotations
 
 from .creation import *
 from .elementwise import *
+from .matmul import *
 from .views import *

@@ -1,0 +1,133 @@
+// Matrix-vector products: y[j] = sum over k of x[k] W[k, j], where every element of W is used once and memory sets the pace.
+// The sum order is that of params/contraction.h.
+#pragma once
+
+#include "cpu/epilogue.h"
+#include "cpu/transpose.h"
+
+namespace tilegrad::cpu::TILEGRAD_ISA {
+namespace {
+
+// y[j] at y[j * y_stride]; W[k, j] at w[k * k_stride + j * j_stride].
+template <typename T>
+struct Gemv {
+  int64_t N, K;
+  const T* x;
+  int64_t x_stride;
+  const T* w;
+  int64_t k_stride, j_stride;
+  T* y;
+  int64_t y_stride;
+  Epilogue<T> epilogue;
+};
+
+// Columns whose sums are kept in L1 while rows of W stream by.
+template <typename T>
+inline constexpr int64_t kGemvColumns = 8192 / sizeof(T);
+
+// chain[j] = fma(x[k], W[k, j], chain[j]) for kRows values of k, ascending: whole rows of W are read in order.
+template <int kRows, typename T>
+TILEGRAD_INLINE void add_rows(const Gemv<T>& p, int64_t k, int64_t first, int64_t columns, T* chain) {
+  constexpr int64_t L = kLanes<T>;
+  T scale[kRows];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) scale[r] = p.x[(k + r) * p.x_stride];
+  const T* w = p.w + k * p.k_stride + first;
+  int64_t j = 0;
+  for (; j + L <= columns; j += L) {
+    Vec<T> sum = load(chain + j);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) sum = fma_lanes(broadcast(scale[r]), load(w + r * p.k_stride + j), sum);
+    store(chain + j, sum);
+  }
+  for (; j < columns; ++j) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) chain[j] = fma(scale[r], w[r * p.k_stride + j], chain[j]);
+  }
+}
+
+template <typename T>
+TILEGRAD_INLINE void finish_vector(const Gemv<T>& p, int64_t first, int64_t columns, T* total) {
+  if (p.epilogue.bias) {
+    for (int64_t j = 0; j < columns; ++j) total[j] = total[j] + p.epilogue.bias[(first + j) * p.epilogue.bias_stride];
+  }
+  activate(total, 0, 1, columns, p.epilogue.activation);
+  for (int64_t j = 0; j < columns; ++j) p.y[(first + j) * p.y_stride] = total[j];
+}
+
+// Outputs first .. first + columns - 1 where the rows of W are contiguous.
+template <typename T>
+[[gnu::noinline]] void gemv_by_rows(const Gemv<T>& p, int64_t first, int64_t columns) {
+  T total[kGemvColumns<T>], chain[kGemvColumns<T>];
+  const int64_t chunk = contraction_chunk(p.K);
+  for (int64_t j = 0; j < columns; ++j) total[j] = T(0);
+  for (int64_t begin = 0; begin < p.K; begin += chunk) {
+    const int64_t end = smaller(p.K, begin + chunk);
+    T* sums = begin == 0 ? total : chain;
+    for (int64_t j = 0; j < columns; ++j) sums[j] = T(0);
+    int64_t k = begin;
+    for (; k + 8 <= end; k += 8) add_rows<8>(p, k, first, columns, sums);
+    for (; k < end; ++k) add_rows<1>(p, k, first, columns, sums);
+    if (begin > 0) {
+      for (int64_t j = 0; j < columns; ++j) total[j] = total[j] + chain[j];
+    }
+  }
+  finish_vector(p, first, columns, total);
+}
+
+// Outputs first .. first + columns - 1, columns <= kGroups * kLanes, where the columns of W are contiguous or nothing is:
+// squares of W are transposed in registers.
+template <int kGroups, typename T>
+[[gnu::noinline]] void gemv_by_columns(const Gemv<T>& p, int64_t first, int64_t columns) {
+  constexpr int L = kLanes<T>;
+  const T* w[kGroups * L];  // rows that do not exist are read from the first, and their sums dropped
+  for (int j = 0; j < kGroups * L; ++j) w[j] = p.w + (first + (j < columns ? j : 0)) * p.j_stride;
+  Vec<T> total[kGroups] = {};
+  const int64_t chunk = contraction_chunk(p.K);
+  for (int64_t begin = 0; begin < p.K; begin += chunk) {
+    const int64_t end = smaller(p.K, begin + chunk);
+    Vec<T> chain[kGroups] = {};
+    int64_t k = begin;
+    if (p.k_stride == 1) {
+      for (; k + L <= end; k += L) {
+#pragma GCC unroll 2
+        for (int g = 0; g < kGroups; ++g) {
+          Vec<T> square[L];
+#pragma GCC unroll 16
+          for (int i = 0; i < L; ++i) square[i] = load(w[g * L + i] + k);
+          transpose<T>(square);
+#pragma GCC unroll 16
+          for (int i = 0; i < L; ++i) chain[g] = fma_lanes(broadcast(p.x[(k + i) * p.x_stride]), square[i], chain[g]);
+        }
+      }
+    }
+    for (; k < end; ++k) {
+      const Vec<T> x = broadcast(p.x[k * p.x_stride]);
+      for (int g = 0; g < kGroups; ++g) {
+        Vec<T> column;
+        for (int i = 0; i < L; ++i) column[i] = w[g * L + i][k * p.k_stride];
+        chain[g] = fma_lanes(x, column, chain[g]);
+      }
+    }
+    for (int g = 0; g < kGroups; ++g) total[g] = begin == 0 ? chain[g] : total[g] + chain[g];
+  }
+  T sums[kGroups * L];
+  for (int g = 0; g < kGroups; ++g) store(sums + g * L, total[g]);
+  finish_vector(p, first, columns, sums);
+}
+
+template <typename T>
+void gemv(const Team& team, const Gemv<T>& p) {
+  constexpr int64_t kWidth = 2 * kLanes<T>;
+  const Range mine = team.share(p.N, kWidth);
+  if (p.j_stride == 1) {
+    for (int64_t j = mine.begin; j < mine.end; j += kGemvColumns<T>) {
+      gemv_by_rows(p, j, smaller(kGemvColumns<T>, mine.end - j));
+    }
+  } else {
+    for (int64_t j = mine.begin; j < mine.end; j += kWidth) gemv_by_columns<2>(p, j, smaller(kWidth, mine.end - j));
+  }
+}
+
+}  // namespace
+}  // namespace tilegrad::cpu::TILEGRAD_ISA

@@ -1,0 +1,71 @@
+// Transposes in registers, and the packing of matrix panels that they serve.
+#pragma once
+
+#include "cpu/vec.h"
+
+namespace tilegrad::cpu::TILEGRAD_ISA {
+namespace {
+
+// One step of the transpose: swaps the upper `kHalf` lanes of every 2 * kHalf of a with the lower ones of b.
+template <int kHalf, typename V, int... kLane>
+TILEGRAD_INLINE void swap_halves(V& a, V& b, std::integer_sequence<int, kLane...>) {
+  constexpr int kCount = sizeof...(kLane);
+  const V first = __builtin_shufflevector(a, b, (kLane & kHalf ? kLane - kHalf + kCount : kLane)...);
+  b = __builtin_shufflevector(a, b, (kLane & kHalf ? kLane + kCount : kLane + kHalf)...);
+  a = first;
+}
+
+template <typename T, int kHalf>
+TILEGRAD_INLINE void transpose_steps(Vec<T> (&rows)[kLanes<T>]) {
+  if constexpr (kHalf > 0) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes<T>; ++i) {
+      if ((i & kHalf) == 0) swap_halves<kHalf>(rows[i], rows[i + kHalf], std::make_integer_sequence<int, kLanes<T>>{});
+    }
+    transpose_steps<T, kHalf / 2>(rows);
+  }
+}
+
+// rows[i][j] becomes rows[j][i].
+template <typename T>
+TILEGRAD_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
+  transpose_steps<T, kLanes<T> / 2>(rows);
+}
+
+// Packs a panel: to[k * step + j] = from[k * k_stride + j * j_stride] for K values of k and `count` of j, and 0 for the j
+// from count to width. step >= width. May write up to kLanes - 1 elements behind the last row, and between rows.
+template <typename T>
+[[gnu::noinline]] void pack_panel(const T* from, int64_t k_stride, int64_t j_stride, int64_t K, int64_t count,
+                                  int64_t width, T* to, int64_t step) {
+  constexpr int64_t L = kLanes<T>;
+  if (j_stride == 1) {
+    const int64_t whole = count / L * L;
+    for (int64_t k = 0; k < K; ++k) {
+      const T* source = from + k * k_stride;
+      T* target = to + k * step;
+      for (int64_t j = 0; j < whole; j += L) store(target + j, load(source + j));
+      for (int64_t j = whole; j < width; ++j) target[j] = j < count ? source[j] : T(0);
+    }
+    return;
+  }
+  const int64_t blocks = k_stride == 1 ? K / L : 0;
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t k = block * L;
+    // From the last group of rows to the first: where it is narrower than a vector, what it writes behind a row is the
+    // start of the next, which is written later.
+    for (int64_t j = (width - 1) / L * L; j >= 0; j -= L) {
+      Vec<T> rows[L];
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) rows[i] = j + i < count ? load(from + (j + i) * j_stride + k) : Vec<T>{};
+      transpose<T>(rows);
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) store(to + (k + i) * step + j, rows[i]);
+    }
+  }
+  for (int64_t k = blocks * L; k < K; ++k) {
+    for (int64_t j = 0; j < width; ++j) to[k * step + j] = j < count ? from[k * k_stride + j * j_stride] : T(0);
+  }
+}
+
+}  // namespace
+}  // namespace tilegrad::cpu::TILEGRAD_ISA
