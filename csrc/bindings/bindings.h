@@ -13,5 +13,6 @@ void register_memory(py::module_& m);       // NumPy, DLPack, creation, copies
 void register_views(py::module_& m);        // reshape, permute, slice, ...
 void register_elementwise(py::module_& m);  // every UNARY and BINARY line of kernels.inc
 void register_matmul(py::module_& m);       // matmul, linear
+void register_reduce(py::module_& m);       // sums and other reductions
 
 }  // namespace tilegrad::bindings

@@ -28,4 +28,5 @@ PYBIND11_MODULE(_C, m, py::mod_gil_not_used()) {
   bindings::register_views(m);
   bindings::register_elementwise(m);
   bindings::register_matmul(m);
+  bindings::register_reduce(m);
 }

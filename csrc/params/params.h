@@ -6,3 +6,4 @@
 #include "params/gemm.h"
 #include "params/loop_nest.h"
 #include "params/pool2d.h"
+#include "params/reduce.h"

@@ -8,4 +8,5 @@ from __future__ import annotations
 from .creation import *
 from .elementwise import *
 from .matmul import *
+from .reduce import *
 from .views import *
