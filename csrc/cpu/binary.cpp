@@ -12,7 +12,7 @@ namespace tilegrad::cpu::TILEGRAD_ISA {
     map_binary(team, nest, a_data, b_data, y_data, [](T a, T b) { return T(formula); });            \
   }                                                                                                 \
   }                                                                                                 \
-  DEFINE_KERNEL(name)
+  DEFINE_KERNEL(name, DTYPES)
 #include "kernels.inc"
 
 }  // namespace tilegrad::cpu::TILEGRAD_ISA

@@ -26,6 +26,6 @@ void conv2d_backward_data(const Team& team, const Conv2d& p, const T* dy, const 
 }
 
 }  // namespace
-DEFINE_KERNEL(conv2d_forward)
-DEFINE_KERNEL(conv2d_backward_data)
+DEFINE_KERNEL(conv2d_forward, FLOATING)
+DEFINE_KERNEL(conv2d_backward_data, FLOATING)
 }  // namespace tilegrad::cpu::TILEGRAD_ISA

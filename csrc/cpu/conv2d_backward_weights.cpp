@@ -221,5 +221,5 @@ void conv2d_backward_weights(const Team& team, const Conv2d& p, const T* x, cons
 }
 
 }  // namespace
-DEFINE_KERNEL(conv2d_backward_weights)
+DEFINE_KERNEL(conv2d_backward_weights, FLOATING)
 }  // namespace tilegrad::cpu::TILEGRAD_ISA

@@ -16,6 +16,6 @@ void fill(const Team& team, const LoopNest<2>& nest, const T* value, T* y) {
 }
 
 }  // namespace
-DEFINE_KERNEL(copy)
-DEFINE_KERNEL(fill)
+DEFINE_KERNEL(copy, ALL)
+DEFINE_KERNEL(fill, ALL)
 }  // namespace tilegrad::cpu::TILEGRAD_ISA

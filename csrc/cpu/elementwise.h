@@ -3,6 +3,7 @@
 
 #include "cpu/isa.h"
 #include "cpu/math.h"
+#include "params/loop_nest.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {

@@ -4,6 +4,7 @@
 
 #include "cpu/math.h"
 #include "cpu/register_tile.h"
+#include "params/gemm.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {

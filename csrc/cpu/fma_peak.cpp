@@ -1,5 +1,6 @@
 // Fused multiply-adds between registers and nothing else: the peak that other kernels are measured against.
 #include "cpu/vec.h"
+#include "params/fma_peak.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
@@ -23,5 +24,5 @@ void fma_peak(const Team& team, const FmaPeak& params, T* sums) {
 }
 
 }  // namespace
-DEFINE_KERNEL(fma_peak)
+DEFINE_KERNEL(fma_peak, FLOATING)
 }  // namespace tilegrad::cpu::TILEGRAD_ISA

@@ -259,5 +259,5 @@ void gemm(const Team& team, const Gemm& g, const T* a, const T* b, const T* bias
   }
 }
 }  // namespace
-DEFINE_KERNEL(gemm)
+DEFINE_KERNEL(gemm, FLOATING)
 }  // namespace tilegrad::cpu::TILEGRAD_ISA

@@ -2,6 +2,7 @@
 // row-major order; gradients are gathered, too: every input pixel sums over the windows that cover it, in row-major
 // order of windows. So nothing depends on threads, and overlapping windows need no atomics.
 #include "cpu/vec.h"
+#include "params/pool2d.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
@@ -173,8 +174,8 @@ void avg_pool2d_backward(const Team& team, const Pool2d& p, const T* dy, T* dx) 
 }
 
 }  // namespace
-DEFINE_KERNEL(max_pool2d)
-DEFINE_KERNEL(max_pool2d_backward)
-DEFINE_KERNEL(avg_pool2d)
-DEFINE_KERNEL(avg_pool2d_backward)
+DEFINE_KERNEL(max_pool2d, FLOATING)
+DEFINE_KERNEL(max_pool2d_backward, FLOATING)
+DEFINE_KERNEL(avg_pool2d, FLOATING)
+DEFINE_KERNEL(avg_pool2d_backward, FLOATING)
 }  // namespace tilegrad::cpu::TILEGRAD_ISA

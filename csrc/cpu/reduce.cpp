@@ -1,6 +1,7 @@
 // Sums over any axes.
 #include "cpu/sum_order.h"
 #include "cpu/walk.h"
+#include "params/reduce.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
@@ -235,6 +236,6 @@ void sum_integers(const Team &team, const Reduce &p, const T *x, int64_t *y) {
 }
 
 } // namespace
-DEFINE_KERNEL(sum)
-DEFINE_KERNEL(sum_integers)
+DEFINE_KERNEL(sum, FLOATING)
+DEFINE_KERNEL(sum_integers, INTEGRAL)
 } // namespace tilegrad::cpu::TILEGRAD_ISA

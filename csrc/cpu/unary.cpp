@@ -12,7 +12,7 @@ namespace tilegrad::cpu::TILEGRAD_ISA {
     map_unary(team, nest, x_data, y_data, [](T x) { return T(formula); });         \
   }                                                                                \
   }                                                                                \
-  DEFINE_KERNEL(name)
+  DEFINE_KERNEL(name, DTYPES)
 #include "kernels.inc"
 
 }  // namespace tilegrad::cpu::TILEGRAD_ISA
