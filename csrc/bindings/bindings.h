@@ -14,5 +14,7 @@ void register_views(py::module_& m);        // reshape, permute, slice, ...
 void register_elementwise(py::module_& m);  // every UNARY and BINARY line of kernels.inc
 void register_matmul(py::module_& m);       // matmul, linear
 void register_reduce(py::module_& m);       // sums and other reductions
+void register_conv2d(py::module_& m);       // convolution and its gradients
+void register_pool2d(py::module_& m);       // pooling and its gradients
 
 }  // namespace tilegrad::bindings

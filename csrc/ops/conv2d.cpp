@@ -23,6 +23,12 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 long long printable(int64_t number) { return number; }
 
+// The product, or the largest number if that does not fit.
+int64_t saturated_multiply(int64_t a, int64_t b) {
+  int64_t product;
+  return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
+}
+
 // The sizes of a convolution, all checked. `op` is the public name in errors.
 Conv2d conv_sizes(const char* op, int64_t N, Pair image, int64_t C, Pair kernel, int64_t group_in, int64_t K,
                   const ConvOptions& options) {
@@ -83,8 +89,8 @@ bool reads_in_place(const Stencil& s, int64_t item_size) {
 
 ConvPlan plan_stencil(const char* op, const Stencil& s, int64_t item_size) {
   const int64_t threads = threads::count();
-  const int64_t line_bytes = s.column.extent(s.column.out) * s.in_channels * item_size;
-  const int64_t image_bytes = checked_multiply(s.row.extent(s.row.out), line_bytes, op);
+  const int64_t line_bytes = saturated_multiply(s.column.extent(s.column.out), s.in_channels * item_size);
+  const int64_t image_bytes = saturated_multiply(s.row.extent(s.row.out), line_bytes);
   ConvPlan plan{};
   plan.images = 1;
   plan.band = s.row.out;
@@ -95,7 +101,7 @@ ConvPlan plan_stencil(const char* op, const Stencil& s, int64_t item_size) {
   // Too large for the cache, or too few units for the threads: bands of rows, a whole number of classes each.
   const int64_t least = std::min(s.row.period, s.row.out);
   const auto fits = [&](int64_t band) {
-    return s.row.extent(band) * line_bytes <= kWindowBytes &&
+    return saturated_multiply(s.row.extent(band), line_bytes) <= kWindowBytes &&
            (s.N * ceil_div(s.row.out, band) >= 2 * threads || band * s.column.out <= 64);
   };
   while (plan.images == 1 && plan.band > least && !fits(plan.band)) {
@@ -129,7 +135,9 @@ ConvPlan plan_backward_weights(const char* op, const Conv2d& p, int64_t item_siz
   const int64_t columns = s.column.extent(p.Q);
   // Long blocks keep the sums in registers for long.
   plan.band = std::min<int64_t>(512, pixels);
-  while (plan.band > 64 && window_rows(plan.band) * columns * p.C * item_size > 2 * kWindowBytes) plan.band /= 2;
+  while (plan.band > 64 &&
+         saturated_multiply(window_rows(plan.band), saturated_multiply(columns, p.C * item_size)) > 2 * kWindowBytes)
+    plan.band /= 2;
   if (!reads_in_place(s, item_size)) {
     plan.window = window_elements(op, window_rows(plan.band), columns, p.C, item_size);
   }

@@ -5,8 +5,10 @@ A family is a module, which lists its public functions in ``__all__``; they are 
 
 from __future__ import annotations
 
+from .conv import *
 from .creation import *
 from .elementwise import *
 from .matmul import *
 from .reduce import *
+from .pool import *
 from .views import *

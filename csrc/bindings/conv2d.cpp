@@ -1,0 +1,49 @@
+#include "ops/conv2d.h"
+
+#include <pybind11/stl.h>
+
+#include "bindings/window.h"
+#include "ops/matmul.h"
+
+namespace tilegrad::bindings {
+namespace {
+
+ops::ConvOptions options(const char* op, py::handle stride, py::handle padding, py::handle dilation, int64_t groups) {
+  return {to_pair(op, "stride", stride), to_padding(op, padding), to_pair(op, "dilation", dilation), groups};
+}
+
+}  // namespace
+
+void register_conv2d(py::module_& m) {
+  m.def(
+      "conv2d",
+      [](const Array& x, const Array& w, const std::optional<Array>& b, py::object stride, py::object padding,
+         py::object dilation, int64_t groups, const char* activation) {
+        return ops::conv2d(x, w, b.value_or(Array()), options("conv2d", stride, padding, dilation, groups),
+                           ops::activation_named("conv2d", activation));
+      },
+      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
+      py::arg("groups"), py::arg("activation"), "activation(conv(x, w) + b).");
+  m.def(
+      "conv2d_backward_data",
+      [](const Array& dy, const Array& w, py::object image, py::object stride, py::object padding, py::object dilation,
+         int64_t groups) {
+        const char* const op = "conv2d_backward_data";
+        return ops::conv2d_backward_data(dy, w, to_pair(op, "image", image),
+                                         options(op, stride, padding, dilation, groups));
+      },
+      py::arg("dy"), py::arg("w"), py::arg("image"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
+      py::arg("groups"), "The gradient of conv2d's input of (rows, columns) `image`.");
+  m.def(
+      "conv2d_backward_weights",
+      [](const Array& x, const Array& dy, py::object kernel, py::object stride, py::object padding, py::object dilation,
+         int64_t groups) {
+        const char* const op = "conv2d_backward_weights";
+        return ops::conv2d_backward_weights(x, dy, to_pair(op, "kernel", kernel),
+                                            options(op, stride, padding, dilation, groups));
+      },
+      py::arg("x"), py::arg("dy"), py::arg("kernel"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
+      py::arg("groups"), "The gradient of conv2d's weights of (rows, columns) `kernel`.");
+}
+
+}  // namespace tilegrad::bindings

@@ -1,0 +1,161 @@
+"""Convolution."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import tilegrad as tg
+
+from .record import Bad, Op, Sample
+
+Pads = tuple[tuple[int, int], tuple[int, int]]
+
+
+def pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def resolve_padding(padding: Any, image: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int]) -> Pads:
+    """((top, bottom), (left, right)); ``kernel`` is the extent with dilation."""
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding == "same":  # TensorFlow's rule
+        totals = [
+            max((-(-i // s) - 1) * s + k - i, 0) if i else 0 for i, k, s in zip(image, kernel, stride, strict=True)
+        ]
+        return tuple((t // 2, t - t // 2) for t in totals)  # type: ignore[return-value]
+    if isinstance(padding, int):
+        return (padding, padding), (padding, padding)
+    return tuple(pair(p) for p in padding)  # type: ignore[return-value]
+
+
+def conv2d(
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray | None = None,
+    stride: Any = 1,
+    padding: Any = "valid",
+    dilation: Any = 1,
+    groups: int = 1,
+    activation: str | None = None,
+) -> np.ndarray:
+    """The definition: one product of matrices per tap and group."""
+    R, S, group_in, K = w.shape
+    (sh, sw), (dh, dw) = pair(stride), pair(dilation)
+    extent = ((R - 1) * dh + 1, (S - 1) * dw + 1)
+    pads = resolve_padding(padding, x.shape[1:3], extent, (sh, sw))
+    x = np.pad(x, ((0, 0), *pads, (0, 0)))
+    P, Q = (max((size - e) // s + 1, 0) for size, e, s in zip(x.shape[1:3], extent, (sh, sw), strict=True))
+    y = np.zeros((x.shape[0], P, Q, K))
+    group_out = K // groups
+    for g, r, s in itertools.product(range(groups), range(R), range(S)):
+        seen = x[:, r * dh :, s * dw :, g * group_in : (g + 1) * group_in][:, ::sh, ::sw][:, :P, :Q]
+        out = slice(g * group_out, (g + 1) * group_out)
+        y[..., out] += seen @ w[r, s, :, out]
+    if b is not None:
+        y += b
+    return np.maximum(y, 0) if activation == "relu" else y
+
+
+def tolerance(sample: Sample, reference: np.ndarray, epsilon: float) -> np.ndarray:
+    """A sum of t products, each rounded once with the sum so far, is off by at most t epsilon sum |a b|."""
+    x, w, *rest = (np.abs(a) if isinstance(a, np.ndarray) else a for a in sample.args)
+    terms = w.shape[0] * w.shape[1] * w.shape[2] + 1
+    options = {k: v for k, v in sample.kwargs.items() if k != "activation"}
+    return terms * epsilon * conv2d(x, w, *rest, **options)
+
+
+# Image (N, H, W, C), filter (R, S, C / groups, K), options. Odd sizes around the widths of panels and vectors, images
+# smaller than a tile, sums longer than one chunk of 512, few channels, depthwise, empty batches.
+CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ((1, 1, 1, 1), (1, 1, 1, 1), {}),
+    ((2, 5, 5, 1), (3, 3, 1, 1), {}),
+    ((2, 8, 8, 1), (5, 5, 1, 6), {"padding": 2}),
+    ((1, 9, 7, 3), (3, 3, 3, 16), {"padding": "same"}),
+    ((3, 6, 6, 4), (3, 3, 4, 17), {"padding": 1, "stride": 2}),
+    ((1, 7, 8, 2), (2, 4, 2, 3), {"padding": "same", "stride": (2, 3)}),
+    ((2, 6, 5, 8), (3, 3, 8, 33), {"padding": ((1, 0), (0, 2))}),
+    ((1, 5, 5, 64), (3, 3, 64, 10), {"padding": "same"}),
+    ((1, 4, 4, 130), (2, 2, 130, 5), {}),
+    ((1, 11, 10, 3), (3, 2, 3, 5), {"dilation": (2, 3)}),
+    ((1, 12, 12, 2), (3, 3, 2, 4), {"dilation": 2, "stride": 2, "padding": 2}),
+    ((1, 12, 9, 2), (3, 3, 2, 4), {"dilation": 3, "stride": 2, "padding": "same"}),
+    ((2, 5, 6, 4), (3, 3, 2, 6), {"groups": 2, "padding": 1}),
+    ((1, 5, 5, 9), (3, 3, 3, 6), {"groups": 3, "stride": 2, "padding": 1}),
+    ((2, 6, 7, 5), (3, 3, 1, 5), {"groups": 5, "padding": 1}),
+    ((1, 6, 6, 33), (3, 3, 1, 33), {"groups": 33, "padding": "same", "stride": 2}),
+    ((1, 9, 9, 16), (5, 5, 1, 16), {"groups": 16}),
+    ((1, 4, 4, 3), (2, 2, 1, 6), {"groups": 3}),
+    ((2, 3, 3, 7), (1, 1, 7, 20), {}),
+    ((1, 5, 5, 6), (1, 1, 6, 4), {"stride": 2}),
+    ((1, 3, 3, 2), (3, 3, 2, 2), {"padding": 3}),
+    ((1, 2, 9, 1), (4, 1, 1, 2), {"padding": (2, 0), "stride": 5}),
+    ((1, 1, 40, 2), (1, 7, 2, 3), {"padding": "same"}),
+    ((5, 1, 1, 20), (1, 1, 20, 40), {}),
+    ((1, 7, 7, 3), (2, 2, 3, 4), {"stride": 4}),
+    ((0, 5, 5, 3), (3, 3, 3, 4), {}),
+    ((0, 5, 5, 4), (3, 3, 1, 4), {"groups": 4}),
+    ((2, 0, 5, 3), (3, 3, 3, 4), {"padding": "same"}),
+]
+
+
+def samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for i, (image, kernel, options) in enumerate(CASES):
+        arguments = [rng.normal(size=image), rng.normal(size=kernel)]
+        if i % 3 != 2:
+            arguments.append(rng.normal(size=kernel[-1:]))
+        yield Sample(tuple(arguments), options)
+
+
+X, W, B = np.ones((1, 5, 5, 3), np.float32), np.ones((3, 3, 3, 4), np.float32), np.ones(4, np.float32)
+PADDING = (
+    r'conv2d: padding must be "valid", "same", an integer, \(rows, columns\) or \(\(top, bottom\), \(left, right\)\); '
+)
+BAD = (
+    Bad((X[0], W), tg.ShapeError, r"conv2d: x must have 4 dimensions \[N, H, W, C\], found \[5, 5, 3\]; add a batch dimension of "
+        r"1 in front"),
+    Bad((X, W[0]), tg.ShapeError, r"conv2d: w must have 4 dimensions \[R, S, C / groups, K\], found \[3, 3, 4\]"),
+    Bad((X.astype(np.int32), W), tg.DTypeError, r"conv2d: x must be float32 or float64, found int32; cast it with "
+        r"\.astype\(tg\.float32\)"),
+    Bad((X, W.astype(np.float64)), tg.DTypeError, r"conv2d: operands have dtypes float32 and float64, which are never mixed "
+        r"silently; cast one with \.astype\(\)"),
+    Bad((X, W, B.astype(np.float64)), tg.DTypeError, r"conv2d: operands have dtypes float32 and float64, which are never mixed "
+        r"silently; cast one with \.astype\(\)"),
+    Bad((X, W[:, :, :2]), tg.ShapeError, r"conv2d: x has 3 channels, so w's third dimension must be 3 \(x's channels / groups\), "
+        r"found 2"),
+    Bad((np.ones((2, 3, 8, 8), np.float32), W), tg.ShapeError, r"conv2d: x has 8 channels, so w's third dimension must be 8 "
+        r"\(x's channels / groups\), found 3; x looks like \[N, C, H, W\], but images are \[N, H, W, C\]: permute it with "
+        r"\(0, 2, 3, 1\)"),
+    Bad((X, W, B[:3]), tg.ShapeError, r"conv2d: b must be \[4\], one number for each of w's output channels, found \[3\]"),
+    Bad((X, np.ones((6, 3, 3, 4), np.float32)), tg.ShapeError, r"conv2d: the kernel covers 6 rows \(kernel size 6, dilation 1\), "
+        r'but the padded input has 5 \(0 \+ 5 \+ 0\); use a smaller kernel, more padding or padding="same"'),
+    Bad((X, W), tg.ShapeError, r"conv2d: the kernel covers 7 columns \(kernel size 3, dilation 3\), but the padded input has 5 "
+        r'\(0 \+ 5 \+ 0\); use a smaller kernel, more padding or padding="same"', {"dilation": (1, 3)}),
+    Bad((X, W), tg.ArgumentError, r"conv2d: stride must be at least 1 along the rows, found 0", {"stride": 0}),
+    Bad((X, W), tg.ArgumentError, r"conv2d: stride must be at least 1 along the columns, found -2", {"stride": (1, -2)}),
+    Bad((X, W), tg.ArgumentError, r"conv2d: stride must be an integer or two, \(rows, columns\); found 1\.5", {"stride": 1.5}),
+    Bad((X, W), tg.ArgumentError, r"conv2d: dilation must be at least 1 along the rows, found 0 \(1 means neighbouring pixels\)",
+        {"dilation": 0}),
+    Bad((X, W), tg.ArgumentError, r"conv2d: padding must not be negative, found -1 and -1 along the rows; slice the input to "
+        r"crop it", {"padding": -1}),
+    Bad((X, W), tg.ArgumentError, PADDING + "found 'full'", {"padding": "full"}),
+    Bad((X, W), tg.ArgumentError, PADDING + r"found \(1, 2, 3\)", {"padding": (1, 2, 3)}),
+    Bad((X, W), tg.ArgumentError, r"conv2d: groups must be at least 1, found 0", {"groups": 0}),
+    Bad((X, W), tg.ArgumentError, r"conv2d: groups=2 must divide the 3 channels of x and the 4 of w's last dimension",
+        {"groups": 2}),
+    Bad((X, W), tg.ArgumentError, r"conv2d: activation must be None, 'relu', 'sigmoid', 'tanh' or 'gelu', found 'swish'",
+        {"activation": "swish"}),
+    Bad((X, W), tg.ArgumentError, r"conv2d: the size \d+ [x+] \d+ does not fit in 64 bits", {"padding": 2**62}),
+    Bad((X, W), tg.ArgumentError, r"conv2d: one window of the padded input, 3 x 1073741827 pixels of 3 channels, does not fit in "
+        r"memory; use less padding or a smaller dilation", {"padding": 2**29, "stride": 2**30, "dilation": 1}),
+    Bad((np.ones((1, 5, 5, 0), np.float32), np.ones((3, 3, 0, 4), np.float32)), tg.ShapeError, r"conv2d: x has 0 and w makes 4 "
+        r"channels; there must be at least 1 of each"),
+    Bad((X, np.ones((0, 3, 3, 4), np.float32)), tg.ArgumentError, r"conv2d: kernel size must be at least 1 along the rows, "
+        r"found 0"),
+)  # fmt: skip
+
+OPS = [Op("conv2d", conv2d, samples, tolerance, BAD)]

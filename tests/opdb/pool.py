@@ -1,0 +1,106 @@
+"""Pooling."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import tilegrad as tg
+
+from .conv import pair, resolve_padding
+from .record import Bad, Op, Sample, exact
+
+
+def windows(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """The definition: ``function`` of every window, NaN outside the image."""
+
+    def pool(x: np.ndarray, kernel_size: Any, stride: Any = None, padding: Any = "valid") -> np.ndarray:
+        kernel = pair(kernel_size)
+        step = kernel if stride is None else pair(stride)
+        pads = resolve_padding(padding, x.shape[1:3], kernel, step)
+        padded = np.pad(x, ((0, 0), *pads, (0, 0)), constant_values=np.nan)
+        P, Q = (max((size - k) // s + 1, 0) for size, k, s in zip(padded.shape[1:3], kernel, step, strict=True))
+        y = np.zeros((x.shape[0], P, Q, x.shape[3]))
+        for p, q in itertools.product(range(P), range(Q)):
+            rows, columns = (slice(i * s, i * s + k) for i, s, k in zip((p, q), step, kernel, strict=True))
+            y[:, p, q] = function(padded[:, rows, columns], axis=(1, 2)) if x.size else 0
+        return y
+
+    return pool
+
+
+def mean_tolerance(sample: Sample, reference: np.ndarray, epsilon: float) -> Any:
+    """t additions and a division: t epsilon times the mean of the absolute values."""
+    kernel = pair(sample.args[1])
+    return (
+        (kernel[0] * kernel[1] + 1)
+        * epsilon
+        * windows(np.nanmean)(np.abs(sample.args[0]), *sample.args[1:], **sample.kwargs)
+    )
+
+
+# Image, kernel_size, options. Overlapping windows and gaps, odd channels, a window of more than 256 taps, empty batches.
+CASES: list[tuple[tuple[int, ...], Any, dict[str, Any]]] = [
+    ((1, 1, 1, 1), 1, {}),
+    ((2, 4, 4, 1), 2, {}),
+    ((2, 5, 7, 3), 2, {}),
+    ((1, 6, 6, 16), 2, {}),
+    ((1, 6, 6, 17), 3, {}),
+    ((1, 6, 5, 33), (3, 2), {}),
+    ((1, 7, 7, 6), 3, {"stride": 2}),
+    ((2, 7, 8, 5), 3, {"stride": 1}),
+    ((1, 7, 8, 5), 2, {"stride": (3, 4)}),
+    ((1, 8, 8, 4), 3, {"stride": 2, "padding": 1}),
+    ((1, 7, 5, 4), 3, {"stride": 2, "padding": "same"}),
+    ((1, 8, 8, 4), 2, {"stride": 3, "padding": "same"}),
+    ((1, 4, 9, 2), (2, 5), {"stride": (1, 2), "padding": "same"}),
+    ((1, 5, 5, 8), 3, {"stride": 1, "padding": ((2, 0), (0, 1))}),
+    ((1, 5, 6, 8), 3, {"padding": (1, 2)}),
+    ((2, 5, 6, 2), (5, 6), {}),
+    ((1, 17, 18, 2), 17, {"stride": 1}),
+    ((1, 3, 3, 600), 2, {"stride": 1}),
+    ((3, 1, 9, 7), (1, 3), {}),
+    ((1, 9, 1, 15), (4, 1), {"stride": 2}),
+    ((2, 2, 2, 31), 2, {"padding": 1}),
+    ((0, 4, 4, 3), 2, {}),
+    ((2, 0, 4, 3), 2, {"padding": "same"}),
+    ((2, 4, 4, 0), 2, {}),
+]
+
+
+def samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for image, kernel_size, options in CASES:
+        yield Sample((rng.normal(size=image), kernel_size), options)
+
+
+def bad(op: str) -> tuple[Bad, ...]:
+    x = np.ones((1, 5, 5, 3), np.float32)
+    return (
+        Bad((x[0], 2), tg.ShapeError, rf"{op}: x must have 4 dimensions \[N, H, W, C\], found \[5, 5, 3\]; add a batch dimension "
+            r"of 1 in front"),
+        Bad((x[0, 0], 2), tg.ShapeError, rf"{op}: x must have 4 dimensions \[N, H, W, C\], found \[5, 3\]"),
+        Bad((x.astype(np.int64), 2), tg.DTypeError, rf"{op}: x must be float32 or float64, found int64; cast it with "
+            r"\.astype\(tg\.float32\)"),
+        Bad((x, 6), tg.ShapeError, rf"{op}: the kernel covers 6 rows \(kernel_size 6, dilation 1\), but the padded input has 5 "
+            r'\(0 \+ 5 \+ 0\); use a smaller kernel, more padding or padding="same"'),
+        Bad((x, 0), tg.ArgumentError, rf"{op}: kernel_size must be at least 1 along the rows, found 0"),
+        Bad((x, (2, -1)), tg.ArgumentError, rf"{op}: kernel_size must be at least 1 along the columns, found -1"),
+        Bad((x, "2"), tg.ArgumentError, rf"{op}: kernel_size must be an integer or two, \(rows, columns\); found '2'"),
+        Bad((x, 2, 0), tg.ArgumentError, rf"{op}: stride must be at least 1 along the rows, found 0"),
+        Bad((x, 2, 1, -1), tg.ArgumentError, rf"{op}: padding must not be negative, found -1 and -1 along the rows; slice the "
+            r"input to crop it"),
+        Bad((x, 2, 1, 2), tg.ArgumentError, rf"{op}: padding must be smaller than kernel_size, or windows would lie outside the "
+            r"image; found 2 and 2 along the rows with kernel_size 2"),
+        Bad((x, 2, 1, "full"), tg.ArgumentError, rf'{op}: padding must be "valid", "same", an integer, \(rows, columns\) or '
+            r"\(\(top, bottom\), \(left, right\)\); found 'full'"),
+        Bad((np.ones((1, 0, 5, 3), np.float32), 2, 1, 1), tg.ShapeError, rf"{op}: x has no rows to pool over"),
+    )  # fmt: skip
+
+
+OPS = [
+    Op("max_pool2d", windows(np.nanmax), samples, exact, bad("max_pool2d")),
+    Op("avg_pool2d", windows(np.nanmean), samples, mean_tolerance, bad("avg_pool2d")),
+]
