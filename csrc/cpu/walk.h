@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu/isa.h"
+#include "params/loop_nest.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
