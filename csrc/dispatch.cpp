@@ -14,10 +14,13 @@ namespace cpu {
   extern const KernelTable kTable;  \
   }
 TILEGRAD_TABLE(generic)
-#if defined(TILEGRAD_X86)
+#if defined(TILEGRAD_BUILDS_AVX2)
 TILEGRAD_TABLE(avx2)
+#endif
+#if defined(TILEGRAD_BUILDS_AVX512)
 TILEGRAD_TABLE(avx512)
-#elif defined(TILEGRAD_ARM)
+#endif
+#if defined(TILEGRAD_BUILDS_NEON)
 TILEGRAD_TABLE(neon)
 #endif
 #undef TILEGRAD_TABLE
@@ -35,13 +38,19 @@ std::vector<Isa> built_isas() {
   std::vector<Isa> isas = {{"generic", &generic::kTable, true}};
 #if defined(TILEGRAD_X86)
   __builtin_cpu_init();
-  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-  const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512vl");
+  [[maybe_unused]] const bool v3 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  [[maybe_unused]] const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                                   __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                                   __builtin_cpu_supports("avx512vl");
+#if defined(TILEGRAD_BUILDS_AVX2)
   isas.push_back({"avx2", &avx2::kTable, v3});
+#endif
+#if defined(TILEGRAD_BUILDS_AVX512)
   isas.push_back({"avx512", &avx512::kTable, v4});
-#elif defined(TILEGRAD_ARM)
+#endif
+#endif
+#if defined(TILEGRAD_BUILDS_NEON)
   isas.push_back({"neon", &neon::kTable, true});
 #endif
   return isas;

@@ -9,7 +9,7 @@ import numpy as np
 from . import _C, ops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["Tensor"]
 

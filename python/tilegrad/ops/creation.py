@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["empty", "from_dlpack", "from_numpy", "full", "ones", "tensor", "zeros"]
 
 
-def tensor(
-    data: Any, dtype: DTypeLike = None, device: str | None = None, requires_grad: bool = False
-) -> Tensor:
+def tensor(data: Any, dtype: DTypeLike = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor with a copy of ``data``.
 
     Parameters
@@ -60,9 +58,7 @@ def tensor(
     if array.dtype == np.float64 and not hasattr(data, "dtype"):
         array = array.astype(np.float32) if wanted is None or wanted != _C.float64 else array
     if array.dtype.kind not in "fiub":
-        raise _C.DTypeError(
-            f"tensor: data of NumPy dtype {array.dtype} has no tilegrad dtype; numbers and booleans do"
-        )
+        raise _C.DTypeError(f"tensor: data of NumPy dtype {array.dtype} has no tilegrad dtype; numbers and booleans do")
     out = _C.copy(_C.from_numpy(_writeable(array)))
     if wanted is not None and out.dtype != wanted:
         out = out.astype(wanted).detach()
@@ -71,7 +67,11 @@ def tensor(
 
 def _writeable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The array, or a native, aligned and writeable copy of it in a dtype that tensors have."""
-    kinds = {"i": {4: np.int32, 8: np.int64}, "u": {1: np.uint8}, "f": {2: np.float16, 4: np.float32, 8: np.float64}}
+    kinds: dict[str, dict[int, Any]] = {
+        "i": {4: np.int32, 8: np.int64},
+        "u": {1: np.uint8},
+        "f": {2: np.float16, 4: np.float32, 8: np.float64},
+    }
     if array.dtype.kind == "b":
         native: Any = np.bool_
     else:
@@ -167,9 +167,7 @@ def full(
     return type(out)(out, True) if requires_grad else out
 
 
-def zeros(
-    shape: Shape, dtype: DTypeLike = "float32", device: str | None = None, requires_grad: bool = False
-) -> Tensor:
+def zeros(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros.
 
     Examples
@@ -181,9 +179,7 @@ def zeros(
     return full(shape, 0, dtype, device, requires_grad)
 
 
-def ones(
-    shape: Shape, dtype: DTypeLike = "float32", device: str | None = None, requires_grad: bool = False
-) -> Tensor:
+def ones(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones.
 
     Examples
