@@ -16,6 +16,7 @@ void register_memory(py::module_& m) {
   m.def("dtype", [](DType dtype) { return dtype; }, py::arg("object"), "The dtype object for a name or a NumPy dtype.");
   m.def("copy", &ops::copy, py::arg("x"));
   m.def("contiguous", &ops::contiguous, py::arg("x"));
+  m.def("copy_into", &ops::copy_into, py::arg("x"), py::arg("y"), "Writes x, broadcast, into y, outside any graph.");
 }
 
 }  // namespace tilegrad::bindings

@@ -75,57 +75,52 @@ template <typename T>
   finish_vector(p, first, columns, total);
 }
 
-// Outputs first .. first + columns - 1, columns <= kGroups * kLanes, where the columns of W are contiguous or nothing is:
-// squares of W are transposed in registers.
-template <int kGroups, typename T>
+// Outputs first .. first + columns - 1, columns <= kLanes, where the columns of W are contiguous or nothing is: squares of W
+// are transposed in registers, which is as fast as memory.
+template <typename T>
 [[gnu::noinline]] void gemv_by_columns(const Gemv<T>& p, int64_t first, int64_t columns) {
   constexpr int L = kLanes<T>;
-  const T* w[kGroups * L];  // rows that do not exist are read from the first, and their sums dropped
-  for (int j = 0; j < kGroups * L; ++j) w[j] = p.w + (first + (j < columns ? j : 0)) * p.j_stride;
-  Vec<T> total[kGroups] = {};
+  const T* w[L];  // columns that do not exist are read from the first, and their sums dropped
+  for (int j = 0; j < L; ++j) w[j] = p.w + (first + (j < columns ? j : 0)) * p.j_stride;
+  Vec<T> total{};
   const int64_t chunk = contraction_chunk(p.K);
   for (int64_t begin = 0; begin < p.K; begin += chunk) {
     const int64_t end = smaller(p.K, begin + chunk);
-    Vec<T> chain[kGroups] = {};
+    Vec<T> chain{};
     int64_t k = begin;
     if (p.k_stride == 1) {
       for (; k + L <= end; k += L) {
-#pragma GCC unroll 2
-        for (int g = 0; g < kGroups; ++g) {
-          Vec<T> square[L];
+        Vec<T> square[L];
 #pragma GCC unroll 16
-          for (int i = 0; i < L; ++i) square[i] = load(w[g * L + i] + k);
-          transpose<T>(square);
+        for (int i = 0; i < L; ++i) square[i] = load(w[i] + k);
+        transpose<T>(square);
+        const T* x = p.x + k * p.x_stride;
 #pragma GCC unroll 16
-          for (int i = 0; i < L; ++i) chain[g] = fma_lanes(broadcast(p.x[(k + i) * p.x_stride]), square[i], chain[g]);
-        }
+        for (int i = 0; i < L; ++i, x += p.x_stride) chain = fma_lanes(broadcast(*x), square[i], chain);
       }
     }
     for (; k < end; ++k) {
-      const Vec<T> x = broadcast(p.x[k * p.x_stride]);
-      for (int g = 0; g < kGroups; ++g) {
-        Vec<T> column;
-        for (int i = 0; i < L; ++i) column[i] = w[g * L + i][k * p.k_stride];
-        chain[g] = fma_lanes(x, column, chain[g]);
-      }
+      T column[L];
+      for (int i = 0; i < L; ++i) column[i] = w[i][k * p.k_stride];
+      chain = fma_lanes(broadcast(p.x[k * p.x_stride]), load(column), chain);
     }
-    for (int g = 0; g < kGroups; ++g) total[g] = begin == 0 ? chain[g] : total[g] + chain[g];
+    total = begin == 0 ? chain : total + chain;
   }
-  T sums[kGroups * L];
-  for (int g = 0; g < kGroups; ++g) store(sums + g * L, total[g]);
+  T sums[L];
+  store(sums, total);
   finish_vector(p, first, columns, sums);
 }
 
 template <typename T>
 void gemv(const Team& team, const Gemv<T>& p) {
-  constexpr int64_t kWidth = 2 * kLanes<T>;
-  const Range mine = team.share(p.N, kWidth);
+  constexpr int64_t L = kLanes<T>;
+  const Range mine = team.share(p.N, 2 * L);
   if (p.j_stride == 1) {
     for (int64_t j = mine.begin; j < mine.end; j += kGemvColumns<T>) {
       gemv_by_rows(p, j, smaller(kGemvColumns<T>, mine.end - j));
     }
   } else {
-    for (int64_t j = mine.begin; j < mine.end; j += kWidth) gemv_by_columns<2>(p, j, smaller(kWidth, mine.end - j));
+    for (int64_t j = mine.begin; j < mine.end; j += L) gemv_by_columns(p, j, smaller(L, mine.end - j));
   }
 }
 

@@ -26,10 +26,22 @@ TILEGRAD_INLINE void transpose_steps(Vec<T> (&rows)[kLanes<T>]) {
   }
 }
 
+// Keeps a vector whole: gcc would look through the shuffles, load its lanes one by one and put them together again.
+template <typename V>
+TILEGRAD_INLINE void keep_whole(V& v) {
+#if defined(__x86_64__)
+  asm("" : "+v"(v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(v));
+#endif
+}
+
 // rows[i][j] becomes rows[j][i].
 template <typename T>
 TILEGRAD_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
   transpose_steps<T, kLanes<T> / 2>(rows);
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes<T>; ++i) keep_whole(rows[i]);
 }
 
 // Packs a panel: to[k * step + j] = from[k * k_stride + j * j_stride] for K values of k and `count` of j, and 0 for the j

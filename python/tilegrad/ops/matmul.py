@@ -21,8 +21,8 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     """The matrix product ``a @ b``, by NumPy's rule.
 
     ``out[..., m, n] = sum over k of a[..., m, k] * b[..., k, n]``. The axes before the last two are a batch and
-    broadcast; a one-dimensional ``a`` is a row and a one-dimensional ``b`` a column, and that axis is not in the result.
-    Transposed and otherwise strided views are read as they are, without a copy.
+    broadcast; a one-dimensional ``a`` is a row and a one-dimensional ``b`` a column, and that axis is not in the
+    result. Transposed and otherwise strided views are read as they are, without a copy.
 
     Parameters
     ----------

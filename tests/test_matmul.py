@@ -1,0 +1,127 @@
+"""Matrix products: the order of their sums, independent rows, fused epilogues, every layout and path."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+
+import numpy as np
+import pytest
+import tilegrad as tg
+
+from .targets import AVAILABLE, TARGETS, THREADS, running_on
+
+DTYPES = ("float32", "float64")
+LIBM = ctypes.CDLL("libm.so.6")
+LIBM.fma.restype = ctypes.c_double
+LIBM.fma.argtypes = [ctypes.c_double] * 3
+LIBM.fmaf.restype = ctypes.c_float
+LIBM.fmaf.argtypes = [ctypes.c_float] * 3
+
+
+def tensor(rng: np.random.Generator, *shape: int, dtype: str = "float32") -> tg.Tensor:
+    return tg.tensor(rng.normal(size=shape).astype(dtype))
+
+
+def sum_in_the_documented_order(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Chunks of 512, or of what makes at most 32 of them; each one fma chain; added in ascending order."""
+    K = len(a)
+    chunk = 512 if K <= 16384 else math.ceil(math.ceil(K / 32) / 64) * 64
+    fma = LIBM.fmaf if a.dtype == np.float32 else LIBM.fma
+    total = a.dtype.type(0)
+    for begin in range(0, K, chunk):
+        chain = 0.0
+        for x, y in zip(a[begin : begin + chunk].tolist(), b[begin : begin + chunk].tolist(), strict=True):
+            chain = fma(x, y, chain)
+        total = a.dtype.type(chain) if begin == 0 else total + a.dtype.type(chain)
+    return np.asarray(total)
+
+
+@pytest.mark.parametrize("isa", TARGETS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("K", [1, 5, 512, 513, 1024, 1300, 16384, 16385, 40000])
+def test_the_order_of_the_sum_is_the_documented_one(K: int, dtype: str, isa: str) -> None:
+    rng = np.random.default_rng(K)
+    a, b = rng.normal(size=(2, K)).astype(dtype), rng.normal(size=(K, 3)).astype(dtype)
+    with running_on(isa):
+        found = tg.matmul(tg.tensor(a), tg.tensor(b)).numpy()
+        row = tg.matmul(tg.tensor(a[1]), tg.tensor(b)).numpy()
+        column = tg.matmul(tg.tensor(a), tg.tensor(b[:, 2].copy())).numpy()
+    assert found[1, 2] == row[2] == column[1] == sum_in_the_documented_order(a[1], b[:, 2])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("K", "N"), [(3, 5), (64, 10), (600, 33), (784, 128), (1100, 1), (20000, 4)])
+def test_a_row_has_the_same_bits_alone_and_in_any_batch(K: int, N: int, dtype: str) -> None:
+    rng = np.random.default_rng(K)
+    x, w, b = tensor(rng, 256, K, dtype=dtype), tensor(rng, K, N, dtype=dtype), tensor(rng, N, dtype=dtype)
+    whole = tg.linear(x, w, b, activation="gelu").numpy()
+    for batch in (1, 7, 256):
+        for first in (0, 100):
+            part = tg.linear(tg.tensor(x.numpy()[first : first + batch]), w, b, activation="gelu").numpy()
+            assert part.tobytes() == whole[first : first + batch].tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_layout_and_path_has_the_same_bits(dtype: str) -> None:
+    """Sizes at the edges of tiles, panels and blocks, operands as they lie, transposed, padded and backwards."""
+    rng = np.random.default_rng(2)
+    sizes = [1, 2, 6, 7, 13, 15, 17, 33, 48, 65, 121, 250]
+    for case in range(60):
+        M, N = (int(v) for v in rng.choice(sizes, 2))
+        K = int(rng.choice([1, 3, 16, 31, 64, 130, 513]))
+        a, b = rng.normal(size=(M, K)).astype(dtype), rng.normal(size=(K, N)).astype(dtype)
+        expected = tg.matmul(tg.tensor(a), tg.tensor(b)).numpy()
+        assert np.allclose(expected, a.astype(np.float64) @ b, rtol=1e-4, atol=1e-4)
+        padded = np.zeros((2 * M, K + 5), dtype)[::2, 2 : K + 2]
+        padded[...] = a
+        wide = np.zeros((K, N + 9), dtype)[:, 3 : N + 3]
+        wide[...] = b
+        for left in (a, np.asfortranarray(a), padded, a[::-1].copy()[::-1]):
+            for right in (b, np.asfortranarray(b), wide, b[:, ::-1].copy()[:, ::-1]):
+                isa, threads = AVAILABLE[case % len(AVAILABLE)], THREADS[case % len(THREADS)]
+                with running_on(isa, threads):
+                    found = tg.matmul(tg.from_numpy(left), tg.from_numpy(right)).numpy()
+                assert found.tobytes() == expected.tobytes(), (M, N, K, left.strides, right.strides, isa, threads)
+
+
+@pytest.mark.parametrize("isa", TARGETS)
+def test_large_products_cross_every_block(isa: str) -> None:
+    """More columns, rows and terms than one cache block holds, and sums long enough to be computed apart."""
+    rng = np.random.default_rng(3)
+    shapes = [(130, 1100, 520), (20, 30, 17000)] if isa == "generic" else [(300, 1300, 1100), (40, 60, 40000)]
+    with running_on(isa):
+        for M, N, K in shapes:
+            a, b = tensor(rng, M, K), tensor(rng, K, N)
+            expected = a.numpy().astype(np.float64) @ b.numpy()
+            bound = 2.0**-23 * 700 * (np.abs(a.numpy()).astype(np.float64) @ np.abs(b.numpy()))
+            results = []
+            for threads in (1, 2, 3):
+                with running_on(isa, threads):
+                    results.append(tg.matmul(a, b).numpy())
+            assert (np.abs(results[0] - expected) <= bound).all()
+            assert all(r.tobytes() == results[0].tobytes() for r in results)
+
+
+def test_nan_and_infinity_follow_ieee() -> None:
+    a = tg.tensor([[np.inf, 1.0], [np.nan, 2.0], [-np.inf, 1.0]])
+    b = tg.tensor([[1.0, 0.0], [2.0, 3.0]])
+    found = tg.matmul(a, b).numpy()
+    assert found[0, 0] == np.inf
+    assert found[2, 0] == -np.inf
+    assert np.isnan(found[[0, 1, 1, 2], [1, 0, 1, 1]]).all()
+
+
+def test_a_broadcast_operand_is_read_without_a_copy() -> None:
+    """An operand that stride 0 stretches to more elements than memory holds."""
+    a = tg.broadcast_to(tg.ones((1, 4)), (3, 4))
+    b = tg.broadcast_to(tg.full((1,), 2.0), (4, 5))
+    assert (tg.matmul(a, b).numpy() == 8).all()
+    batch = tg.broadcast_to(tg.ones((1, 2, 3)), (5, 2, 3))
+    assert (tg.matmul(batch, tg.ones((3, 4))).numpy() == 3).all()
+
+
+def test_sizes_that_do_not_fit_are_refused() -> None:
+    column = tg.broadcast_to(tg.ones((1, 1)), (2**40, 1))
+    with pytest.raises(tg.ArgumentError, match=r"does not fit in 64 bits"):
+        tg.matmul(column, tg.permute(column, (1, 0)))
