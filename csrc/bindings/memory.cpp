@@ -17,6 +17,11 @@ void register_memory(py::module_& m) {
   m.def("copy", &ops::copy, py::arg("x"));
   m.def("contiguous", &ops::contiguous, py::arg("x"));
   m.def("copy_into", &ops::copy_into, py::arg("x"), py::arg("y"), "Writes x, broadcast, into y, outside any graph.");
+  m.def("as_bytes", [](const Array& x) {
+    if (!x.is_contiguous()) fail(ErrorKind::argument, "as_bytes: %s is not contiguous", x.str().c_str());
+    const int64_t item_size = static_cast<int64_t>(x.item_size());
+    return Array(x.storage_ref(), x.offset() * item_size, {x.numel() * item_size}, {1}, DType::uint8);
+  }, py::arg("x"), "The memory of a contiguous tensor as a vector of uint8; for files.");
 }
 
 }  // namespace tilegrad::bindings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from . import ops
 from ._C import (
     ArgumentError,
@@ -29,4 +31,22 @@ from .autograd import enable_grad, no_grad
 from .ops import *
 from .tensor import Tensor
 
+from .errors import CheckpointError, DataError, MissingExtraError, StateDictError
+from . import nn
+
+if TYPE_CHECKING:
+    from . import data, io, models, train
+    from .io import load, save
+
 tensor = ops.tensor  # the function, not the module of the same name
+
+
+def __getattr__(name: str) -> Any:
+    """Modules that not every program needs are imported when they are first used."""
+    from importlib import import_module
+
+    if name in ("data", "io", "models", "train"):
+        return import_module(f".{name}", __name__)
+    if name in ("load", "save"):
+        return getattr(import_module(".io", __name__), name)
+    raise AttributeError(f"module 'tilegrad' has no attribute {name!r}")

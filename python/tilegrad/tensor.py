@@ -105,6 +105,10 @@ class Tensor(_C.TensorBase):
         """A copy with memory of its own."""
         return ops.copy(self)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        copied = memo[id(self)] = type(self)(_C.copy(self), self.requires_grad)
+        return copied
+
 
 def _sizes(values: tuple[Any, ...]) -> Sequence[int]:
     return values[0] if len(values) == 1 and isinstance(values[0], (tuple, list)) else values

@@ -1,0 +1,166 @@
+"""``tg.save`` and ``tg.load``: a model in one file, without pickle.
+
+The texts of the safetensors file hold one entry, ``tilegrad``: a JSON object with the version of this layout, the
+architecture (or why there is none), the sizes of layers inside that were inferred, whether it was training, and a
+SHA-256 of each tensor with its name, dtype and shape, and of that object itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from .. import _C
+from ..errors import CheckpointError
+from ..tensor import Tensor
+from . import architecture, safetensors
+from .atomic import write_atomically
+
+if TYPE_CHECKING:
+    from ..nn.module import Module
+
+__all__ = ["load", "save"]
+
+M = TypeVar("M", bound="Module")
+VERSION = 1
+
+
+def save(model: Module, path: str | os.PathLike[str]) -> None:
+    """Write a model to a file: weights, buffers, architecture and checksums.
+
+    The path holds the old file or the new one at any time, whole; the same model gives the same bytes.
+
+    Parameters
+    ----------
+    model
+        Any module. Where all its classes are registered (the library's own are; see :func:`tilegrad.nn.register`),
+        :func:`load` makes the model again; otherwise only the weights are saved, with a warning, and
+        ``tg.load(path, into=model)`` fills them into a model made by your code.
+    path
+        By convention ``*.safetensors``.
+
+    Examples
+    --------
+    >>> import os, tempfile, tilegrad as tg
+    >>> model = tg.nn.Sequential(tg.nn.Linear(2, 1))
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> tg.save(model, path)
+    >>> tg.load(path)
+    Sequential(
+        Linear(2, 1),
+    )
+    """
+    from ..nn.module import Module
+
+    if not isinstance(model, Module):
+        raise _C.ArgumentError(f"save: expected a module, found {type(model).__name__}")
+    tensors = model.state_dict()
+    about: dict[str, Any] = {"version": VERSION, "training": model.training}
+    try:
+        about["architecture"] = architecture.encode(model)
+        about["inferred"] = _inferred_inside(model)
+    except architecture.NotDescribableError as error:
+        about["weights_only"] = str(error)
+        warnings.warn(
+            f"save: only the weights are saved, because {error}; tg.load({os.fspath(path)!r}, into=model) fills them",
+            stacklevel=2,
+        )
+    about["sha256"] = {name: _digest(name, tensor) for name, tensor in tensors.items()}
+    text = _text(about)
+    whole = _text({**about, "self": hashlib.sha256(text.encode()).hexdigest()})
+    write_atomically(path, safetensors.layout(tensors, {"tilegrad": whole}))
+
+
+@overload
+def load(path: str | os.PathLike[str]) -> Module: ...
+@overload
+def load(path: str | os.PathLike[str], into: M) -> M: ...
+def load(path: str | os.PathLike[str], into: Module | None = None) -> Module:
+    """Read a model that :func:`save` has written.
+
+    Parameters
+    ----------
+    path
+        The file; for ``into`` also any safetensors file with the model's names, shapes and dtypes.
+    into
+        A model to copy the weights into, instead of making one from the file's architecture.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is truncated, damaged (naming the tensor), not such a file, or names kinds of layers that the
+        running program has not registered.
+    StateDictError
+        If the weights do not fit ``into``, with every entry that does not; nothing has been changed then.
+
+    Examples
+    --------
+    See :func:`save`.
+    """
+    tensors, texts = safetensors.read(path)
+    about = _verified(texts["tilegrad"], tensors, os.fspath(path)) if "tilegrad" in texts else {}
+    if into is not None:
+        into.load_state_dict(tensors)
+        return into
+    if "architecture" not in about:
+        why = about.get("weights_only", "it was not written by tg.save")
+        raise CheckpointError(
+            f"{path}: the file holds weights only ({why}); make the model and fill it: tg.load(path, into=model)"
+        )
+    try:
+        model = architecture.decode(about["architecture"])
+        _infer_inside(model, about["inferred"])
+        model.load_state_dict(tensors)
+        model.train(bool(about["training"]))
+    except (_C.TilegradError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return model
+
+
+def _verified(text: str, tensors: Mapping[str, Tensor], path: str) -> dict[str, Any]:
+    """What the file says about itself, after all checksums were found right."""
+    try:
+        about = json.loads(text)
+        digest = about.pop("self")
+        right = digest == hashlib.sha256(_text(about).encode()).hexdigest()
+        version, sums = about["version"], about["sha256"]
+    except (ValueError, RecursionError, AttributeError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: the description of the model is not readable ({error!r})") from None
+    if not right:
+        raise CheckpointError(f"{path}: the description of the model is damaged: its checksum differs")
+    if version != VERSION:
+        raise CheckpointError(f"{path}: written in layout {version}, this version of tilegrad reads {VERSION}")
+    if set(sums) != set(tensors):
+        raise CheckpointError(f"{path}: damaged: tensors {sorted(set(sums) ^ set(tensors))} are not in both lists")
+    wrong = [name for name, tensor in tensors.items() if sums[name] != _digest(name, tensor)]
+    if wrong:
+        raise CheckpointError(f"{path}: damaged: the checksum differs for {', '.join(map(repr, wrong))}")
+    return dict(about)
+
+
+def _digest(name: str, tensor: Tensor) -> str:
+    digest = hashlib.sha256(f"{name}\0{tensor.dtype.name}\0{list(tensor.shape)}\0".encode())
+    digest.update(safetensors.as_bytes(tensor))
+    return digest.hexdigest()
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+def _inferred_inside(model: Module) -> dict[str, dict[str, int]]:
+    """Sizes that layers found out for themselves, by path: their owner's constructor makes them without."""
+    return {path: dict(module._inferred) for path, module in model.named_modules() if module._inferred}
+
+
+def _infer_inside(model: Module, inferred: Any) -> None:
+    modules = dict(model.named_modules())
+    if not isinstance(inferred, dict) or not set(inferred) <= set(modules):
+        raise CheckpointError("the architecture lacks layers whose sizes it gives")
+    for path, sizes in inferred.items():
+        if modules[path]._unbuilt:
+            modules[path]._infer(**sizes)

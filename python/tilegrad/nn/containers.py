@@ -1,0 +1,207 @@
+"""Modules that hold modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .. import _C
+from .module import Given, Module
+from .registry import register
+from .summary import _indent
+
+__all__ = ["ModuleDict", "ModuleList", "Sequential"]
+
+
+class _Container(Module):
+    """Modules under names, in order."""
+
+    _modules: dict[str, Module]
+
+    def _put(self, name: str, module: Any) -> None:
+        if not isinstance(module, Module):
+            raise _C.ArgumentError(
+                f"{type(self).__name__}: {name!r} must be a module, found {type(module).__name__}"
+                + ("; give the layer itself, not its class" if isinstance(module, type) else "")
+            )
+        if not name or "." in name:
+            raise _C.ArgumentError(f"{type(self).__name__}: {name!r} cannot be a module's name")
+        self._modules[name] = module
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules, with their names."""
+        yield from self._modules.items()
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __copy__(self) -> Any:
+        copied = super().__copy__()
+        copied.__dict__["_modules"] = dict(self._modules)
+        return copied
+
+
+class _Numbered(_Container):
+    def _name(self, index: int) -> str:
+        names = list(self._modules)
+        try:
+            return names[index]
+        except IndexError:
+            raise _C.OutOfRangeError(
+                f"{type(self).__name__}: index {index} is out of range for {len(names)} modules"
+            ) from None
+
+    def append(self, module: Module) -> Any:
+        """Add a module at the end; returns the container."""
+        self._put(str(len(self._modules)), module)
+        return self
+
+    def __getitem__(self, index: int | str) -> Module:
+        if isinstance(index, str):
+            return self._modules[index]
+        return self._modules[self._name(index)]
+
+    def __setitem__(self, index: int | str, module: Module) -> None:
+        self._put(index if isinstance(index, str) else self._name(index), module)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(list(self._modules.values()))
+
+
+@register
+class Sequential(_Numbered):
+    """Modules that are called one after the other.
+
+    Parameters
+    ----------
+    modules
+        The modules in order, named ``"0"``, ``"1"``, ...; or one OrderedDict from names to modules.
+
+    Examples
+    --------
+    >>> from collections import OrderedDict
+    >>> import tilegrad as tg
+    >>> tg.nn.Sequential(tg.nn.Flatten(), tg.nn.Linear(64, 10))
+    Sequential(
+        Flatten(),
+        Linear(64, 10),
+    )
+    >>> model = tg.nn.Sequential(OrderedDict(flat=tg.nn.Flatten(), out=tg.nn.Linear(64, 10)))
+    >>> model.out is model[1]
+    True
+    """
+
+    def __init__(self, *modules: Any) -> None:
+        self.__dict__["_modules"] = {}
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            named = list(modules[0].items())
+        else:
+            named = [(str(position), module) for position, module in enumerate(modules)]
+        for name, module in named:
+            self._put(name, module)
+
+    def __getattr__(self, name: str) -> Module:
+        try:
+            module: Module = self.__dict__["_modules"][name]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__} has no attribute or module {name!r}") from None
+        return module
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Module):
+            self._put(name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def forward(self, x: Any) -> Any:
+        """The output of the last module."""
+        for module in self._modules.values():
+            x = module(x)
+        return x
+
+    def config(self) -> Given:
+        """The modules; see :meth:`Module.config`."""
+        if type(self).__init__ is not Sequential.__init__:
+            return super().config()
+        return Given(list(self._modules.values()) if self._is_numbered() else [dict(self._modules)], {})
+
+    def _is_numbered(self) -> bool:
+        return list(self._modules) == [str(position) for position in range(len(self))]
+
+    def __repr__(self) -> str:
+        numbered = self._is_numbered()
+        lines = [
+            f"    {_indent(repr(module))},\n" if numbered else f"    {name}={_indent(repr(module))},\n"
+            for name, module in self._modules.items()
+        ]
+        inside = "\n" + "".join(lines) if lines else ""
+        kind = type(self).__name__
+        return f"{kind}({inside})" if numbered else f"{kind}(OrderedDict({inside}))"
+
+
+@register
+class ModuleList(_Numbered):
+    """A list of modules, for a forward that goes its own way.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> blocks = tg.nn.ModuleList(tg.nn.Linear(2, 2) for _ in range(3))
+    >>> len(blocks), len(list(blocks.parameters()))
+    (3, 6)
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        self.__dict__["_modules"] = {}
+        for module in modules:
+            self.append(module)
+
+    def config(self) -> Given:
+        """The modules; see :meth:`Module.config`."""
+        return Given([list(self._modules.values())], {})
+
+    def __repr__(self) -> str:
+        lines = [f"    {_indent(repr(module))},\n" for module in self._modules.values()]
+        return f"{type(self).__name__}([" + ("\n" + "".join(lines) if lines else "") + "])"
+
+
+@register
+class ModuleDict(_Container):
+    """Modules by name, for a forward that goes its own way.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> heads = tg.nn.ModuleDict({"age": tg.nn.Linear(8, 1), "kind": tg.nn.Linear(8, 3)})
+    >>> heads["kind"].out_features
+    3
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        self.__dict__["_modules"] = {}
+        for name, module in (modules or {}).items():
+            self._put(name, module)
+
+    def __getitem__(self, name: str) -> Module:
+        return self._modules[name]
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        self._put(name, module)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def items(self) -> Iterable[tuple[str, Module]]:
+        """Names and modules."""
+        return self._modules.items()
+
+    def config(self) -> Given:
+        """The modules; see :meth:`Module.config`."""
+        return Given([dict(self._modules)], {})
+
+    def __repr__(self) -> str:
+        lines = [f"    {name!r}: {_indent(repr(module))},\n" for name, module in self._modules.items()]
+        return f"{type(self).__name__}({{" + ("\n" + "".join(lines) if lines else "") + "})"

@@ -1,0 +1,363 @@
+"""Module: what layers and networks are made of."""
+
+from __future__ import annotations
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+from .. import _C
+from ..autograd import no_grad
+from ..tensor import Tensor
+from .layer_path import name_layer
+from .parameter import Parameter
+from .state import Incompatible, load_state
+
+if TYPE_CHECKING:
+    from .summary import Summary
+
+__all__ = ["Given", "Module"]
+
+M = TypeVar("M", bound="Module")
+Hook = Callable[["Module", tuple[Any, ...], Any], Any]
+
+
+class Given(NamedTuple):
+    """The arguments that a module was constructed with; ``repr`` and files are made from them."""
+
+    positional: list[Any]
+    named: dict[str, Any]
+
+
+class HookHandle:
+    """Takes a hook off again."""
+
+    def __init__(self, hooks: list[Hook], hook: Hook) -> None:
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Take the hook off; does nothing the second time."""
+        self._hooks[:] = [hook for hook in self._hooks if hook is not self._hook]
+
+
+class Module:
+    """The base of layers and networks.
+
+    A subclass sets parameters, buffers and other modules as attributes in ``__init__`` and computes in ``forward``.
+    Attributes are found by their kind: a :class:`Parameter` is a parameter, a module a submodule, a tensor given to
+    :meth:`register_buffer` a buffer. Lists of modules go into :class:`ModuleList` or :class:`ModuleDict`.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> class Scale(tg.nn.Module):
+    ...     def __init__(self, size):
+    ...         self.factor = tg.nn.Parameter(tg.ones(size))
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> layer = Scale(2)
+    >>> layer(tg.tensor([1.0, 2.0])).detach()
+    tensor([1., 2.])
+    >>> [name for name, _ in layer.named_parameters()]
+    ['factor']
+    """
+
+    training: bool
+    _unbuilt = False  # whether parameters wait for the size of the first input
+    _inferred: Mapping[str, int] = {}  # the sizes found then
+
+    _given: Given
+    _buffers: set[str]
+    _hooks: list[Hook]
+
+    # In __new__, so that a subclass need not call super().__init__().
+    def __new__(cls, *args: Any, **kwargs: Any) -> Module:
+        module = super().__new__(cls)
+        module.__dict__.update(training=True, _given=Given(list(args), dict(kwargs)), _buffers=set(), _hooks=[])
+        return module
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Compute the output; every subclass has its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        try:
+            if self._unbuilt:
+                self._create(*inputs)
+            output = self.forward(*inputs, **named)
+            for hook in self._hooks:
+                replacement = hook(self, inputs, output)
+                if replacement is not None:
+                    output = replacement
+            return output
+        except _C.TilegradError as error:
+            name_layer(error, self)
+            raise
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, (list, tuple, dict)):
+            items = value.values() if isinstance(value, dict) else value
+            if any(isinstance(item, (Module, Parameter)) for item in items):
+                warnings.warn(
+                    f"{type(self).__name__}.{name} is a plain {type(value).__name__} of modules or parameters, which "
+                    "are not found there (not trained, not saved): use nn.ModuleList or nn.ModuleDict",
+                    stacklevel=2,
+                )
+        object.__setattr__(self, name, value)
+
+    # What is inside.
+
+    def register_buffer(self, name: str, tensor: Tensor | None) -> None:
+        """Set a tensor that belongs to the state but is not trained, such as a running mean."""
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise _C.DTypeError(f"register_buffer: {name!r} must be a tensor, found {type(tensor).__name__}")
+        self._buffers.add(name)
+        setattr(self, name, tensor)
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly inside, with their names."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def named_modules(self, prefix: str = "", _seen: set[int] | None = None) -> Iterator[tuple[str, Module]]:
+        """The module itself (under the name ``""``) and all modules inside, each once, with their paths."""
+        seen = set() if _seen is None else _seen
+        if id(self) in seen:
+            return
+        seen.add(id(self))
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name, seen)
+
+    def modules(self) -> Iterator[Module]:
+        """The module itself and all modules inside, each once."""
+        return (module for _, module in self.named_modules())
+
+    def _named_tensors(self, wanted: Callable[[Module, str, Any], bool]) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            if module._unbuilt:
+                raise _C.ArgumentError(
+                    f"{path or 'the module'} ({type(module).__name__}) has no parameters yet, because the size of its "
+                    "input is not known: call model.build(input_shape) first, with the shape of one sample"
+                )
+            for name, value in vars(module).items():
+                if wanted(module, name, value) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield (f"{path}.{name}" if path else name), value
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters, each once, with their paths.
+
+        Raises
+        ------
+        ArgumentError
+            If a layer still waits for the size of its input; see :meth:`build`.
+        """
+        return self._named_tensors(lambda module, name, value: isinstance(value, Parameter))
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters, each once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """All buffers, each once, with their paths."""
+        return self._named_tensors(lambda module, name, value: name in module._buffers and value is not None)
+
+    def buffers(self) -> Iterator[Tensor]:
+        """All buffers, each once."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    # State.
+
+    def state_dict(self) -> OrderedDict[str, Tensor]:
+        """All parameters and buffers by path, as tensors without gradients that share the module's memory.
+
+        A tensor that is found under several paths is listed under the first.
+        """
+        found = self._named_tensors(
+            lambda module, name, value: isinstance(value, Parameter) or (name in module._buffers and value is not None)
+        )
+        return OrderedDict((path, tensor.detach()) for path, tensor in found)
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Incompatible:
+        """Copy values into the parameters and buffers.
+
+        Parameters
+        ----------
+        state
+            Tensors or NumPy arrays by path, of the shapes and dtypes of :meth:`state_dict`.
+        strict
+            Whether all paths must be the same on both sides; otherwise those on both sides are loaded.
+
+        Returns
+        -------
+        Incompatible
+            The paths that ``state`` lacks (``missing``) and those that the module lacks (``unexpected``).
+
+        Raises
+        ------
+        StateDictError
+            With every entry that does not fit; nothing has been changed then.
+        """
+        return load_state(self.state_dict(), state, strict, type(self).__name__)
+
+    def zero_grad(self) -> None:
+        """Set all gradients to zero, in place."""
+        for parameter in self.parameters():
+            if parameter.grad is not None:
+                _C.fill_(parameter.grad, 0)
+
+    def train(self: M, mode: bool = True) -> M:
+        """Switch to training: dropout drops, batch normalisation takes the statistics of the batch."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        """Switch to evaluation: the output of a sample depends on that sample alone."""
+        return self.train(False)
+
+    def freeze(self: M) -> M:
+        """Stop collecting gradients: optimizers leave all parameters as they are."""
+        for parameter in self.parameters():
+            parameter.requires_grad = False
+        return self
+
+    def unfreeze(self: M) -> M:
+        """Collect gradients again."""
+        for parameter in self.parameters():
+            parameter.requires_grad = True
+        return self
+
+    def to(self: M, target: Any) -> M:
+        """Move to a device, or change the dtype of all floating parameters and buffers.
+
+        Tensors that change are new ones: make the optimizer afterwards.
+
+        Parameters
+        ----------
+        target
+            ``"cpu"``, or a floating dtype as in :meth:`Tensor.astype`.
+        """
+        if isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda"):
+            if target != "cpu":
+                raise _C.DeviceError(f"to: device {target!r} is not available; this build has 'cpu'")
+            return self
+        dtype = _C.dtype(target)
+        if not dtype.is_floating:
+            raise _C.DTypeError(f"to: parameters must be floating, found {dtype.name}")
+        changed: dict[int, Tensor] = {}  # a shared tensor stays shared
+        for module in self.modules():
+            for name, value in vars(module).items():
+                if not (isinstance(value, Parameter) or name in module._buffers) or value is None:
+                    continue
+                if value.dtype.is_floating and value.dtype != dtype:
+                    if id(value) not in changed:
+                        new = value.detach().astype(dtype)
+                        is_parameter = isinstance(value, Parameter)
+                        changed[id(value)] = Parameter(new, value.requires_grad) if is_parameter else new
+                    vars(module)[name] = changed[id(value)]
+        return self
+
+    def register_forward_hook(self, hook: Hook) -> HookHandle:
+        """Have ``hook(module, inputs, output)`` called after every forward; a result other than None is the output."""
+        self._hooks.append(hook)
+        return HookHandle(self._hooks, hook)
+
+    # Sizes that are inferred.
+
+    def _create(self, *inputs: Any) -> None:
+        """Find sizes in the first input and give them to :meth:`_infer`; of layers that set ``_unbuilt``."""
+        raise NotImplementedError
+
+    def _make_parameters(self) -> None:
+        """Make the parameters, when all sizes are known; of layers that set ``_unbuilt``."""
+        raise NotImplementedError
+
+    def _infer(self, **sizes: int) -> None:
+        """Take inferred arguments as if they had been given."""
+        from inspect import signature
+
+        names = list(signature(type(self)).parameters)
+        for name, value in sizes.items():
+            setattr(self, name, value)
+            if names.index(name) < len(self._given.positional):
+                self._given.positional[names.index(name)] = value
+            else:
+                self._given.named[name] = value
+        self._make_parameters()
+        self._inferred, self._unbuilt = sizes, False
+
+    def build(self: M, *input_shapes: Sequence[int], dtype: Any = "float32") -> M:
+        """Infer all sizes that were left out, by computing one sample of zeros.
+
+        Parameters
+        ----------
+        input_shapes
+            The shape of each input, without the batch: ``model.build((28, 28, 1))``.
+        dtype
+            The dtype of the inputs.
+        """
+        from ..ops import zeros
+
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            with no_grad():
+                self(*(zeros((1, *_shape(shape)), dtype) for shape in input_shapes))
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        return self
+
+    def summary(self, *input_shapes: Sequence[int], dtype: Any = "float32") -> Summary:
+        """A table of the layers with output shapes and numbers of parameters; builds the model.
+
+        Parameters
+        ----------
+        input_shapes
+            The shape of each input, without the batch.
+        dtype
+            The dtype of the inputs.
+
+        Examples
+        --------
+        >>> import tilegrad as tg
+        >>> print(tg.nn.Sequential(tg.nn.Flatten(), tg.nn.Linear(64, 10)).summary((8, 8)))
+        layer  kind     output   parameters
+        0      Flatten  (N, 64)           0
+        1      Linear   (N, 10)         650
+        650 parameters, 650 of them trainable
+        """
+        from .summary import summarize
+
+        return summarize(self, input_shapes, dtype)
+
+    # Text and copies.
+
+    def config(self) -> Given:
+        """The constructor's arguments, with sizes inferred since: ``type(m)(*positional, **named)`` makes another."""
+        return self._given
+
+    def __repr__(self) -> str:
+        from .summary import describe
+
+        return describe(self)
+
+    def __copy__(self: M) -> M:
+        """Another module around the same parameters."""
+        copied = cast(M, type(self).__new__(type(self)))
+        copied.__dict__.update(self.__dict__)
+        copied.__dict__.update(
+            _given=Given(list(self._given.positional), dict(self._given.named)),
+            _buffers=set(self._buffers),
+            _hooks=list(self._hooks),
+        )
+        return copied
+
+
+def _shape(shape: Any) -> tuple[int, ...]:
+    return (shape,) if isinstance(shape, int) else tuple(shape)

@@ -1,0 +1,397 @@
+"""Model files: what comes back, what is refused, and what a death in the middle of writing leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tilegrad as tg
+from tilegrad import nn
+from tilegrad.io import atomic, safetensors
+
+
+@nn.register("tests.Weighted")
+class Weighted(nn.Module):
+    """Registered: a file can name it."""
+
+    def __init__(self, size: int, scale: float = 1.0, inner: nn.Module | None = None) -> None:
+        self.size, self.scale = size, scale
+        self.weight = nn.Parameter(tg.full((size,), scale))
+        self.register_buffer("steps", tg.zeros((), dtype="int64"))
+        self.inner = inner
+
+    def forward(self, x: tg.Tensor) -> tg.Tensor:
+        x = x * self.weight
+        return x if self.inner is None else self.inner(x)
+
+
+class Private(Weighted):
+    """Not registered."""
+
+
+def bits(model: nn.Module) -> dict[str, bytes]:
+    return {name: bytes(safetensors.as_bytes(tensor)) for name, tensor in model.state_dict().items()}
+
+
+def model_of(scale: float = 2.0) -> nn.Sequential:
+    return nn.Sequential(Weighted(3, scale=scale), Weighted(3, 0.5, inner=Weighted(3)))
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    tg.save(model_of(), path)
+    return path
+
+
+def test_a_model_comes_back_with_the_same_bits(saved: Path) -> None:
+    model = tg.load(saved)
+    assert repr(model) == repr(model_of())
+    assert bits(model) == bits(model_of())
+    assert model.training
+    tg.save(model.eval(), saved)
+    assert not tg.load(saved).training
+
+
+def test_the_same_model_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:
+    tg.save(model_of(), tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == saved.read_bytes()
+
+
+def test_a_layer_used_twice_stays_one(tmp_path: Path) -> None:
+    shared = Weighted(2)
+    tg.save(nn.Sequential(shared, nn.Sequential(shared)), tmp_path / "m")
+    model: Any = tg.load(tmp_path / "m")
+    assert model[0] is model[1][0]
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 3, 0.1, float("inf"), "text", (1, (2, "x")), [1, None], {"a": (1,)}, tg.float64]
+)
+def test_arguments_come_back(tmp_path: Path, value: Any) -> None:
+    @nn.register("tests.Anything")
+    class Anything(nn.Module):
+        def __init__(self, value: Any) -> None:
+            self.value = value
+
+    tg.save(Anything(value), tmp_path / "m")
+    loaded: Any = tg.load(tmp_path / "m")
+    assert loaded.value == value
+    assert type(loaded.value) is type(value)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16", "int64", "int32", "uint8", "bool"])
+def test_every_dtype(tmp_path: Path, dtype: str) -> None:
+    model = Weighted(2)
+    tensor = tg.empty((3, 5), dtype=dtype)
+    random = np.random.default_rng(0)
+    content = safetensors.as_bytes(tensor)
+    content[:] = random.integers(0, 2 if dtype == "bool" else 256, len(content)).astype("uint8")
+    model.register_buffer("extra", tensor)
+    tg.save(model, tmp_path / "m")
+    target = Weighted(2)
+    target.register_buffer("extra", tg.empty((3, 5), dtype=dtype))
+    tg.load(tmp_path / "m", into=target)
+    assert bits(target) == bits(model)
+
+
+def test_the_package_safetensors_reads_our_files(saved: Path) -> None:
+    package = pytest.importorskip("safetensors.numpy")
+    found = package.load_file(saved)
+    expected = model_of().state_dict()
+    assert set(found) == set(expected)
+    for name, array in found.items():
+        assert np.array_equal(array, expected[name].numpy())
+        assert array.dtype == expected[name].dtype.name
+
+
+def test_we_read_the_files_of_the_package(tmp_path: Path) -> None:
+    package = pytest.importorskip("safetensors.numpy")
+    arrays = {"weight": np.float32([7, 8]), "steps": np.array(3, np.int64)}
+    package.save_file(arrays, tmp_path / "m", metadata={"format": "np"})
+    with pytest.raises(tg.CheckpointError, match=r"weights only \(it was not written by tg.save\).*into=model"):
+        tg.load(tmp_path / "m")
+    model = tg.load(tmp_path / "m", into=Weighted(2))
+    assert np.array_equal(model.weight.detach().numpy(), [7, 8])
+    assert model.steps.item() == 3
+
+
+def test_an_unregistered_class_saves_weights_only(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="class Private is not registered"):
+        tg.save(Private(2, 5.0), tmp_path / "m")
+    with pytest.raises(tg.CheckpointError, match=r"class Private is not registered.*into=model"):
+        tg.load(tmp_path / "m")
+    assert bits(tg.load(tmp_path / "m", into=Private(2))) == bits(Private(2, 5.0))
+    with pytest.raises(tg.StateDictError, match="misshaped"):
+        tg.load(tmp_path / "m", into=Private(3))
+
+
+def test_a_name_is_registered_once() -> None:
+    with pytest.raises(tg.ArgumentError, match="is taken by"):
+        nn.register("tests.Weighted")(Private)
+
+
+def test_saving_follows_a_link_and_refuses_a_folder(saved: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(saved)
+    tg.save(model_of(9.0), link)
+    assert link.is_symlink()
+    assert bits(tg.load(saved)) == bits(model_of(9.0))
+    with pytest.raises(tg.ArgumentError, match="is a folder"):
+        tg.save(model_of(), tmp_path)
+    with pytest.raises(tg.ArgumentError, match="expected a module, found dict"):
+        tg.save({}, tmp_path / "x")  # type: ignore[arg-type]
+
+
+# What is refused.
+
+
+def test_every_flipped_byte_is_found(saved: Path) -> None:
+    content = saved.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    for position in range(len(content)):
+        saved.write_bytes(content[:position] + bytes([content[position] ^ 0x10]) + content[position + 1 :])
+        with pytest.raises(tg.CheckpointError) as caught:
+            tg.load(saved)
+        for name, entry in header.items():
+            if (
+                name != "__metadata__"
+                and start + entry["data_offsets"][0] <= position < start + entry["data_offsets"][1]
+            ):
+                assert f"the checksum differs for '{name}'" in str(caught.value)
+
+
+def test_every_truncation_is_found(saved: Path) -> None:
+    content = saved.read_bytes()
+    for length in range(len(content)):
+        saved.write_bytes(content[:length])
+        with pytest.raises(tg.CheckpointError):
+            tg.load(saved)
+    saved.write_bytes(content + b"\0")
+    with pytest.raises(tg.CheckpointError, match="follow the header"):
+        tg.load(saved)
+
+
+def write(path: Path, header: Any, data: bytes = b"") -> Path:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+    return path
+
+
+def entry(dtype: str, shape: Any, offsets: Any) -> dict[str, Any]:
+    return {"t": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}
+
+
+def test_a_short_file_that_claims_gigabytes_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    for claim in (8 << 30, 2**63, 2**64 - 1):
+        path.write_bytes(claim.to_bytes(8, "little") + b"{}  ")
+        assert path.stat().st_size == 12
+        before = tg.memory_stats()["peak_bytes_in_use"]
+        with pytest.raises(tg.CheckpointError, match=f"has 12 bytes and claims a header of {claim}"):
+            tg.load(path)
+        assert tg.memory_stats()["peak_bytes_in_use"] == before
+    huge = 1 << 40
+    with pytest.raises(tg.CheckpointError, match="bytes, but 0 follow"):
+        tg.load(write(path, entry("F32", [huge], [0, 4 * huge])))
+
+
+@pytest.mark.parametrize(
+    ("header", "data", "message"),
+    [
+        (b"{", b"", "not the JSON"),
+        (b"[1]", b"", "not a JSON object"),
+        (b"[" * 100_000, b"", "not the JSON"),
+        (b'{"a":' * 50_000, b"", "not the JSON"),
+        (b'{"t": 1, "t": 2}', b"", "twice"),
+        (b"\xff\xfe{}", b"", "not the JSON"),
+        ({"__metadata__": {"a": 1}}, b"", "__metadata__"),
+        ({"t": 1}, b"", "not described by"),
+        ({"t": {"dtype": "F32", "shape": []}}, b"", "not described by"),
+        (entry("F8_E4M3", [1], [0, 1]), b"\0", "dtype 'F8_E4M3'"),
+        (entry([], [1], [0, 1]), b"\0", "dtype"),  # type: ignore[arg-type]
+        (entry("F32", [1], [0, 2]), b"\0\0", r"has 2 bytes, but F32 \[1\] has 4"),
+        (entry("F32", [-1], [0, -4]), b"", "not lists of sizes"),
+        (entry("F32", [1.0], [0, 4]), b"\0" * 4, "not lists of sizes"),
+        (entry("F32", [True], [0, 4]), b"\0" * 4, "not lists of sizes"),
+        (entry("F32", [2**40, 2**40], [0, 4]), b"\0" * 4, "bytes, but"),
+        (entry("F32", [1] * 40, [0, 4]), b"\0" * 4, "not lists of sizes"),
+        (entry("F32", [1], [4, 8]), b"\0" * 8, "begins at byte 4, expected 0"),
+        (entry("F32", [1], [0, 4]), b"\0" * 5, "the tensors have 4 bytes, but 5 follow"),
+    ],
+)  # fmt: skip
+def test_malformed_files(tmp_path: Path, header: Any, data: bytes, message: str) -> None:
+    with pytest.raises(tg.CheckpointError, match=message):
+        tg.load(write(tmp_path / "m", header, data))
+
+
+def described(path: Path, architecture: Any, **changes: Any) -> Path:
+    """A file whose description is what it says, checksums included, so that only its content is wrong."""
+    import hashlib
+
+    from tilegrad.io.model import _text
+
+    about = {"version": 1, "training": True, "architecture": architecture, "inferred": {}, "sha256": {}, **changes}
+    about["self"] = hashlib.sha256(_text(about).encode()).hexdigest()
+    return write(path, {"__metadata__": {"tilegrad": _text(about)}})
+
+
+def nested(depth: int) -> Any:
+    found: Any = {"kind": "Sequential", "arguments": [], "named": {}}
+    for _ in range(depth):
+        found = {"kind": "Sequential", "arguments": [{"module": found}], "named": {}}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        ({"kind": "os.system", "arguments": ["true"], "named": {}}, "kind 'os.system', which this program has not"),
+        ({"kind": ["Linear"], "arguments": [], "named": {}}, "where a module was expected"),
+        ({"kind": "Sequential", "arguments": {}, "named": {}}, "where a module was expected"),
+        ({"kind": "Sequential"}, "where a module was expected"),
+        ([1], "where a module was expected"),
+        (None, "where a module was expected"),
+        ({"same": 0}, "refers to module 0"),
+        ({"same": -1}, "refers to module -1"),
+        ({"kind": "Sequential", "arguments": [{"module": {"same": 0}}], "named": {}}, "refers to module 0"),
+        ({"kind": "Sequential", "arguments": [{"eval": "1"}], "named": {}}, "where an argument was expected"),
+        ({"kind": "Sequential", "arguments": [{"dtype": "object"}], "named": {}}, "where an argument was expected"),
+        ({"kind": "Sequential", "arguments": [{"dict": [[1]]}], "named": {}}, "where an argument was expected"),
+        ({"kind": "Sequential", "arguments": [1], "named": {}}, "Sequential cannot be made"),
+        ({"kind": "tests.Weighted", "arguments": [], "named": {"nothing": 1}}, "cannot be made from its arguments"),
+        (nested(100), "nested deeper than 64"),
+    ],
+)  # fmt: skip
+def test_wrong_architectures(tmp_path: Path, architecture: Any, message: str) -> None:
+    with pytest.raises(tg.CheckpointError, match=message):
+        tg.load(described(tmp_path / "m", architecture))
+
+
+def test_absurd_nesting_of_the_architecture(tmp_path: Path) -> None:
+    text = '{"architecture":' + "[" * 200_000
+    with pytest.raises(tg.CheckpointError, match="not readable"):
+        tg.load(write(tmp_path / "m", {"__metadata__": {"tilegrad": text}}))
+
+
+def test_another_version_and_missing_weights(tmp_path: Path) -> None:
+    empty = {"kind": "Sequential", "arguments": [], "named": {}}
+    assert len(list(tg.load(described(tmp_path / "m", empty)).modules())) == 1
+    with pytest.raises(tg.CheckpointError, match="layout 2, this version of tilegrad reads 1"):
+        tg.load(described(tmp_path / "m", empty, version=2))
+    with pytest.raises(tg.CheckpointError, match=r"missing: weight float32 \[4\]"):
+        tg.load(described(tmp_path / "m", {"kind": "tests.Weighted", "arguments": [4], "named": {}}))
+    with pytest.raises(tg.CheckpointError, match="not in both lists"):
+        tg.load(described(tmp_path / "m", empty, sha256={"ghost": ""}))
+
+
+def test_a_missing_file_is_pythons_own_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        tg.load(tmp_path / "nothing")
+
+
+# A death at every step of writing.
+
+CALLS = ("open", "write", "fsync", "close", "replace")
+
+
+class StepError(Exception):
+    pass
+
+
+class Steps:
+    """Counts the calls by which a file is written, and ends things before number ``fatal``."""
+
+    def __init__(self, fatal: int, end: Any) -> None:
+        self.count, self.fatal, self.end = 0, fatal, end
+        self.real = {name: getattr(os, name) for name in CALLS}
+
+    def wrapped(self, name: str) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.count += 1
+            if self.count == self.fatal:
+                if name == "close":
+                    self.real[name](*args)  # the system closes what a dead process had open
+                self.end()
+            if name == "write":  # in small pieces, so that the middle of the file is a step too
+                args = (args[0], bytes(args[1])[:1000])
+            return self.real[name](*args, **kwargs)
+
+        return call
+
+
+def test_an_error_at_every_step_leaves_the_old_file_or_the_new(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = bits(tg.load(saved)), bits(model_of(7.0))
+
+    def fail() -> None:
+        raise StepError
+
+    fatal, outcomes = 1, []
+    while True:
+        tg.save(model_of(), saved)
+        steps = Steps(fatal, fail)
+        with monkeypatch.context() as patch:
+            for name in CALLS:
+                patch.setattr(atomic.os, name, steps.wrapped(name))
+            try:
+                tg.save(model_of(7.0), saved)
+                finished = True
+            except StepError:
+                finished = False
+        found = bits(tg.load(saved))
+        assert found in (old, new)
+        outcomes.append(found == new)
+        assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+        if finished:
+            break
+        fatal += 1
+    assert fatal >= 9  # open, two or more writes, fsync, close, replace, and the folder's open, fsync, close
+    assert outcomes == sorted(outcomes)
+    assert not outcomes[0]
+    assert outcomes[-1]
+
+
+def test_a_kill_at_every_step_leaves_the_old_file_or_the_new(saved: Path) -> None:
+    program = textwrap.dedent(f"""
+        import os, signal, sys
+        sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+        from tests.test_io import CALLS, Steps, model_of
+        import tilegrad as tg
+        from tilegrad.io import atomic
+        first, last, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+        for fatal in range(first, last):
+            child = os.fork()
+            if child == 0:
+                steps = Steps(fatal, lambda: os.kill(os.getpid(), signal.SIGKILL))
+                for name in CALLS:
+                    setattr(atomic.os, name, steps.wrapped(name))
+                tg.save(model_of(7.0), f"{{path}}.{{fatal}}")
+                os._exit(0)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """)
+    steps = range(1, 40)
+    for step in steps:
+        Path(f"{saved}.{step}").write_bytes(saved.read_bytes())
+    result = subprocess.run(
+        [sys.executable, "-c", program, "1", "40", str(saved)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    codes = [int(line) for line in result.stdout.split()]
+    killed = codes.count(-signal.SIGKILL)
+    assert killed >= 9
+    assert codes == [-signal.SIGKILL] * killed + [0] * (len(codes) - killed)
+    old, new = bits(model_of()), bits(model_of(7.0))
+    outcomes = [bits(tg.load(f"{saved}.{step}")) for step in steps]
+    assert all(found in (old, new) for found in outcomes)
+    assert outcomes[0] == old
+    assert outcomes[killed] == new
