@@ -9,9 +9,9 @@
 namespace tilegrad {
 namespace cpu {
 
-#define TILEGRAD_TABLE(isa)         \
-  namespace isa {                   \
-  extern const KernelTable kTable;  \
+#define TILEGRAD_TABLE(isa)        \
+  namespace isa {                  \
+  extern const KernelTable kTable; \
   }
 TILEGRAD_TABLE(generic)
 #if defined(TILEGRAD_BUILDS_AVX2)
@@ -96,6 +96,9 @@ Chosen& chosen() {
   }();
   return *instance;
 }
+
+// Chosen when the library is loaded: a fork while another thread chooses would leave the child waiting for ever.
+[[maybe_unused]] Chosen& made_at_load = chosen();
 
 }  // namespace
 

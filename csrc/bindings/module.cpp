@@ -1,8 +1,29 @@
 // The extension module tilegrad._C.
+#include <chrono>
+#include <thread>
+
 #include "bindings/bindings.h"
 #include "core/launch.h"
 
 namespace py = pybind11;
+
+namespace {
+
+// A daemon thread whose kernel ends after the interpreter has begun to end never gets the GIL again: before Python 3.14,
+// which makes it wait, the attempt ends the thread by unwinding its stack, through frames that must not be unwound.
+void take_gil_back(PyThreadState* state) {
+#if PY_VERSION_HEX >= 0x030D0000
+  const bool ending = Py_IsFinalizing();
+#else
+  const bool ending = _Py_IsFinalizing();
+#endif
+  if (ending) {
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+  }
+  PyEval_RestoreThread(state);
+}
+
+}  // namespace
 
 PYBIND11_MODULE(_C, m, py::mod_gil_not_used()) {
   using namespace tilegrad;
@@ -20,7 +41,7 @@ PYBIND11_MODULE(_C, m, py::mod_gil_not_used()) {
   register_tensor_type(m.ptr());
   set_long_call({[]() -> void* { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; },
                  [](void* state) {
-                   if (state) PyEval_RestoreThread(static_cast<PyThreadState*>(state));
+                   if (state) take_gil_back(static_cast<PyThreadState*>(state));
                  }});
   bindings::register_runtime(m);
   bindings::register_autograd(m);

@@ -3,9 +3,9 @@
 #include "bindings/bindings.h"
 #include "core/allocator.h"
 #include "core/launch.h"
+#include "core/precision.h"
 #include "core/threads.h"
 #include "dispatch.h"
-
 
 namespace tilegrad::bindings {
 
@@ -18,6 +18,12 @@ void register_runtime(py::module_& m) {
   m.def("set_work_per_member", &set_work_per_member, py::arg("nanoseconds") = 15'000.0,
         "The least work that another thread is woken for; 0 gives every kernel all threads. For tests.");
   m.def("available_cpus", &threads::available_cpus, "The CPUs that the affinity mask and the cgroup allow.");
+#if defined(__linux__)
+  m.def("cgroup_cpus", &threads::cgroup_cpus, py::arg("membership"), py::arg("mount"),
+        "The CPUs that a cgroup's quota allows, 0 without one; from copies of /proc/self/cgroup and /sys/fs/cgroup.");
+#endif
+  m.def("set_float32_precision", &set_float32_precision, py::arg("precision"));
+  m.def("float32_precision", [] { return name(float32_precision()); });
   m.def("threads_from", [] { return threads::maker(); }, "\"pool\" or \"openmp\".");
   m.def("compiler", [] { return TILEGRAD_COMPILER; });
   m.def("memory_stats", [] {

@@ -39,6 +39,17 @@ struct Scratch {
   void* const data;
 };
 
+// Other Python threads run while this lives.
+struct Released {
+  explicit Released(bool worth_it) : active(worth_it && long_call.enter), state(active ? long_call.enter() : nullptr) {}
+  ~Released() noexcept(false) {  // Python may end the thread here
+    if (active) long_call.leave(state);
+  }
+  Released(const Released&) = delete;
+  const bool active;
+  void* const state;
+};
+
 struct Bound {
   Kernel kernel;
   KernelCall call;
@@ -84,11 +95,8 @@ void run(const Launch& launch) {
 
   const Scratch scratch(launch.workspace_bytes);
   const KernelCall call{launch.params, {data, numel, count}, {scratch.data}};
-  if (launch.cost.nanoseconds >= kNanosecondsToRelease && long_call.enter) {
-    void* state = long_call.enter();
-    call_kernel(kernel, call, launch.cost);
-    long_call.leave(state);
-  } else {
+  {
+    const Released released(launch.cost.nanoseconds >= kNanosecondsToRelease);
     call_kernel(kernel, call, launch.cost);
   }
   for (const Operand& operand : launch.operands) {

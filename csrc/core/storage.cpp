@@ -1,5 +1,7 @@
 #include "core/storage.h"
 
+#include <memory>
+
 #include "core/allocator.h"
 
 namespace tilegrad {
@@ -7,12 +9,11 @@ namespace tilegrad {
 const char* name(Device device) { return device.type == DeviceType::cpu ? "cpu" : "cuda"; }
 
 Storage* Storage::allocate(size_t bytes, Device device) {
-  void* data = cpu_memory::allocate(bytes);
-  Storage* storage = new Storage;
-  storage->data_ = data;
+  std::unique_ptr<Storage> storage(new Storage);
+  storage->data_ = cpu_memory::allocate(bytes);
   storage->bytes_ = bytes;
   storage->device_ = device;
-  return storage;
+  return storage.release();
 }
 
 Storage* Storage::borrow(void* data, size_t bytes, Device device, void* owner, void (*let_go)(void*)) {

@@ -46,11 +46,13 @@ int quota_v2(const std::string& folder) {
   const int fields = std::fscanf(file, "%31s %lld", quota, &period);
   std::fclose(file);
   if (fields != 2 || std::strcmp(quota, "max") == 0 || period <= 0) return 0;
-  return static_cast<int>(std::ceil(std::atof(quota) / static_cast<double>(period)));
+  const double cpus = std::ceil(std::atof(quota) / static_cast<double>(period));
+  if (!(cpus >= 0)) return 0;
+  return static_cast<int>(std::clamp(cpus, 1.0, double{kMostThreads}));
 }
 
-long long read_number(const char* path) {
-  std::FILE* file = std::fopen(path, "r");
+long long read_number(const std::string& path) {
+  std::FILE* file = std::fopen(path.c_str(), "r");
   if (!file) return -1;
   long long value = -1;
   if (std::fscanf(file, "%lld", &value) != 1) value = -1;
@@ -58,32 +60,37 @@ long long read_number(const char* path) {
   return value;
 }
 
-int cgroup_cpus() {
+}  // namespace
+
+int cgroup_cpus(const std::string& membership, const std::string& mount) {
   int least = 0;
   const auto consider = [&](int cpus) {
     if (cpus > 0) least = least ? std::min(least, cpus) : cpus;
   };
   // Version 2: the process's own group and every group above it may set a quota.
-  if (std::FILE* file = std::fopen("/proc/self/cgroup", "r")) {
+  if (std::FILE* file = std::fopen(membership.c_str(), "r")) {
     char line[4096];
     while (std::fgets(line, sizeof line, file)) {
       if (std::strncmp(line, "0::", 3) != 0) continue;
       std::string path = line + 3;
       while (!path.empty() && (path.back() == '\n' || path.back() == '/')) path.pop_back();
       for (;;) {
-        consider(quota_v2("/sys/fs/cgroup" + path));
-        if (path.empty()) break;
-        path.erase(path.find_last_of('/'));
+        consider(quota_v2(mount + path));
+        const size_t slash = path.find_last_of('/');
+        if (slash == std::string::npos) break;
+        path.erase(slash);
       }
     }
     std::fclose(file);
   }
   // Version 1, as containers mount it.
-  const long long quota = read_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-  const long long period = read_number("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  if (quota > 0 && period > 0) consider(static_cast<int>((quota + period - 1) / period));
+  const long long quota = read_number(mount + "/cpu/cpu.cfs_quota_us");
+  const long long period = read_number(mount + "/cpu/cpu.cfs_period_us");
+  if (quota > 0 && period > 0) consider(static_cast<int>(std::min<long long>((quota - 1) / period + 1, kMostThreads)));
   return least;
 }
+
+namespace {
 #endif
 
 int initial_count() {
@@ -102,6 +109,9 @@ std::atomic<int>& chosen_count() {
   return value;
 }
 
+// Read when the library is loaded: a fork while another thread reads it would leave the child waiting for ever.
+[[maybe_unused]] std::atomic<int>& made_at_load = chosen_count();
+
 }  // namespace
 
 int available_cpus() {
@@ -109,7 +119,7 @@ int available_cpus() {
 #if defined(__linux__)
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) cpus = CPU_COUNT(&allowed);
-  if (const int quota = cgroup_cpus()) cpus = std::min(cpus, quota);
+  if (const int quota = cgroup_cpus("/proc/self/cgroup", "/sys/fs/cgroup")) cpus = std::min(cpus, quota);
 #endif
   return std::clamp(cpus, 1, kMostThreads);
 }

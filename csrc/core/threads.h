@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 #include "core/team.h"
 
@@ -37,6 +38,12 @@ void set_count(int count);
 
 // The default of count(), before any set_count().
 int available_cpus();
+
+#if defined(__linux__)
+// The whole CPUs that the quota of this process's cgroup allows, 0 where there is none: `membership` is /proc/self/cgroup
+// and `mount` /sys/fs/cgroup, or copies of them.
+int cgroup_cpus(const std::string& membership, const std::string& mount);
+#endif
 
 // "pool" or "openmp".
 const char* maker();

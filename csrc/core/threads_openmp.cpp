@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <optional>
 
 #include "core/threads.h"
 
@@ -12,26 +13,22 @@ namespace {
 // libgomp hangs when a child of a process that has used it enters a parallel region: after fork a child runs alone.
 std::atomic<bool> forked{false};
 
-void watch_for_fork() {
-  static const int registered = pthread_atfork(nullptr, nullptr, [] { forked.store(true); });
-  (void)registered;
-}
+// Registered when the library is loaded: others in the process may use OpenMP before us.
+[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] { forked.store(true); });
 
 }  // namespace
 
 void run(int size, Region region, void* context) {
-  watch_for_fork();
   if (size <= 1 || omp_in_parallel() || forked.load(std::memory_order_relaxed)) return region(context, Team{});
   // The runtime may give fewer threads than asked for, so the team's size is known only inside.
-  std::atomic<Barrier*> barrier{nullptr};
+  std::optional<Barrier> barrier;
 #pragma omp parallel num_threads(size)
   {
     const int given = omp_get_num_threads();
 #pragma omp single
-    barrier.store(new Barrier(given));
-    region(context, Team{omp_get_thread_num(), given, barrier.load()});
+    barrier.emplace(given);
+    region(context, Team{omp_get_thread_num(), given, &*barrier});
   }
-  delete barrier.load();
 }
 
 const char* maker() { return "openmp"; }

@@ -2,9 +2,11 @@
 // cannot be set from inside a process: its spinning slows NumPy's BLAS (and BLAS's spinning slows us) by 4x and more, and
 // a forked child that enters a parallel region hangs.
 #include <pthread.h>
+#include <signal.h>
 
 #include <atomic>
-#include <system_error>
+#include <exception>
+#include <memory>
 #include <thread>
 
 #include "core/spin.h"
@@ -50,17 +52,27 @@ class Pool {
   // Makes sure that there are size - 1 workers, or as many as the system gives, and returns the team's size.
   int hire(int size) {
     if (size > kMostWorkers + 1) size = kMostWorkers + 1;
-    while (hired_ < size - 1) {
-      Worker* worker = new Worker;  // lives as long as its thread, which is for ever
-      try {
-        std::thread([this, rank = hired_ + 1, worker] { work(rank, worker->call); }).detach();
-      } catch (const std::system_error&) {
-        delete worker;
-        break;
+    if (hired_ < size - 1) {
+      // Signals are for the threads of the program: a worker inherits this mask.
+      sigset_t all, before;
+      sigfillset(&all);
+      pthread_sigmask(SIG_SETMASK, &all, &before);
+      while (hired_ < size - 1 && hire_one()) {
       }
-      workers_[hired_++] = worker;
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
     }
     return size < hired_ + 1 ? size : hired_ + 1;
+  }
+
+  bool hire_one() {
+    try {
+      auto worker = std::make_unique<Worker>();
+      std::thread([this, rank = hired_ + 1, call = &worker->call] { work(rank, *call); }).detach();
+      workers_[hired_++] = worker.release();  // lives as long as its thread, which is for ever
+      return true;
+    } catch (const std::exception&) {  // no more threads, or no memory: the team is smaller
+      return false;
+    }
   }
 
   void work(int rank, const std::atomic<uint32_t>& call) {
@@ -91,6 +103,9 @@ std::atomic<Pool*>& pool() {
   }()};
   return instance;
 }
+
+// Made when the library is loaded: a fork while another thread makes it would leave the child with half of it.
+[[maybe_unused]] std::atomic<Pool*>& made_at_load = pool();
 
 }  // namespace
 
