@@ -18,8 +18,10 @@ fi
 ninja -C "$folder" >"$folder/ninja.log" || { cat "$folder/ninja.log"; exit 1; }
 # A package folder whose Python files are links to the sources, with the built extension beside them.
 mkdir -p "$folder/pythonpath/tilegrad"
-rm -f "$folder/pythonpath/tilegrad/_C.pyi"  # that of the checked sources, perhaps an older one
-for entry in python/tilegrad/*[!i]; do ln -sfn "$PWD/$entry" "$folder/pythonpath/tilegrad/"; done
+for entry in python/tilegrad/*; do
+  # The stub may be that of an older build.
+  [ "${entry##*/}" = _C.pyi ] || ln -sfn "$PWD/$entry" "$folder/pythonpath/tilegrad/"
+done
 ln -sf "$PWD/$folder"/_C.*.so "$folder/pythonpath/tilegrad/"
 export PYTHONPATH="$PWD/$folder/pythonpath${PYTHONPATH:+:$PYTHONPATH}"
 runtime() { "${CXX:-c++}" -print-file-name="$1"; }

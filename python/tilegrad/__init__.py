@@ -18,16 +18,14 @@ from ._C import (
     float16,
     float32,
     float64,
-    get_num_threads,
     int32,
     int64,
-    memory_stats,
-    set_num_threads,
     uint8,
 )
 from ._C import bool as bool_
-from ._C import empty_cache
+from ._version import __version__
 from .autograd import enable_grad, no_grad
+from .config import *
 from .ops import *
 from .tensor import Tensor
 
