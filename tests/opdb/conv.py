@@ -116,45 +116,62 @@ PADDING = (
     r'conv2d: padding must be "valid", "same", an integer, \(rows, columns\) or \(\(top, bottom\), \(left, right\)\); '
 )
 BAD = (
-    Bad((X[0], W), tg.ShapeError, r"conv2d: x must have 4 dimensions \[N, H, W, C\], found \[5, 5, 3\]; add a batch dimension of "
+    Bad((X[0], W), tg.ShapeError, r"conv2d: x must have 4 dimensions \[N, H, W, C\], found \[5, 5, 3\]; add a "
+        r"batch dimension of "
         r"1 in front"),
     Bad((X, W[0]), tg.ShapeError, r"conv2d: w must have 4 dimensions \[R, S, C / groups, K\], found \[3, 3, 4\]"),
     Bad((X.astype(np.int32), W), tg.DTypeError, r"conv2d: x must be float32 or float64, found int32; cast it with "
         r"\.astype\(tg\.float32\)"),
-    Bad((X, W.astype(np.float64)), tg.DTypeError, r"conv2d: operands have dtypes float32 and float64, which are never mixed "
+    Bad((X, W.astype(np.float64)), tg.DTypeError, r"conv2d: operands have dtypes float32 and float64, which are "
+        r"never mixed "
         r"silently; cast one with \.astype\(\)"),
-    Bad((X, W, B.astype(np.float64)), tg.DTypeError, r"conv2d: operands have dtypes float32 and float64, which are never mixed "
+    Bad((X, W, B.astype(np.float64)), tg.DTypeError, r"conv2d: operands have dtypes float32 and float64, which "
+        r"are never mixed "
         r"silently; cast one with \.astype\(\)"),
-    Bad((X, W[:, :, :2]), tg.ShapeError, r"conv2d: x has 3 channels, so w's third dimension must be 3 \(x's channels / groups\), "
+    Bad((X, W[:, :, :2]), tg.ShapeError, r"conv2d: x has 3 channels, so w's third dimension must be 3 \(x's "
+        r"channels / groups\), "
         r"found 2"),
-    Bad((np.ones((2, 3, 8, 8), np.float32), W), tg.ShapeError, r"conv2d: x has 8 channels, so w's third dimension must be 8 "
-        r"\(x's channels / groups\), found 3; x looks like \[N, C, H, W\], but images are \[N, H, W, C\]: permute it with "
+    Bad((np.ones((2, 3, 8, 8), np.float32), W), tg.ShapeError, r"conv2d: x has 8 channels, so w's third "
+        r"dimension must be 8 "
+        r"\(x's channels / groups\), found 3; x looks like \[N, C, H, W\], but images are \[N, H, W, C\]: "
+        r"permute it with "
         r"\(0, 2, 3, 1\)"),
-    Bad((X, W, B[:3]), tg.ShapeError, r"conv2d: b must be \[4\], one number for each of w's output channels, found \[3\]"),
-    Bad((X, np.ones((6, 3, 3, 4), np.float32)), tg.ShapeError, r"conv2d: the kernel covers 6 rows \(kernel size 6, dilation 1\), "
+    Bad((X, W, B[:3]), tg.ShapeError, r"conv2d: b must be \[4\], one number for each of w's output channels, "
+        r"found \[3\]"),
+    Bad((X, np.ones((6, 3, 3, 4), np.float32)), tg.ShapeError, r"conv2d: the kernel covers 6 rows \(kernel size "
+        r"6, dilation 1\), "
         r'but the padded input has 5 \(0 \+ 5 \+ 0\); use a smaller kernel, more padding or padding="same"'),
-    Bad((X, W), tg.ShapeError, r"conv2d: the kernel covers 7 columns \(kernel size 3, dilation 3\), but the padded input has 5 "
+    Bad((X, W), tg.ShapeError, r"conv2d: the kernel covers 7 columns \(kernel size 3, dilation 3\), but the "
+        r"padded input has 5 "
         r'\(0 \+ 5 \+ 0\); use a smaller kernel, more padding or padding="same"', {"dilation": (1, 3)}),
     Bad((X, W), tg.ArgumentError, r"conv2d: stride must be at least 1 along the rows, found 0", {"stride": 0}),
-    Bad((X, W), tg.ArgumentError, r"conv2d: stride must be at least 1 along the columns, found -2", {"stride": (1, -2)}),
-    Bad((X, W), tg.ArgumentError, r"conv2d: stride must be an integer or two, \(rows, columns\); found 1\.5", {"stride": 1.5}),
-    Bad((X, W), tg.ArgumentError, r"conv2d: dilation must be at least 1 along the rows, found 0 \(1 means neighbouring pixels\)",
+    Bad((X, W), tg.ArgumentError, r"conv2d: stride must be at least 1 along the columns, found -2",
+        {"stride": (1, -2)}),
+    Bad((X, W), tg.ArgumentError, r"conv2d: stride must be an integer or two, \(rows, columns\); found 1\.5",
+        {"stride": 1.5}),
+    Bad((X, W), tg.ArgumentError, r"conv2d: dilation must be at least 1 along the rows, found 0 \(1 means "
+        r"neighbouring pixels\)",
         {"dilation": 0}),
-    Bad((X, W), tg.ArgumentError, r"conv2d: padding must not be negative, found -1 and -1 along the rows; slice the input to "
+    Bad((X, W), tg.ArgumentError, r"conv2d: padding must not be negative, found -1 and -1 along the rows; slice "
+        r"the input to "
         r"crop it", {"padding": -1}),
     Bad((X, W), tg.ArgumentError, PADDING + "found 'full'", {"padding": "full"}),
     Bad((X, W), tg.ArgumentError, PADDING + r"found \(1, 2, 3\)", {"padding": (1, 2, 3)}),
     Bad((X, W), tg.ArgumentError, r"conv2d: groups must be at least 1, found 0", {"groups": 0}),
     Bad((X, W), tg.ArgumentError, r"conv2d: groups=2 must divide the 3 channels of x and the 4 of w's last dimension",
         {"groups": 2}),
-    Bad((X, W), tg.ArgumentError, r"conv2d: activation must be None, 'relu', 'sigmoid', 'tanh' or 'gelu', found 'swish'",
+    Bad((X, W), tg.ArgumentError, r"conv2d: activation must be None, 'relu', 'sigmoid', 'tanh' or 'gelu', found "
+        r"'swish'",
         {"activation": "swish"}),
     Bad((X, W), tg.ArgumentError, r"conv2d: the size \d+ [x+] \d+ does not fit in 64 bits", {"padding": 2**62}),
-    Bad((X, W), tg.ArgumentError, r"conv2d: one window of the padded input, 3 x 1073741827 pixels of 3 channels, does not fit in "
+    Bad((X, W), tg.ArgumentError, r"conv2d: one window of the padded input, 3 x 1073741827 pixels of 3 "
+        r"channels, does not fit in "
         r"memory; use less padding or a smaller dilation", {"padding": 2**29, "stride": 2**30, "dilation": 1}),
-    Bad((np.ones((1, 5, 5, 0), np.float32), np.ones((3, 3, 0, 4), np.float32)), tg.ShapeError, r"conv2d: x has 0 and w makes 4 "
+    Bad((np.ones((1, 5, 5, 0), np.float32), np.ones((3, 3, 0, 4), np.float32)), tg.ShapeError, r"conv2d: x has "
+        r"0 and w makes 4 "
         r"channels; there must be at least 1 of each"),
-    Bad((X, np.ones((0, 3, 3, 4), np.float32)), tg.ArgumentError, r"conv2d: kernel size must be at least 1 along the rows, "
+    Bad((X, np.ones((0, 3, 3, 4), np.float32)), tg.ArgumentError, r"conv2d: kernel size must be at least 1 "
+        r"along the rows, "
         r"found 0"),
 )  # fmt: skip
 

@@ -33,7 +33,7 @@ def windows(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
 
 
 def mean_tolerance(sample: Sample, reference: np.ndarray, epsilon: float) -> Any:
-    """t additions and a division: t epsilon times the mean of the absolute values."""
+    """For t additions and a division, t + 1 epsilon times the mean of the absolute values."""
     kernel = pair(sample.args[1])
     return (
         (kernel[0] * kernel[1] + 1)
@@ -42,7 +42,8 @@ def mean_tolerance(sample: Sample, reference: np.ndarray, epsilon: float) -> Any
     )
 
 
-# Image, kernel_size, options. Overlapping windows and gaps, odd channels, a window of more than 256 taps, empty batches.
+# Image, kernel_size, options. Overlapping windows and gaps, odd channels, a window of more than 256 taps, empty
+# batches.
 CASES: list[tuple[tuple[int, ...], Any, dict[str, Any]]] = [
     ((1, 1, 1, 1), 1, {}),
     ((2, 4, 4, 1), 2, {}),
@@ -79,22 +80,27 @@ def samples(rng: np.random.Generator) -> Iterator[Sample]:
 def bad(op: str) -> tuple[Bad, ...]:
     x = np.ones((1, 5, 5, 3), np.float32)
     return (
-        Bad((x[0], 2), tg.ShapeError, rf"{op}: x must have 4 dimensions \[N, H, W, C\], found \[5, 5, 3\]; add a batch dimension "
+        Bad((x[0], 2), tg.ShapeError, rf"{op}: x must have 4 dimensions \[N, H, W, C\], found \[5, 5, 3\]; add "
+            rf"a batch dimension "
             r"of 1 in front"),
         Bad((x[0, 0], 2), tg.ShapeError, rf"{op}: x must have 4 dimensions \[N, H, W, C\], found \[5, 3\]"),
         Bad((x.astype(np.int64), 2), tg.DTypeError, rf"{op}: x must be float32 or float64, found int64; cast it with "
             r"\.astype\(tg\.float32\)"),
-        Bad((x, 6), tg.ShapeError, rf"{op}: the kernel covers 6 rows \(kernel_size 6, dilation 1\), but the padded input has 5 "
+        Bad((x, 6), tg.ShapeError, rf"{op}: the kernel covers 6 rows \(kernel_size 6, dilation 1\), but the "
+            rf"padded input has 5 "
             r'\(0 \+ 5 \+ 0\); use a smaller kernel, more padding or padding="same"'),
         Bad((x, 0), tg.ArgumentError, rf"{op}: kernel_size must be at least 1 along the rows, found 0"),
         Bad((x, (2, -1)), tg.ArgumentError, rf"{op}: kernel_size must be at least 1 along the columns, found -1"),
         Bad((x, "2"), tg.ArgumentError, rf"{op}: kernel_size must be an integer or two, \(rows, columns\); found '2'"),
         Bad((x, 2, 0), tg.ArgumentError, rf"{op}: stride must be at least 1 along the rows, found 0"),
-        Bad((x, 2, 1, -1), tg.ArgumentError, rf"{op}: padding must not be negative, found -1 and -1 along the rows; slice the "
+        Bad((x, 2, 1, -1), tg.ArgumentError, rf"{op}: padding must not be negative, found -1 and -1 along the "
+            rf"rows; slice the "
             r"input to crop it"),
-        Bad((x, 2, 1, 2), tg.ArgumentError, rf"{op}: padding must be smaller than kernel_size, or windows would lie outside the "
+        Bad((x, 2, 1, 2), tg.ArgumentError, rf"{op}: padding must be smaller than kernel_size, or windows would "
+            rf"lie outside the "
             r"image; found 2 and 2 along the rows with kernel_size 2"),
-        Bad((x, 2, 1, "full"), tg.ArgumentError, rf'{op}: padding must be "valid", "same", an integer, \(rows, columns\) or '
+        Bad((x, 2, 1, "full"), tg.ArgumentError, rf'{op}: padding must be "valid", "same", an integer, \(rows, '
+            rf'columns\) or '
             r"\(\(top, bottom\), \(left, right\)\); found 'full'"),
         Bad((np.ones((1, 0, 5, 3), np.float32), 2, 1, 1), tg.ShapeError, rf"{op}: x has no rows to pool over"),
     )  # fmt: skip

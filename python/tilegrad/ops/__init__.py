@@ -10,6 +10,6 @@ from .creation import *
 from .einsum import *
 from .elementwise import *
 from .matmul import *
-from .reduce import *
 from .pool import *
+from .reduce import *
 from .views import *

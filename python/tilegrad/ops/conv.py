@@ -36,9 +36,9 @@ def conv2d(
 ) -> Tensor:
     """Two-dimensional convolution (cross-correlation) of images, with bias and activation in the same pass.
 
-    ``y[n, p, q, k] = activation(b[k] + sum over r, s, c of x[n, p·stride + r·dilation - top, q·stride + s·dilation -
-    left, c] · w[r, s, c, k])``, with zeros outside the image. With ``groups``, output channels fall into that many equal
-    groups, each of which sees the matching group of input channels.
+    ``y[n, p, q, k] = activation(b[k] + sum over r, s, c of x[n, p·stride + r·dilation - top, q·stride + s·dilation
+    - left, c] · w[r, s, c, k])``, with zeros outside the image. With ``groups``, output channels fall into that many
+    equal groups, each of which sees the matching group of input channels.
 
     Parameters
     ----------
