@@ -73,6 +73,38 @@ TILEGRAD_INLINE Grid grid_for(int size, int64_t tiles, int64_t panels) {
   return best;
 }
 
+// Packs A's tiles t0 .. t1 - 1 for K values of k from k0 on, one [K][rows] panel after the other.
+template <typename T>
+void pack_tiles(const Product<T>& p, const RowTiles& tiles, int64_t t0, int64_t t1, int64_t k0, int64_t K, T* to) {
+  const T* a = p.a + k0 * p.a_col_stride;
+  const int64_t first_row = tiles.begin(t0);
+  if (p.a_row_stride != 1) {
+    for (int64_t t = t0; t < t1; ++t) {
+      const int64_t m = tiles.begin(t), rows = tiles.rows(t);
+      pack_panel(a + m * p.a_row_stride, p.a_col_stride, p.a_row_stride, K, rows, rows, to + (m - first_row) * K, rows);
+    }
+    return;
+  }
+  while (t0 < t1) {  // once for the taller tiles and once for the others
+    const int64_t m = tiles.begin(t0);
+    const int64_t end = t0 < tiles.taller ? smaller(tiles.taller, t1) : t1;
+    with_rows<kMaxRows<T, 1>>(tiles.rows(t0), [&](auto rows) {
+      interleave<rows>(a + m, p.a_col_stride, K, end - t0, to + (m - first_row) * K);
+    });
+    t0 = end;
+  }
+}
+
+// A tile's rows are many short streams, of which the hardware's prefetcher sees the first too late when little is done
+// with them.
+template <typename T>
+TILEGRAD_INLINE void prefetch_rows(const Product<T>& p, const RowTiles& tiles, int64_t t, int64_t k0, int64_t K) {
+  for (int r = 0; r < tiles.rows(t); ++r) {
+    const T* row = p.a + (tiles.begin(t) + r) * p.a_row_stride + k0;
+    for (int64_t k = 0; k < K; k += kCacheLine / static_cast<int64_t>(sizeof(T))) prefetch(row + k);
+  }
+}
+
 // Sums over k from k_begin to k_end. With `part`, one chunk's sums go to part [M, N]; otherwise chunk after chunk is
 // added up in c, and the epilogue follows the last.
 template <typename T>
@@ -87,6 +119,7 @@ void multiply_blocks(const Team& team, const Product<T>& p, int64_t k_begin, int
   const Grid grid = grid_for(team.size, tiles.count, panels.count);
   const Range my_tiles = Team{team.rank / grid.columns, grid.rows}.share(tiles.count);
   const int64_t block_panels = larger(int64_t{1}, GemmBlocks::kBlockN / L / kPanelVectors);
+  const bool ahead = !pack_a && p.a_col_stride == 1 && panels.count <= 4;
   const int64_t block_tiles = larger(int64_t{1}, GemmBlocks::kBlockM / tile_rows);
 
   for (int64_t p0 = 0; p0 < panels.count; p0 += block_panels) {
@@ -123,13 +156,7 @@ void multiply_blocks(const Team& team, const Product<T>& p, int64_t k_begin, int
       for (int64_t t0 = my_tiles.begin; t0 < my_tiles.end; t0 += block_tiles) {
         const int64_t t1 = smaller(my_tiles.end, t0 + block_tiles);
         const int64_t first_row = tiles.begin(t0);
-        if (pack_a) {
-          for (int64_t t = t0; t < t1; ++t) {
-            const int64_t m = tiles.begin(t), rows = tiles.rows(t);
-            pack_panel(p.a + m * p.a_row_stride + k0 * p.a_col_stride, p.a_col_stride, p.a_row_stride, K, rows, rows,
-                       scratch.a + (m - first_row) * K, rows);
-          }
-        }
+        if (pack_a) pack_tiles(p, tiles, t0, t1, k0, K, scratch.a);
         for (int64_t i = p0 + my_panels.begin; i < p0 + my_panels.end; ++i) {
           const int64_t n = panels.begin(i) * L;
           const int vectors = panels.rows(i);
@@ -148,6 +175,7 @@ void multiply_blocks(const Team& team, const Product<T>& p, int64_t k_begin, int
           for (int64_t t = t0; t < t1; ++t) {
             const int64_t m = tiles.begin(t);
             const int rows = tiles.rows(t);
+            if (ahead && i == p0 + my_panels.begin && t + 1 < my_tiles.end) prefetch_rows(p, tiles, t + 1, k0, K);
             if (part) {
               job.out = part + m * p.N + n;
               job.out_stride = p.N;

@@ -92,7 +92,11 @@ template <typename T>
       for (; k + L <= end; k += L) {
         Vec<T> square[L];
 #pragma GCC unroll 16
-        for (int i = 0; i < L; ++i) square[i] = load(w[i] + k);
+        for (int i = 0; i < L; ++i) {
+          square[i] = load(w[i] + k);
+          keep_whole(square[i]);  // one load, not one for every use
+          prefetch(w[i] + k + kPrefetchAhead<T>);
+        }
         transpose<T>(square);
         const T* x = p.x + k * p.x_stride;
 #pragma GCC unroll 16

@@ -44,6 +44,30 @@ TILEGRAD_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
   for (int i = 0; i < kLanes<T>; ++i) keep_whole(rows[i]);
 }
 
+// More rows than the hardware's prefetcher follows are read at once: it needs to be told.
+inline constexpr int64_t kCacheLine = 64;
+template <typename T>
+inline constexpr int64_t kPrefetchAhead = 4 * kCacheLine / sizeof(T);
+template <typename T>
+TILEGRAD_INLINE void prefetch(const T* p) {
+  __builtin_prefetch(p, 0, 2);
+}
+
+// Copies kWidth contiguous elements of K rows into neighbouring panels: to[(i * K + k) * kWidth + j] =
+// from[k * k_stride + i * kWidth + j] for i < panels.
+template <int kWidth, typename T>
+TILEGRAD_INLINE void interleave(const T* from, int64_t k_stride, int64_t K, int64_t panels, T* to) {
+  constexpr int64_t kTogether = 4;  // panels lie at distances of 4 KB multiples: more of them would fight for the L1 cache
+  for (int64_t first = 0; first < panels; first += kTogether) {
+    const int64_t last = smaller(panels, first + kTogether);
+    for (int64_t k = 0; k < K; ++k) {
+      for (int64_t i = first; i < last; ++i) {
+        __builtin_memcpy(to + (i * K + k) * kWidth, from + k * k_stride + i * kWidth, kWidth * sizeof(T));
+      }
+    }
+  }
+}
+
 // Packs a panel: to[k * step + j] = from[k * k_stride + j * j_stride] for K values of k and `count` of j, and 0 for the j
 // from count to width. step >= width. May write up to kLanes - 1 elements behind the last row, and between rows.
 template <typename T>
@@ -61,8 +85,12 @@ template <typename T>
     return;
   }
   const int64_t blocks = k_stride == 1 ? K / L : 0;
+  const bool far = j_stride >= 4 * kPrefetchAhead<T> || j_stride <= -4 * kPrefetchAhead<T>;
   for (int64_t block = 0; block < blocks; ++block) {
     const int64_t k = block * L;
+    if (far && k * static_cast<int64_t>(sizeof(T)) % kCacheLine == 0) {
+      for (int64_t j = 0; j < count; ++j) prefetch(from + j * j_stride + k + kPrefetchAhead<T>);
+    }
     // From the last group of rows to the first: where it is narrower than a vector, what it writes behind a row is the
     // start of the next, which is written later.
     for (int64_t j = (width - 1) / L * L; j >= 0; j -= L) {

@@ -51,6 +51,8 @@ MATMUL_BAD = (
         r"3 elements and the second to last axis of b has 4, expected the same number"),
     Bad((f32(3), f32(2)), tg.ShapeError, r"matmul: a \[3\] and b \[2\] do not fit: the last axis of a has 3 elements "
         r"and the axis of b has 2, expected the same number"),
+    Bad((2.0, f32(2, 3)), tg.DTypeError, r"matmul: a must be a tensor, found float; tg\.tensor\(\) makes one from "
+        r"other data"),
     Bad((f32(), f32(2, 3)), tg.ShapeError, r"matmul: a has no axes; multiply by a single number with \*"),
     Bad((f32(2, 3), f32()), tg.ShapeError, r"matmul: b has no axes; multiply by a single number with \*"),
     Bad((f32(2, 2, 3), f32(3, 3, 2)), tg.ShapeError, r"matmul: shapes \[2\] and \[3\] do not broadcast: axis -1 \(from "
@@ -107,6 +109,8 @@ LINEAR_BAD = (
         r"never mixed silently; cast one with \.astype\(\)"),
     Bad((f32(2, 3), f32(3, 4), np.ones(4)), tg.DTypeError, r"linear: operands have dtypes float32 and float64, which "
         r"are never mixed silently; cast one with \.astype\(\)"),
+    Bad((f32(2, 3), f32(3, 4), 1.0), tg.DTypeError, r"linear: b must be a tensor, found float; tg\.tensor\(\) makes "
+        r"one from other data"),
     Bad((f32(2, 3), f32(3, 4)), tg.ArgumentError, r"linear: activation must be None, 'relu', 'sigmoid', 'tanh' or "
         r"'gelu', found 'swish'", {"activation": "swish"}),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import _C
-from ..autograd import record
+from ..autograd import grad_enabled, record
 from .broadcasting import sum_to
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     ShapeError
         If an operand has no axes, the K differ, or the batch axes do not broadcast.
     DTypeError
-        If the dtypes differ or are not float32 or float64.
+        If an operand is not a tensor, or the dtypes differ or are not float32 or float64.
 
     Notes
     -----
@@ -114,7 +114,7 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None, activation: str | None
     ShapeError
         If w is not [in, out], the last axis of x is not in, or b is not [out].
     DTypeError
-        If the dtypes differ or are not float32 or float64.
+        If an operand is not a tensor, or the dtypes differ or are not float32 or float64.
     ArgumentError
         If the activation is unknown.
 
@@ -129,8 +129,19 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None, activation: str | None
     >>> tg.linear(x, w, b, activation="relu")
     tensor([[3.5, 0. ]])
     """
-    out = _C.linear(x, w, b, activation or "none")
-    return record(out, _linear_gradient, (x, w, b), x, w)
+    if activation is None:
+        return record(_C.linear(x, w, b, "none"), _linear_gradient, (x, w, b), x, w)
+    if activation == "gelu" and grad_enabled() and any(t is not None and t.requires_grad for t in (x, w, b)):
+        from .activation import gelu
+
+        return gelu(linear(x, w, b))  # its slope needs the product that fusing would not keep
+    out = _C.linear(x, w, b, activation)
+    return record(out, _fused_gradient, (x, w, b), x, w, activation, out)
+
+
+def _fused_gradient(needs: Needs, grad: Tensor, x: Tensor, w: Tensor, activation: str, out: Tensor) -> Gradients:
+    slope = {"relu": _C.relu_backward, "sigmoid": _C.sigmoid_backward, "tanh": _C.tanh_backward}[activation]
+    return _linear_gradient(needs, slope(grad, out), x, w)
 
 
 def _linear_gradient(needs: Needs, grad: Tensor, x: Tensor, w: Tensor) -> Gradients:
