@@ -59,6 +59,7 @@ using COMPARABLE = Types<float, double, int64_t, int32_t, uint8_t, Bool>;
 using ALL =
     Types<float, double, BFloat16, Float16, int64_t, int32_t, uint8_t, Bool>;
 using BOOLEAN = Types<Bool>;
+using INDEX = Types<int64_t, int32_t, uint8_t>;
 } // namespace dtypes
 
 } // namespace tilegrad

@@ -16,5 +16,7 @@ void register_matmul(py::module_& m);       // matmul, linear
 void register_reduce(py::module_& m);       // sums and other reductions
 void register_conv2d(py::module_& m);       // convolution and its gradients
 void register_pool2d(py::module_& m);       // pooling and its gradients
+void register_indexing(py::module_& m);     // gather, scatter, sort, sequences
+void register_inplace(py::module_& m);      // writing into tensors
 
 }  // namespace tilegrad::bindings

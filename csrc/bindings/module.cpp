@@ -52,4 +52,6 @@ PYBIND11_MODULE(_C, m, py::mod_gil_not_used()) {
   bindings::register_reduce(m);
   bindings::register_conv2d(m);
   bindings::register_pool2d(m);
+  bindings::register_indexing(m);
+  bindings::register_inplace(m);
 }

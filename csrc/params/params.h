@@ -3,7 +3,10 @@
 
 #include "params/conv2d.h"
 #include "params/fma_peak.h"
+#include "params/gather.h"
 #include "params/gemm.h"
 #include "params/loop_nest.h"
 #include "params/pool2d.h"
 #include "params/reduce.h"
+#include "params/sequence.h"
+#include "params/sort.h"

@@ -9,7 +9,10 @@ from .conv import *
 from .creation import *
 from .einsum import *
 from .elementwise import *
+from .indexing import *
+from .joining import *
 from .matmul import *
 from .pool import *
 from .reduce import *
+from .sorting import *
 from .views import *

@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
-def sum_to(grad: Tensor, like: Tensor | float) -> Tensor:
-    """The gradient of a value that was broadcast: the sum over every axis that stretched it."""
-    shape: tuple[int, ...] = getattr(like, "shape", ())
+def sum_to(grad: Tensor, like: Tensor | float | tuple[int, ...]) -> Tensor:
+    """The gradient of a value (or of one with that shape) that was broadcast: the sum over every axis that stretched it."""
+    shape: tuple[int, ...] = like if isinstance(like, tuple) else getattr(like, "shape", ())
     if grad.shape == shape:
         return grad
     from .reduce import sum as sum_axes

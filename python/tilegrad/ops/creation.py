@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _C
+from ..autograd import record
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     DTypeLike = Any
     Shape = int | Sequence[int]
 
-__all__ = ["empty", "from_dlpack", "from_numpy", "full", "ones", "tensor", "zeros"]
+__all__ = [
+    "arange", "empty", "empty_like", "eye", "from_dlpack", "from_numpy", "full", "full_like", "linspace", "ones", "ones_like",
+    "tensor", "tril", "triu", "zeros", "zeros_like",
+]  # fmt: skip
 
 
 def tensor(data: Any, dtype: DTypeLike = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
@@ -44,7 +48,7 @@ def tensor(data: Any, dtype: DTypeLike = None, device: str | None = None, requir
     tensor([[1., 2.],
             [3., 4.]])
     """
-    _check_device(device)
+    check_device(device)
     if isinstance(data, _C.TensorBase):
         out = _C.copy(data)
         if dtype is not None:
@@ -91,7 +95,8 @@ def parse_dtype(dtype: DTypeLike) -> _C.DType:
     return _C.dtype(dtype)
 
 
-def _check_device(device: str | None) -> None:
+def check_device(device: str | None) -> None:
+    """Raises unless the device is one of this build."""
     if device not in (None, "cpu"):
         raise _C.DeviceError(f"device {device!r} is not available; this build has 'cpu'")
 
@@ -143,7 +148,7 @@ def empty(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None)
     >>> tg.empty((2, 3)).shape
     (2, 3)
     """
-    _check_device(device)
+    check_device(device)
     return _C.empty(_shape(shape), dtype)
 
 
@@ -162,7 +167,7 @@ def full(
     >>> tg.full((2,), 7, dtype="int64")
     tensor([7, 7])
     """
-    _check_device(device)
+    check_device(device)
     out = _C.full(_shape(shape), value, dtype)
     return type(out)(out, True) if requires_grad else out
 
@@ -189,3 +194,171 @@ def ones(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None, 
     tensor([1., 1.])
     """
     return full(shape, 1, dtype, device, requires_grad)
+
+
+def empty_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
+    """A tensor of ``x``'s shape, and of its dtype unless another is given, whose elements are not initialised.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.empty_like(tg.zeros((2, 3))).shape
+    (2, 3)
+    """
+    return _C.empty(x.shape, x.dtype if dtype is None else dtype)
+
+
+def full_like(x: Tensor, value: float, dtype: DTypeLike = None) -> Tensor:
+    """A tensor of ``x``'s shape, and of its dtype unless another is given, filled with one number.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.full_like(tg.zeros(2), 7)
+    tensor([7., 7.])
+    """
+    return _C.full(x.shape, value, x.dtype if dtype is None else dtype)
+
+
+def zeros_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
+    """Zeros of ``x``'s shape, and of its dtype unless another is given.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.zeros_like(tg.ones(2))
+    tensor([0., 0.])
+    """
+    return full_like(x, 0, dtype)
+
+
+def ones_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
+    """Ones of ``x``'s shape, and of its dtype unless another is given.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.ones_like(tg.zeros(2))
+    tensor([1., 1.])
+    """
+    return full_like(x, 1, dtype)
+
+
+def arange(start: float, stop: float | None = None, step: float = 1, dtype: DTypeLike = None) -> Tensor:
+    """The numbers ``start + i * step`` up to but without ``stop``; ``arange(stop)`` starts at 0.
+
+    Parameters
+    ----------
+    start, stop, step
+        Python numbers; ``step`` may be negative.
+    dtype
+        By default int64 where all three are integers, else float32. Floating elements are computed in double and
+        rounded once.
+
+    Raises
+    ------
+    ArgumentError
+        If ``step`` is 0, or an element or their number does not fit.
+    DTypeError
+        If a number is floating and the dtype is not.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.arange(2, 8, 2)
+    tensor([2, 4, 6])
+    """
+    if stop is None:
+        start, stop = 0, start
+    if dtype is None:
+        dtype = "float32" if any(isinstance(v, (float, np.floating)) for v in (start, stop, step)) else "int64"
+    return _C.arange(start, stop, step, dtype)
+
+
+def linspace(start: float, stop: float, num: int = 50, dtype: DTypeLike = "float32") -> Tensor:
+    """``num`` evenly spaced numbers from ``start`` to ``stop``, both included.
+
+    Raises
+    ------
+    ArgumentError
+        If ``num`` is negative.
+    DTypeError
+        If the dtype is not float32 or float64.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.linspace(0, 1, 5)
+    tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
+    return _C.linspace(start, stop, num, dtype)
+
+
+def eye(n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = "float32") -> Tensor:
+    """``[n, m]`` with ones on a diagonal, zeros elsewhere.
+
+    Parameters
+    ----------
+    n, m
+        Rows and columns; by default as many columns as rows.
+    k
+        Which diagonal: 0 the main one, positive ones above it.
+    dtype
+        Of the result.
+
+    Raises
+    ------
+    ShapeError
+        If a size is negative.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    return _C.eye(n, n if m is None else m, k, dtype)
+
+
+_FAR = 1 << 62  # beyond every diagonal
+
+
+def tril(x: Tensor, k: int = 0) -> Tensor:
+    """``x [..., rows, columns]`` with zeros above diagonal ``k``.
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` has fewer than two axes.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.tril(tg.ones((2, 2)))
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
+    return record(_C.band("tril", x, -_FAR, k), _band_gradient, (x,), -_FAR, k)
+
+
+def triu(x: Tensor, k: int = 0) -> Tensor:
+    """``x [..., rows, columns]`` with zeros below diagonal ``k``.
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` has fewer than two axes.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.triu(tg.ones((2, 2)))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
+    return record(_C.band("triu", x, k, _FAR), _band_gradient, (x,), k, _FAR)
+
+
+def _band_gradient(needs: tuple[bool, ...], grad: Tensor, least: int, most: int) -> tuple[Tensor | None, ...]:
+    return (_C.band("tril", grad, least, most),)

@@ -1,0 +1,45 @@
+#include "ops/indexing.h"
+
+#include <pybind11/stl.h>
+
+#include "bindings/bindings.h"
+#include "ops/inplace.h"
+#include "ops/loop_nest.h"
+#include "ops/sequence.h"
+#include "ops/sort.h"
+#include "ops/views.h"
+#include "tensor/subscript.h"
+
+namespace tilegrad::bindings {
+
+void register_indexing(py::module_& m) {
+  m.def("basic_view", [](const char* op, const Array& x, py::handle key) { return basic_view(op, x, key.ptr()); },
+        py::arg("op"), py::arg("x"), py::arg("key"), "x[key] for integers, slices, None and Ellipsis; None for other keys.");
+  m.def("gather", &ops::gather, py::arg("op"), py::arg("x"), py::arg("indices"), py::arg("in_front"));
+  m.def("scatter", &ops::scatter, py::arg("op"), py::arg("x"), py::arg("indices"), py::arg("in_front"),
+        py::arg("values"));
+  m.def("scatter_add", &ops::scatter_add, py::arg("op"), py::arg("x"), py::arg("indices"), py::arg("in_front"),
+        py::arg("values"));
+  m.def("embedding", &ops::embedding, py::arg("weight"), py::arg("indices"));
+  m.def("take_along_axis", &ops::take_along_axis, py::arg("op"), py::arg("x"), py::arg("index"), py::arg("axis"));
+  m.def("scatter_add_along_axis", &ops::scatter_add_along_axis, py::arg("op"), py::arg("y"), py::arg("index"),
+        py::arg("axis"), py::arg("values"));
+  m.def("one_hot", &ops::one_hot, py::arg("index"), py::arg("classes"), py::arg("dtype"));
+  m.def("nonzero", &ops::nonzero, py::arg("x"));
+  m.def(
+      "sort",
+      [](const char* op, const Array& x, int64_t axis, bool descending) {
+        ops::Sorted sorted = ops::sort(op, x, axis, descending);
+        return py::make_tuple(std::move(sorted.values), std::move(sorted.indices));
+      },
+      py::arg("op"), py::arg("x"), py::arg("axis"), py::arg("descending"));
+  m.def("arange", &ops::arange, py::arg("start"), py::arg("stop"), py::arg("step"), py::arg("dtype"));
+  m.def("linspace", &ops::linspace, py::arg("start"), py::arg("stop"), py::arg("num"), py::arg("dtype"));
+  m.def("eye", &ops::eye, py::arg("rows"), py::arg("columns"), py::arg("diagonal"), py::arg("dtype"));
+  m.def("band", &ops::band, py::arg("op"), py::arg("x"), py::arg("least"), py::arg("most"));
+  m.def("broadcast_shapes", &ops::broadcast_shapes, py::arg("op"), py::arg("a"), py::arg("b"));
+  m.def("normalize_axis", [](const char* op, int64_t axis, int ndim) { return ops::normalize_axis(op, axis, ndim); },
+        py::arg("op"), py::arg("axis"), py::arg("ndim"));
+}
+
+}  // namespace tilegrad::bindings

@@ -1,0 +1,40 @@
+#include "ops/inplace.h"
+
+#include "bindings/bindings.h"
+#include "ops/creation.h"
+
+namespace tilegrad::bindings {
+namespace {
+
+// What is written into x: a tensor, or a number, which takes x's dtype.
+Array value_for(const char* op, const Array& x, py::handle value) {
+  if (is_tensor(value.ptr())) return as_tensor(value.ptr())->array;
+  py::detail::make_caster<Scalar> number;
+  if (!number.load(value, true)) {
+    fail(ErrorKind::dtype, "%s: expected a tensor or a number, found %s", op, Py_TYPE(value.ptr())->tp_name);
+  }
+  return ops::scalar(op, py::detail::cast_op<Scalar>(number), x.dtype(), x.device());
+}
+
+}  // namespace
+
+void register_inplace(py::module_& m) {
+#define IN_PLACE(name, kernel)                                                                          \
+  m.def(                                                                                                \
+      #name,                                                                                            \
+      [](const Array& x, py::handle other) {                                                            \
+        ops::binary_in_place(#name, kernels::kernel, x, value_for(#name, x, other));                     \
+      },                                                                                                \
+      py::arg("x"), py::arg("other"));
+  IN_PLACE(add_, add)
+  IN_PLACE(mul_, multiply)
+#undef IN_PLACE
+  m.def("assign", [](const char* op, const Array& x, py::handle value) { ops::assign(op, x, value_for(op, x, value)); },
+        py::arg("op"), py::arg("x"), py::arg("value"), "Writes a tensor or a number, broadcast, into x.");
+  m.def("may_overlap", &ops::may_overlap, py::arg("a"), py::arg("b"));
+  m.def("as_tensor_like",
+        [](const char* op, const Array& x, py::handle value) { return value_for(op, x, value); }, py::arg("op"),
+        py::arg("x"), py::arg("value"), "The tensor itself, or a number as a 0-d tensor of x's dtype.");
+}
+
+}  // namespace tilegrad::bindings

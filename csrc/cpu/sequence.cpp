@@ -1,0 +1,36 @@
+// Arrays that are functions of their indices.
+#include "cpu/elementwise.h"
+#include "params/sequence.h"
+
+namespace tilegrad::cpu::TILEGRAD_ISA {
+namespace {
+
+// Floating elements are computed in double and rounded once.
+template <typename T>
+void sequence(const Team& team, const Sequence& p, T* y) {
+  const Range mine = team.share(p.count, kElementGrain);
+#pragma omp simd
+  for (int64_t i = mine.begin; i < mine.end; ++i) {
+    if constexpr (std::is_floating_point_v<T>) {
+      y[i] = static_cast<T>(p.start + static_cast<double>(i) * p.step);
+    } else {
+      y[i] = static_cast<T>(p.whole_start + i * p.whole_step);
+    }
+  }
+}
+
+template <typename T>
+void band(const Team& team, const Band& p, const T* x, T* y) {
+  const Range mine = team.share(p.batch * p.rows, ceil_div(kElementGrain, larger(p.columns, int64_t{1})));
+  for (int64_t r = mine.begin; r < mine.end; ++r) {
+    const int64_t row = r % p.rows;
+    const T* from = x + r * p.columns;
+    T* to = y + r * p.columns;
+    for (int64_t c = 0; c < p.columns; ++c) to[c] = c - row >= p.least && c - row <= p.most ? from[c] : T{};
+  }
+}
+
+}  // namespace
+DEFINE_KERNEL(sequence, NUMERIC)
+DEFINE_KERNEL(band, ALL)
+}  // namespace tilegrad::cpu::TILEGRAD_ISA

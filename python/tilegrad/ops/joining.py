@@ -1,0 +1,314 @@
+"""Putting tensors together and taking them apart: concat, stack, split, pad, crop, flip, roll."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import _C
+from ..autograd import record
+from .subscript import getitem
+from .views import expand_dims
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["concat", "crop", "flip", "pad", "roll", "split", "stack"]
+
+Needs = tuple[bool, ...]
+Gradients = tuple["Tensor | None", ...]
+Widths = int | Sequence[int] | Sequence[Sequence[int]]  # as in numpy.pad
+
+
+def concat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
+    """The tensors one behind the other along an axis.
+
+    Parameters
+    ----------
+    tensors
+        At least one; of one dtype, and of one shape but for ``axis``.
+    axis
+        Where they are joined.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If the tensors do not fit; the message tells which one.
+    ArgumentError
+        If there is none.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.concat([tg.tensor([1, 2]), tg.tensor([3])])
+    tensor([1, 2, 3])
+    """
+    tensors = tuple(tensors)
+    axis = _check_joined("concat", tensors, axis)
+    sizes = [t.shape[axis] for t in tensors]
+    shape = list(tensors[0].shape)
+    shape[axis] = sum(sizes)
+    out = _C.empty(shape, tensors[0].dtype)
+    start = 0
+    for t, size in zip(tensors, sizes, strict=True):
+        _C.assign("concat", _C.slice(out, axis, start, size, 1), t)
+        start += size
+    return record(out, _concat_gradient, tensors, axis, sizes)
+
+
+def _concat_gradient(needs: Needs, grad: Tensor, axis: int, sizes: list[int]) -> Gradients:
+    gradients: list[Tensor | None] = []
+    start = 0
+    for needed, size in zip(needs, sizes, strict=True):
+        gradients.append(_C.slice(grad, axis, start, size, 1) if needed else None)
+        start += size
+    return tuple(gradients)
+
+
+def _check_joined(op: str, tensors: tuple[Tensor, ...], axis: int, extra: int = 0) -> int:
+    if not tensors:
+        raise _C.ArgumentError(f"{op}: expected at least one tensor")
+    for i, t in enumerate(tensors):
+        if not isinstance(t, _C.TensorBase):
+            raise _C.DTypeError(f"{op}: tensors[{i}] is a {type(t).__name__}; tg.tensor() makes a tensor")
+    first = tensors[0]
+    if extra == 0 and first.ndim == 0:
+        raise _C.ShapeError(f"{op}: tensors[0] has no axes; use stack")
+    axis = _C.normalize_axis(op, axis, first.ndim + extra)
+    for i, t in enumerate(tensors):
+        if t.dtype != first.dtype:
+            raise _C.DTypeError(
+                f"{op}: tensors[{i}] is {t.dtype.name} and tensors[0] is {first.dtype.name}; cast one with .astype()"
+            )
+        same = t.ndim == first.ndim and all(
+            a == b for d, (a, b) in enumerate(zip(t.shape, first.shape, strict=True)) if extra or d != axis
+        )
+        if not same:
+            rule = "all shapes must agree" if extra else f"all sizes but that of axis {axis} must agree"
+            raise _C.ShapeError(f"{op}: tensors[{i}] is {list(t.shape)} and tensors[0] is {list(first.shape)}; {rule}")
+    return axis
+
+
+def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
+    """The tensors along a new axis.
+
+    Parameters
+    ----------
+    tensors
+        At least one; all of one shape and dtype.
+    axis
+        Where the new axis stands in the result.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        If the tensors do not fit.
+    ArgumentError
+        If there is none.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.stack([tg.tensor([1, 2]), tg.tensor([3, 4])], axis=1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    tensors = tuple(tensors)
+    axis = _check_joined("stack", tensors, axis, extra=1)
+    return concat([expand_dims(t, axis) for t in tensors], axis)
+
+
+def split(x: Tensor, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
+    """Views of consecutive parts of ``x`` along an axis.
+
+    Parameters
+    ----------
+    x
+        Any tensor.
+    sizes
+        The size of each part, which sum to that of the axis; or one number, how many equal parts to make (as in NumPy).
+    axis
+        Where to cut.
+
+    Raises
+    ------
+    ShapeError
+        If the sizes do not sum to that of the axis, or it cannot be divided evenly.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.split(tg.tensor([1, 2, 3]), [1, 2])
+    (tensor([1]), tensor([2, 3]))
+    """
+    axis = _C.normalize_axis("split", axis, x.ndim)
+    length = x.shape[axis]
+    if isinstance(sizes, int):
+        if sizes < 1 or length % sizes:
+            raise _C.ShapeError(f"split: axis {axis} of size {length} cannot be cut into {sizes} equal parts")
+        sizes = [length // sizes] * sizes
+    if any(size < 0 for size in sizes) or sum(sizes) != length:
+        raise _C.ShapeError(f"split: sizes {list(sizes)} do not sum to {length}, the size of axis {axis}")
+    parts = []
+    start = 0
+    for size in sizes:
+        parts.append(getitem(x, (slice(None),) * axis + (slice(start, start + size),)))
+        start += size
+    return tuple(parts)
+
+
+def _widths(op: str, x: Tensor, widths: Widths) -> list[tuple[int, int]]:
+    """(before, behind) of every axis, from NumPy's shorthands."""
+    if isinstance(widths, int):
+        pairs: list[Any] = [(widths, widths)] * x.ndim
+    else:
+        pairs = list(widths)
+        if len(pairs) == 2 and all(isinstance(w, int) for w in pairs):
+            pairs = [tuple(pairs)] * x.ndim
+    fits = len(pairs) == x.ndim and all(not isinstance(p, int) and len(p) == 2 for p in pairs)
+    if not fits:
+        raise _C.ShapeError(
+            f"{op}: widths must be a number, (before, behind), or such a pair for each of the {x.ndim} axes of "
+            f"{list(x.shape)}, found {widths}"
+        )
+    if any(w < 0 for p in pairs for w in p):
+        raise _C.ArgumentError(f"{op}: widths must not be negative, found {widths}")
+    return [(int(a), int(b)) for a, b in pairs]
+
+
+def pad(x: Tensor, widths: Widths, mode: str = "constant", value: float = 0) -> Tensor:
+    """``x`` with a border.
+
+    Parameters
+    ----------
+    x
+        Any tensor.
+    widths
+        One number for all borders, (before, behind) for all axes, or such a pair for each axis.
+    mode
+        ``"constant"`` (``value``), ``"edge"`` (the outermost elements again) or ``"reflect"`` (mirrored at them, without
+        repeating them).
+    value
+        What a constant border holds.
+
+    Raises
+    ------
+    ShapeError
+        If the widths do not fit the axes, or an axis is too short to reflect.
+    ArgumentError
+        If a width is negative or the mode unknown.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.pad(tg.tensor([1, 2, 3]), (1, 2))
+    tensor([0, 1, 2, 3, 0, 0])
+    >>> tg.pad(tg.tensor([1, 2, 3]), 2, mode="reflect")
+    tensor([3, 2, 1, 2, 3, 2, 1])
+    """
+    pairs = _widths("pad", x, widths)
+    if mode == "constant":
+        out = _C.full([a + size + b for (a, b), size in zip(pairs, x.shape, strict=True)], 0, x.dtype)
+        if value != 0:
+            _C.assign("pad", out, value)
+        key = tuple(slice(a, a + size) for (a, _), size in zip(pairs, x.shape, strict=True))
+        _C.assign("pad", _C.basic_view("pad", out, key), x)
+        return record(out, _pad_gradient, (x,), key)
+    if mode not in ("edge", "reflect"):
+        raise _C.ArgumentError(f"pad: mode must be 'constant', 'edge' or 'reflect', found {mode!r}")
+    from .creation import tensor
+    from .indexing import take
+
+    for axis, ((before, behind), size) in enumerate(zip(pairs, x.shape, strict=True)):
+        if before == behind == 0:
+            continue
+        if size == 0 or (mode == "reflect" and max(before, behind) >= size):
+            raise _C.ShapeError(f"pad: axis {axis} of size {size} is too short for {mode} borders {(before, behind)}")
+        places = range(-before, size + behind)
+        if mode == "edge":
+            indices = [min(max(i, 0), size - 1) for i in places]
+        else:
+            indices = [size - 1 - abs(size - 1 - abs(i)) for i in places]
+        x = take(x, tensor(indices, dtype="int64"), axis)
+    return x
+
+
+def _pad_gradient(needs: Needs, grad: Tensor, key: tuple[slice, ...]) -> Gradients:
+    return (_C.basic_view("pad", grad, key),)
+
+
+def crop(x: Tensor, widths: Widths) -> Tensor:
+    """A view of ``x`` without a border: what undoes :func:`pad`.
+
+    Parameters
+    ----------
+    x
+        Any tensor.
+    widths
+        As for :func:`pad`.
+
+    Raises
+    ------
+    ShapeError
+        If the widths do not fit the axes or leave less than nothing.
+    ArgumentError
+        If a width is negative.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.crop(tg.tensor([1, 2, 3, 4]), (1, 0))
+    tensor([2, 3, 4])
+    """
+    pairs = _widths("crop", x, widths)
+    for axis, ((before, behind), size) in enumerate(zip(pairs, x.shape, strict=True)):
+        if before + behind > size:
+            raise _C.ShapeError(f"crop: borders {(before, behind)} are wider than axis {axis} of size {size}")
+    return getitem(x, tuple(slice(a, size - b) for (a, b), size in zip(pairs, x.shape, strict=True)))
+
+
+def _axes(op: str, x: Tensor, axis: int | Sequence[int] | None) -> list[int]:
+    if axis is None:
+        return list(range(x.ndim))
+    return [_C.normalize_axis(op, a, x.ndim) for a in ([axis] if isinstance(axis, int) else axis)]
+
+
+def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
+    """A view with the order along some axes (by default all) reversed.
+
+    Raises
+    ------
+    OutOfRangeError
+        If an axis does not exist.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.flip(tg.tensor([1, 2, 3]))
+    tensor([3, 2, 1])
+    """
+    reversed_axes = _axes("flip", x, axis)
+    return getitem(x, tuple(slice(None, None, -1) if d in reversed_axes else slice(None) for d in range(x.ndim)))
+
+
+def roll(x: Tensor, shift: int, axis: int = 0) -> Tensor:
+    """The elements moved along an axis by ``shift`` places; what leaves at the end enters at the start.
+
+    Raises
+    ------
+    OutOfRangeError
+        If the axis does not exist.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.roll(tg.tensor([1, 2, 3]), 1)
+    tensor([3, 1, 2])
+    """
+    axis = _C.normalize_axis("roll", axis, x.ndim)
+    size = x.shape[axis]
+    if size == 0 or shift % size == 0:
+        return concat([x], axis)
+    before = (slice(None),) * axis
+    cut = size - shift % size
+    return concat([getitem(x, (*before, slice(cut, None))), getitem(x, (*before, slice(None, cut)))], axis)

@@ -1,0 +1,105 @@
+"""Order along an axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import _C
+from ..autograd import record
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["argsort", "sort", "topk"]
+
+Needs = tuple[bool, ...]
+Gradients = tuple["Tensor | None", ...]
+
+
+def sort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
+    """The elements along an axis in ascending (or descending) order.
+
+    NaN counts as larger than every number, as in NumPy: it comes last, and first in descending order.
+
+    Parameters
+    ----------
+    x
+        float32, float64, integer or bool tensor.
+    axis
+        The axis that is sorted.
+    descending
+        Whether the largest comes first.
+
+    Raises
+    ------
+    OutOfRangeError
+        If the axis does not exist.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.sort(tg.tensor([3.0, 1.0, 2.0]))
+    tensor([1., 2., 3.])
+    """
+    values, indices = _C.sort("sort", x, axis, descending)
+    return record(values, _sort_gradient, (x,), x.shape, axis, indices)
+
+
+def _sort_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...], axis: int, indices: Tensor) -> Gradients:
+    out = _C.full(shape, 0, grad.dtype)
+    _C.scatter_add_along_axis("sort", out, indices, axis, grad)
+    return (out,)
+
+
+def argsort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
+    """The indices that sort ``x``, int64; equal elements keep their order (the sort is stable).
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.argsort(tg.tensor([3.0, 1.0, 2.0]))
+    tensor([1, 2, 0])
+    """
+    out: Tensor = _C.sort("argsort", x, axis, descending)[1]
+    return out
+
+
+def topk(x: Tensor, k: int, axis: int = -1, largest: bool = True) -> tuple[Tensor, Tensor]:
+    """The ``k`` largest (or smallest) elements along an axis, in order, and their indices.
+
+    Of equal elements the first come first. NaN counts as larger than every number.
+
+    Parameters
+    ----------
+    x
+        float32, float64, integer or bool tensor.
+    k
+        How many; at most the size of the axis.
+    axis
+        The axis that is searched.
+    largest
+        Whether the largest are wanted.
+
+    Returns
+    -------
+    tuple of Tensor
+        Values and int64 indices.
+
+    Raises
+    ------
+    ArgumentError
+        If ``k`` is negative or larger than the axis.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.topk(tg.tensor([3.0, 1.0, 2.0]), 2)
+    (tensor([3., 2.]), tensor([0, 2]))
+    """
+    axis = _C.normalize_axis("topk", axis, x.ndim)
+    if not 0 <= k <= x.shape[axis]:
+        raise _C.ArgumentError(f"topk: k must be from 0 to {x.shape[axis]}, the size of axis {axis}, found {k}")
+    values, indices = _C.sort("topk", x, axis, largest)
+    indices = _C.copy(_C.slice(indices, axis, 0, k, 1))
+    values = _C.copy(_C.slice(values, axis, 0, k, 1))
+    return record(values, _sort_gradient, (x,), x.shape, axis, indices), indices
