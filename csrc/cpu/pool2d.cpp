@@ -1,11 +1,73 @@
-// Max and average pooling, vectorised over channels. Every output is computed by one member from its window in
-// row-major order; gradients are gathered, too: every input pixel sums over the windows that cover it, in row-major
-// order of windows. So nothing depends on threads, and overlapping windows need no atomics.
-#include "cpu/vec.h"
+// Max and average pooling, vectorised over channels. Every output is computed by one member from its window in row-major
+// order; gradients are gathered, too: every input pixel sums over the windows that cover it, in row-major order of
+// windows. So nothing depends on threads, and overlapping windows need no atomics.
+//
+// Results are written in ascending order, so a vector that sticks out over a pixel's last channel may be stored whole:
+// the pixel behind overwrites what was too much. Only where no pixel of the same member follows must it be cut.
 #include "params/pool2d.h"
+#include "cpu/vec.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
+
+// As many integers as a Vec<T> has lanes: of T's size, which comparisons of Vec<T> give, and of the size of Index.
+template <typename T>
+using Mask = decltype(Vec<T>{} < Vec<T>{});
+template <typename T, typename Index>
+struct IndexOf {
+  typedef Index type __attribute__((vector_size(kLanes<T> * static_cast<int>(sizeof(Index)))));
+  typedef Index unaligned
+      __attribute__((vector_size(kLanes<T> * static_cast<int>(sizeof(Index))), aligned(alignof(Index)), may_alias));
+};
+
+// Converts between vectors of integers by halving or doubling their width: gcc 12 makes single instructions of such steps
+// and goes lane by lane for wider ones.
+template <typename To, typename From>
+TILEGRAD_INLINE To convert_index(From from) {
+  constexpr int kLanesHere = sizeof(To) / sizeof(To{}[0]);
+  typedef int16_t Shorts __attribute__((vector_size(kLanesHere * 2)));
+  typedef int32_t Ints __attribute__((vector_size(kLanesHere * 4)));
+  constexpr int kFrom = sizeof(from[0]), kTo = sizeof(To{}[0]);
+  if constexpr ((kFrom <= 2 && kTo == 8) || (kFrom == 8 && kTo <= 2)) {
+    return convert_index<To>(convert_index<Ints>(from));
+  } else if constexpr ((kFrom == 1 && kTo == 4) || (kFrom == 4 && kTo == 1)) {
+    return __builtin_convertvector(__builtin_convertvector(from, Shorts), To);
+  } else {
+    return __builtin_convertvector(from, To);
+  }
+}
+
+// Vectors at p, of which only `count` lanes need to exist unless `whole`.
+template <typename T>
+TILEGRAD_INLINE Vec<T> load_lanes(const T* p, bool whole, int64_t count) {
+  return whole ? load(p) : load_partial(p, count);
+}
+template <typename T>
+TILEGRAD_INLINE void store_lanes(T* p, Vec<T> v, bool whole, int64_t count) {
+  if (whole) return store(p, v);
+  store_partial(p, v, count);
+}
+template <typename T, typename Index>
+TILEGRAD_INLINE Mask<T> load_index(const Index* p, bool whole, int64_t count) {
+  using Vector = IndexOf<T, Index>;
+  typename Vector::type v{};
+  if (whole) {
+    v = *reinterpret_cast<const typename Vector::unaligned*>(p);
+  } else {
+    for (int64_t i = 0; i < count; ++i) v[i] = p[i];
+  }
+  return convert_index<Mask<T>>(v);
+}
+template <typename T, typename Index>
+TILEGRAD_INLINE void store_index(Index* p, Mask<T> index, bool whole, int64_t count) {
+  using Vector = IndexOf<T, Index>;
+  const typename Vector::type v = convert_index<typename Vector::type>(index);
+  if (whole) {
+    *reinterpret_cast<typename Vector::unaligned*>(p) = v;
+  } else {
+    for (int64_t i = 0; i < count; ++i) p[i] = v[i];
+  }
+}
 
 // The part of window `out` that is inside the image, in positions of the image.
 TILEGRAD_INLINE Range window_inside(int64_t out, int64_t stride, int64_t before, int64_t kernel, int64_t in) {
@@ -13,80 +75,102 @@ TILEGRAD_INLINE Range window_inside(int64_t out, int64_t stride, int64_t before,
   return {larger<int64_t>(first, 0), smaller(first + kernel, in)};
 }
 
-// The windows that cover position `at`.
+// The windows that cover position `at`, given those that cover the position before it ({0, 0} at the start).
+TILEGRAD_INLINE void advance(Range& windows, int64_t at, int64_t stride, int64_t before, int64_t kernel, int64_t out) {
+  while (windows.end < out && windows.end * stride - before <= at) ++windows.end;
+  while (windows.begin < windows.end && windows.begin * stride - before + kernel <= at) ++windows.begin;
+}
 TILEGRAD_INLINE Range windows_over(int64_t at, int64_t stride, int64_t before, int64_t kernel, int64_t out) {
   const int64_t padded = at + before;
   return {padded < kernel ? 0 : (padded - kernel) / stride + 1, smaller(padded / stride + 1, out)};
 }
 
-// Channels are taken in blocks that stay in the L1 cache over all taps.
-inline constexpr int64_t kChannelBlock = 512;
+// One block of channels of one pixel of the result: `whole` where a whole vector may be read and written.
+struct Block {
+  int64_t channel;
+  bool whole;
+  int64_t count;
+};
+
+// Calls f(block) for the channels of a pixel.
+template <typename T, typename F>
+TILEGRAD_INLINE void for_each_block(int64_t C, bool cut, F f) {
+  int64_t c = 0;
+  for (; c + kLanes<T> <= C; c += kLanes<T>) f(Block{c, true, kLanes<T>});
+  if (c < C) f(Block{c, !cut, C - c});
+}
+
+// Whether a vector of channels that begins in this pixel may stick out of memory that has `pixels` pixels: then it is cut.
+template <typename T>
+TILEGRAD_INLINE bool near_end(int64_t pixel, int64_t pixels, int64_t C) {
+  return (pixels - pixel) * C < C + kLanes<T>;
+}
+
+// Calls f(n, row, rows, column, columns, cut) for this member's share of the output pixels, with the window's rows and
+// columns inside the image.
+template <typename T, typename F>
+TILEGRAD_INLINE void for_each_window(const Team& team, const Pool2d& p, F f) {
+  const Range share = team.share(p.N * p.P);
+  for (int64_t i = share.begin; i < share.end; ++i) {
+    const int64_t n = i / p.P, row = i % p.P;
+    const Range rows = window_inside(row, p.stride_h, p.pad_top, p.R, p.H);
+    for (int64_t column = 0; column < p.Q; ++column) {
+      const Range columns = window_inside(column, p.stride_w, p.pad_left, p.S, p.W);
+      // Reads: the window's last pixel. Writes: this pixel, of those of the member.
+      const bool cut = near_end<T>((n * p.H + rows.end - 1) * p.W + columns.end - 1, p.N * p.H * p.W, p.C) ||
+                       near_end<T>(i * p.Q + column, share.end * p.Q, p.C);
+      f(n, row, rows, column, columns, cut);
+    }
+  }
+}
+
+// Calls f(n, h, rows, w, columns, cut) for this member's share of the input pixels, with the windows over them.
+template <typename T, typename F>
+TILEGRAD_INLINE void for_each_pixel(const Team& team, const Pool2d& p, F f) {
+  const Range share = team.share(p.N * p.H);
+  for (int64_t i = share.begin; i < share.end; ++i) {
+    const int64_t n = i / p.H, h = i % p.H;
+    const Range rows = windows_over(h, p.stride_h, p.pad_top, p.R, p.P);
+    Range columns{0, 0};
+    for (int64_t w = 0; w < p.W; ++w) {
+      advance(columns, w, p.stride_w, p.pad_left, p.S, p.Q);
+      const bool empty = rows.begin >= rows.end || columns.begin >= columns.end;
+      const int64_t last = empty ? 0 : (n * p.P + rows.end - 1) * p.Q + columns.end - 1;
+      const bool cut = near_end<T>(last, p.N * p.P * p.Q, p.C) || near_end<T>(i * p.W + w, share.end * p.W, p.C);
+      f(n, h, rows, w, columns, cut);
+    }
+  }
+}
 
 // y = max over the window, index = the tap (r * S + s) that it came from: the first of equal ones, and a NaN before any
 // number.
-template <typename T, typename Index>
-TILEGRAD_INLINE void max_of_window(const Pool2d& p, const T* image, Range rows, Range columns, int64_t first_row,
-                                   int64_t first_column, int64_t channels, T* y, Index* index) {
-  for (int64_t h = rows.begin; h < rows.end; ++h) {
-    for (int64_t w = columns.begin; w < columns.end; ++w) {
-      const T* x = image + (h * p.W + w) * p.C;
-      const Index tap = static_cast<Index>((h - first_row) * p.S + w - first_column);
-      if (h == rows.begin && w == columns.begin) {
-#pragma omp simd
-        for (int64_t c = 0; c < channels; ++c) y[c] = x[c];
-        if (index) {
-#pragma omp simd
-          for (int64_t c = 0; c < channels; ++c) index[c] = tap;
-        }
-        continue;
-      }
-      if (index) {
-#pragma omp simd
-        for (int64_t c = 0; c < channels; ++c) {
-          const T best = y[c], value = x[c];
-          const bool wins = (value > best) | ((value != value) & (best == best));
-          y[c] = wins ? value : best;
-          index[c] = wins ? tap : index[c];
-        }
-      } else {
-#pragma omp simd
-        for (int64_t c = 0; c < channels; ++c) {
-          const T best = y[c], value = x[c];
-          const bool wins = (value > best) | ((value != value) & (best == best));
-          y[c] = wins ? value : best;
-        }
-      }
-    }
-  }
-}
-
-// Calls f(n, p, q, output offset) for this member's share of the output pixels.
-template <typename F>
-TILEGRAD_INLINE void for_each_window(const Team& team, const Pool2d& p, F f) {
-  const Range rows = team.share(p.N * p.P);
-  for (int64_t row = rows.begin; row < rows.end; ++row) {
-    for (int64_t q = 0; q < p.Q; ++q) f(row / p.P, row % p.P, q, (row * p.Q + q) * p.C);
-  }
-}
-
-template <typename F>
-TILEGRAD_INLINE void for_each_pixel(const Team& team, const Pool2d& p, F f) {
-  const Range rows = team.share(p.N * p.H);
-  for (int64_t row = rows.begin; row < rows.end; ++row) {
-    for (int64_t w = 0; w < p.W; ++w) f(row / p.H, row % p.H, w, (row * p.W + w) * p.C);
-  }
-}
-
-template <typename T, typename Index>
+template <bool kWithIndex, typename T, typename Index>
 void max_pool(const Team& team, const Pool2d& p, const T* x, T* y, Index* index) {
-  for_each_window(team, p, [&](int64_t n, int64_t row, int64_t column, int64_t out) {
-    const Range rows = window_inside(row, p.stride_h, p.pad_top, p.R, p.H);
-    const Range columns = window_inside(column, p.stride_w, p.pad_left, p.S, p.W);
-    for (int64_t c = 0; c < p.C; c += kChannelBlock) {
-      max_of_window(p, x + n * p.H * p.W * p.C + c, rows, columns, row * p.stride_h - p.pad_top,
-                    column * p.stride_w - p.pad_left, smaller(kChannelBlock, p.C - c), y + out + c,
-                    index ? index + out + c : nullptr);
-    }
+  for_each_window<T>(team, p, [&](int64_t n, int64_t row, Range rows, int64_t column, Range columns, bool cut) {
+    const int64_t out = ((n * p.P + row) * p.Q + column) * p.C;
+    const int64_t first_row = row * p.stride_h - p.pad_top, first_column = column * p.stride_w - p.pad_left;
+    for_each_block<T>(p.C, cut, [&](Block block) {
+      Vec<T> best{};
+      Mask<T> best_tap{};
+      for (int64_t h = rows.begin; h < rows.end; ++h) {
+        const T* from = x + ((n * p.H + h) * p.W + columns.begin) * p.C + block.channel;
+        int64_t tap = (h - first_row) * p.S + columns.begin - first_column;
+        for (int64_t w = columns.begin; w < columns.end; ++w, ++tap, from += p.C) {
+          const Vec<T> value = load_lanes(from, block.whole, block.count);
+          const Mask<T> taps = Mask<T>{} + static_cast<decltype(best_tap[0] + 0)>(tap);
+          if (h == rows.begin && w == columns.begin) {
+            best = value;
+            best_tap = taps;
+            continue;
+          }
+          const Mask<T> wins = (value > best) | ((value != value) & (best == best));
+          best = wins ? value : best;
+          if constexpr (kWithIndex) best_tap = wins ? taps : best_tap;
+        }
+      }
+      store_lanes(y + out + block.channel, best, block.whole, block.count);
+      if constexpr (kWithIndex) store_index<T>(index + out + block.channel, best_tap, block.whole, block.count);
+    });
   });
 }
 
@@ -94,29 +178,28 @@ void max_pool(const Team& team, const Pool2d& p, const T* x, T* y, Index* index)
 // asks for it.
 template <typename T>
 void max_pool2d(const Team& team, const Pool2d& p, const T* x, T* y, uint8_t* byte_index, int32_t* index) {
-  if (index) return max_pool(team, p, x, y, index);
-  max_pool(team, p, x, y, byte_index);
+  if (index) return max_pool<true>(team, p, x, y, index);
+  if (byte_index) return max_pool<true>(team, p, x, y, byte_index);
+  max_pool<false>(team, p, x, y, byte_index);
 }
 
 template <typename T, typename Index>
 void max_pool_backward(const Team& team, const Pool2d& p, const T* dy, const Index* index, T* dx) {
-  for_each_pixel(team, p, [&](int64_t n, int64_t h, int64_t w, int64_t in) {
-    const Range rows = windows_over(h, p.stride_h, p.pad_top, p.R, p.P);
-    const Range columns = windows_over(w, p.stride_w, p.pad_left, p.S, p.Q);
-    T* const sum = dx + in;
-#pragma omp simd
-    for (int64_t c = 0; c < p.C; ++c) sum[c] = 0;
-    for (int64_t row = rows.begin; row < rows.end; ++row) {
-      for (int64_t column = columns.begin; column < columns.end; ++column) {
-        const int64_t r = h - (row * p.stride_h - p.pad_top), s = w - (column * p.stride_w - p.pad_left);
-        const Index tap = static_cast<Index>(r * p.S + s);
-        const int64_t out = ((n * p.P + row) * p.Q + column) * p.C;
-        const T* const gradient = dy + out;
-        const Index* const from = index + out;
-#pragma omp simd
-        for (int64_t c = 0; c < p.C; ++c) sum[c] += from[c] == tap ? gradient[c] : T(0);
+  for_each_pixel<T>(team, p, [&](int64_t n, int64_t h, Range rows, int64_t w, Range columns, bool cut) {
+    const int64_t in = ((n * p.H + h) * p.W + w) * p.C;
+    for_each_block<T>(p.C, cut, [&](Block block) {
+      Vec<T> sum{};
+      for (int64_t row = rows.begin; row < rows.end; ++row) {
+        const int64_t first_tap = (h - (row * p.stride_h - p.pad_top)) * p.S + w + p.pad_left;
+        for (int64_t column = columns.begin; column < columns.end; ++column) {
+          const int64_t out = ((n * p.P + row) * p.Q + column) * p.C + block.channel;
+          const Mask<T> taps = load_index<T>(index + out, block.whole, block.count);
+          const Mask<T> here = Mask<T>{} + static_cast<decltype(taps[0] + 0)>(first_tap - column * p.stride_w);
+          sum += taps == here ? load_lanes(dy + out, block.whole, block.count) : Vec<T>{};
+        }
       }
-    }
+      store_lanes(dx + in + block.channel, sum, block.whole, block.count);
+    });
   });
 }
 
@@ -130,46 +213,39 @@ void max_pool2d_backward(const Team& team, const Pool2d& p, const T* dy, const u
 // y = sum over the window / number of its pixels inside the image.
 template <typename T>
 void avg_pool2d(const Team& team, const Pool2d& p, const T* x, T* y) {
-  for_each_window(team, p, [&](int64_t n, int64_t row, int64_t column, int64_t out) {
-    const Range rows = window_inside(row, p.stride_h, p.pad_top, p.R, p.H);
-    const Range columns = window_inside(column, p.stride_w, p.pad_left, p.S, p.W);
-    const T count = static_cast<T>((rows.end - rows.begin) * (columns.end - columns.begin));
-    for (int64_t first = 0; first < p.C; first += kChannelBlock) {
-      const int64_t channels = smaller(kChannelBlock, p.C - first);
-      T* const sum = y + out + first;
-#pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) sum[c] = 0;
+  for_each_window<T>(team, p, [&](int64_t n, int64_t row, Range rows, int64_t column, Range columns, bool cut) {
+    const Vec<T> count = broadcast(static_cast<T>((rows.end - rows.begin) * (columns.end - columns.begin)));
+    const int64_t out = ((n * p.P + row) * p.Q + column) * p.C;
+    for_each_block<T>(p.C, cut, [&](Block block) {
+      Vec<T> sum{};
       for (int64_t h = rows.begin; h < rows.end; ++h) {
-        for (int64_t w = columns.begin; w < columns.end; ++w) {
-          const T* const from = x + ((n * p.H + h) * p.W + w) * p.C + first;
-#pragma omp simd
-          for (int64_t c = 0; c < channels; ++c) sum[c] += from[c];
+        const T* from = x + ((n * p.H + h) * p.W + columns.begin) * p.C + block.channel;
+        for (int64_t w = columns.begin; w < columns.end; ++w, from += p.C) {
+          sum += load_lanes(from, block.whole, block.count);
         }
       }
-#pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) sum[c] /= count;
-    }
+      store_lanes(y + out + block.channel, sum / count, block.whole, block.count);
+    });
   });
 }
 
 template <typename T>
 void avg_pool2d_backward(const Team& team, const Pool2d& p, const T* dy, T* dx) {
-  for_each_pixel(team, p, [&](int64_t n, int64_t h, int64_t w, int64_t in) {
-    const Range rows = windows_over(h, p.stride_h, p.pad_top, p.R, p.P);
-    const Range columns = windows_over(w, p.stride_w, p.pad_left, p.S, p.Q);
-    T* const sum = dx + in;
-#pragma omp simd
-    for (int64_t c = 0; c < p.C; ++c) sum[c] = 0;
-    for (int64_t row = rows.begin; row < rows.end; ++row) {
-      const Range inside_h = window_inside(row, p.stride_h, p.pad_top, p.R, p.H);
-      for (int64_t column = columns.begin; column < columns.end; ++column) {
-        const Range inside_w = window_inside(column, p.stride_w, p.pad_left, p.S, p.W);
-        const T count = static_cast<T>((inside_h.end - inside_h.begin) * (inside_w.end - inside_w.begin));
-        const T* const gradient = dy + ((n * p.P + row) * p.Q + column) * p.C;
-#pragma omp simd
-        for (int64_t c = 0; c < p.C; ++c) sum[c] += gradient[c] / count;
+  for_each_pixel<T>(team, p, [&](int64_t n, int64_t h, Range rows, int64_t w, Range columns, bool cut) {
+    const int64_t in = ((n * p.H + h) * p.W + w) * p.C;
+    for_each_block<T>(p.C, cut, [&](Block block) {
+      Vec<T> sum{};
+      for (int64_t row = rows.begin; row < rows.end; ++row) {
+        const Range inside_h = window_inside(row, p.stride_h, p.pad_top, p.R, p.H);
+        for (int64_t column = columns.begin; column < columns.end; ++column) {
+          const Range inside_w = window_inside(column, p.stride_w, p.pad_left, p.S, p.W);
+          const T count = static_cast<T>((inside_h.end - inside_h.begin) * (inside_w.end - inside_w.begin));
+          const T* const from = dy + ((n * p.P + row) * p.Q + column) * p.C + block.channel;
+          sum += load_lanes(from, block.whole, block.count) / broadcast(count);
+        }
       }
-    }
+      store_lanes(dx + in + block.channel, sum, block.whole, block.count);
+    });
   });
 }
 

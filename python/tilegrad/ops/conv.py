@@ -8,8 +8,6 @@ from .. import _C
 from ..autograd import grad_enabled, record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..tensor import Tensor
 
     Pair = int | tuple[int, int]
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     Options = tuple[Pair, Padding, Pair, int]
 
 __all__ = ["conv2d"]
-
-_ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu")
 
 Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
@@ -90,15 +86,22 @@ def conv2d(
             [6., 9., 9., 6.],
             [4., 6., 6., 4.]])
     """
-    recorded = grad_enabled() and (x.requires_grad or w.requires_grad or (b is not None and b.requires_grad))
-    if recorded and activation in _ACTIVATIONS:
-        # The activation's gradient rule needs the values before it.
-        from .. import ops
+    options = (stride, padding, dilation, groups)
+    if activation is None:
+        return record(_C.conv2d(x, w, b, *options, "none"), _conv2d_gradient, (x, w, b), x, w, options)
+    if activation == "gelu" and grad_enabled() and any(t is not None and t.requires_grad for t in (x, w, b)):
+        from .activation import gelu
 
-        function: Callable[[Tensor], Tensor] = getattr(ops, activation)
-        return function(conv2d(x, w, b, stride, padding, dilation, groups))
-    out = _C.conv2d(x, w, b, stride, padding, dilation, groups, activation or "none")
-    return record(out, _conv2d_gradient, (x, w, b), x, w, (stride, padding, dilation, groups))
+        return gelu(conv2d(x, w, b, *options))  # its slope needs the sums that fusing would not keep
+    out = _C.conv2d(x, w, b, *options, activation)
+    return record(out, _fused_gradient, (x, w, b), x, w, options, activation, out)
+
+
+def _fused_gradient(
+    needs: Needs, grad: Tensor, x: Tensor, w: Tensor, options: Options, activation: str, out: Tensor
+) -> Gradients:
+    slope = {"relu": _C.relu_backward, "sigmoid": _C.sigmoid_backward, "tanh": _C.tanh_backward}[activation]
+    return _conv2d_gradient(needs, slope(grad, out), x, w, options)
 
 
 def _conv2d_gradient(needs: Needs, grad: Tensor, x: Tensor, w: Tensor, options: Options) -> Gradients:
