@@ -51,7 +51,7 @@ template <typename T>
 TILEGRAD_INLINE bool packs_a(const Product<T>& p, int rows) {
   const int64_t columns = p.N / kLanes<T>;
   if (p.a_col_stride == 1) return columns >= 8 && rows > 6 && shares_cache_sets<T>(p.a_row_stride);
-  if (p.a_row_stride == 1) return columns >= 2 && p.a_col_stride * static_cast<int64_t>(sizeof(T)) > 1024;
+  if (p.a_row_stride == 1) return columns > kPanelVectors && p.a_col_stride * static_cast<int64_t>(sizeof(T)) > 1024;
   return true;
 }
 

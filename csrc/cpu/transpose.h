@@ -96,7 +96,10 @@ template <typename T>
     for (int64_t j = (width - 1) / L * L; j >= 0; j -= L) {
       Vec<T> rows[L];
 #pragma GCC unroll 16
-      for (int i = 0; i < L; ++i) rows[i] = j + i < count ? load(from + (j + i) * j_stride + k) : Vec<T>{};
+      for (int i = 0; i < L; ++i) {
+        rows[i] = j + i < count ? load(from + (j + i) * j_stride + k) : Vec<T>{};
+        keep_whole(rows[i]);  // one load, not one for every use
+      }
       transpose<T>(rows);
 #pragma GCC unroll 16
       for (int i = 0; i < L; ++i) store(to + (k + i) * step + j, rows[i]);

@@ -11,6 +11,9 @@ namespace tilegrad::ops {
 double measure_fma_peak(DType dtype, int threads) {
   if (threads < 1) fail(ErrorKind::argument, "measure_fma_peak: threads must be at least 1, found %d", threads);
   constexpr int64_t kMultiplyAdds = 200'000'000;  // some milliseconds
+  if (dtype != DType::float32 && dtype != DType::float64) {
+    fail(ErrorKind::dtype, "measure_fma_peak: dtype must be float32 or float64, found %s", name(dtype));
+  }
   const int before = threads::count();
   threads::set_count(threads);
   const Array sums = Array::empty({threads}, dtype);
