@@ -25,6 +25,7 @@ from ._C import (
 from ._C import bool as bool_
 from ._version import __version__
 from .autograd import enable_grad, no_grad
+from .gradcheck import GradientError, gradcheck
 from .config import *
 from .ops import *
 from .tensor import Tensor

@@ -19,15 +19,19 @@ def whole(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 # x's shape, the indices' shape, the axis.
 TAKE = [
-    ((1,), (1,), 0), ((5,), (3,), 0), ((5,), (), 0), ((5,), (0,), 0), ((0,), (0,), 0), ((17,), (33,), 0), ((300,), (1000,), 0),
-    ((3, 4), (2,), 0), ((3, 4), (5,), 1), ((3, 4), (2, 3), 0), ((3, 4), (2, 3), 1), ((3, 4), (7,), -1), ((3, 0), (2,), 0),
+    ((1,), (1,), 0), ((5,), (3,), 0), ((5,), (), 0), ((5,), (0,), 0), ((0,), (0,), 0), ((17,), (33,), 0), ((300,),
+    (1000,), 0),
+    ((3, 4), (2,), 0), ((3, 4), (5,), 1), ((3, 4), (2, 3), 0), ((3, 4), (2, 3), 1), ((3, 4), (7,), -1), ((3, 0),
+    (2,), 0),
     ((0, 3), (0,), 0), ((2, 3, 4), (5,), 1), ((2, 3, 4), (2, 2), 1), ((2, 3, 4), (), 1), ((2, 3, 4, 5), (3,), 2),
     ((1, 1, 6), (4,), 2), ((9, 65), (31,), 0), ((65, 9), (31,), 1), ((7,), (5,), None), ((3, 5), (4,), None),
 ]  # fmt: skip
 INDEX_DTYPES = (np.int64, np.int32, np.uint8)
 
 
-def draw_indices(rng: np.random.Generator, size: int, shape: tuple[int, ...], number: int, from_end: bool = True) -> np.ndarray:
+def draw_indices(
+    rng: np.random.Generator, size: int, shape: tuple[int, ...], number: int, from_end: bool = True
+) -> np.ndarray:
     dtype = INDEX_DTYPES[number % 3]
     low = 0 if dtype == np.uint8 or not from_end else -size
     return rng.integers(low, max(size, 1), size=shape).astype(dtype)
@@ -63,9 +67,11 @@ def scatter_add_reference(x: np.ndarray, indices: np.ndarray, values: np.ndarray
 
 ALONG = [
     ((1,), (1,), 0), ((5,), (3,), 0), ((5,), (0,), 0), ((17,), (33,), 0), ((3, 4), (2, 4), 0), ((3, 4), (3, 9), 1),
-    ((3, 4), (3, 1), -1), ((3, 4), (1, 2), 1), ((1, 4), (3, 2), 1), ((3, 4), (7, 1), 0), ((0, 4), (0, 4), 0), ((4, 0), (2, 0), 0),
+    ((3, 4), (3, 1), -1), ((3, 4), (1, 2), 1), ((1, 4), (3, 2), 1), ((3, 4), (7, 1), 0), ((0, 4), (0, 4), 0),
+    ((4, 0), (2, 0), 0),
     ((2, 3, 4), (2, 5, 4), 1), ((2, 3, 4), (1, 5, 4), 1), ((2, 1, 4), (2, 3, 4), 2), ((2, 3, 4, 5), (2, 3, 2, 5), 2),
-    ((9, 65), (9, 31), 1), ((65, 9), (31, 9), 0), ((2, 300), (2, 300), 1), ((300, 2), (100, 2), 0), ((1, 1, 6), (1, 1, 4), 2),
+    ((9, 65), (9, 31), 1), ((65, 9), (31, 9), 0), ((2, 300), (2, 300), 1), ((300, 2), (100, 2), 0), ((1, 1, 6),
+    (1, 1, 4), 2),
 ]  # fmt: skip
 
 
@@ -101,7 +107,8 @@ def one_hot_reference(indices: np.ndarray, classes: int, dtype: str = "float32")
 
 
 MASKS: list[tuple[int, ...]] = [
-    (1,), (2,), (7,), (16,), (17,), (33,), (100,), (5000,), (9000,), (0,), (3, 5), (1, 7), (17, 9), (0, 3), (3, 0), (2, 3, 4),
+    (1,), (2,), (7,), (16,), (17,), (33,), (100,), (5000,), (9000,), (0,), (3, 5), (1, 7), (17, 9), (0, 3), (3, 0),
+    (2, 3, 4),
     (3, 1, 5), (2, 3, 5, 7), (1, 2, 1, 3, 2), (64,), (65,),
 ]  # fmt: skip
 
@@ -128,13 +135,19 @@ def masked_reference(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def keys(rng: np.random.Generator) -> Iterator[Sample]:
     s = slice
     five: list[Any] = [
-        0, -1, (1, 2), s(1, 3), s(None, None, -1), s(-1, None, -2), (s(None), 1), (..., 0), (None, 0), (0, ..., None, 1),
+        0, -1, (1, 2), s(1, 3), s(None, None, -1), s(-1, None, -2), (s(None), 1), (..., 0), (None, 0),
+        (0, ..., None, 1),
         (s(10, 20), 0), (s(2, 0), s(None)), np.array([0, 2, -1]), np.array([[0, 1], [2, 3]]), np.zeros(0, np.int64),
-        (np.array([0, 1]), np.array([2, 0])), (np.array([[0], [1]]), np.array([2, 0, 1])), (s(None), np.array([1, 1, 0])),
-        (np.array([0, 1]), s(None), np.array([2, 0])), (0, s(None), np.array([2, 0])), (np.array([0, 1]), None, np.array([0, 2])),
-        (np.array([0, 1]), s(None, None, 2), 1), (..., np.array([3, 0], np.int32)), (None, np.array([3, 0], np.uint8), ...),
-        np.array([True, False, True, False]), (s(None), np.array([True, False, True])), (s(None), s(1, None), np.ones(5, bool)),
-        (np.array([1, 0]), np.array([True, False, True])), np.array(True), np.array(False), (s(None), True, np.array([0, 2])),
+        (np.array([0, 1]), np.array([2, 0])), (np.array([[0], [1]]), np.array([2, 0, 1])), (s(None),
+        np.array([1, 1, 0])),
+        (np.array([0, 1]), s(None), np.array([2, 0])), (0, s(None), np.array([2, 0])),
+        (np.array([0, 1]), None, np.array([0, 2])),
+        (np.array([0, 1]), s(None, None, 2), 1), (..., np.array([3, 0], np.int32)),
+        (None, np.array([3, 0], np.uint8), ...),
+        np.array([True, False, True, False]), (s(None), np.array([True, False, True])), (s(None), s(1, None),
+        np.ones(5, bool)),
+        (np.array([1, 0]), np.array([True, False, True])), np.array(True), np.array(False),
+        (s(None), True, np.array([0, 2])),
     ]  # fmt: skip
     for key in five:
         yield Sample((whole(rng, (4, 3, 5)), key))
@@ -171,102 +184,246 @@ two = np.ones(2, np.float32)
 grid = np.ones((3, 4), np.float32)
 OPS = [
     Op(
-        "take", lambda x, i, axis=None: np.take(x, i.astype(np.int64), axis), take_samples, exact,
+        "take",
+        lambda x, i, axis=None: np.take(x, i.astype(np.int64), axis),
+        take_samples,
+        exact,
         (
-            Bad((grid, np.array([0, 4])), tg.OutOfRangeError, r"take: index 4 at position \[1\] is out of range for axis 1 of "
-                "size 4", {"axis": 1}),
-            Bad((grid, np.array([[0], [-4]])), tg.OutOfRangeError, r"take: index -4 at position \[1, 0\] is out of range for "
-                "axis 0 of size 3", {"axis": 0}),
-            Bad((grid, np.array([0.0, 1.0])), tg.DTypeError, r"take: indices must be int64, int32 or uint8, found float64 \[2\]",
-                {"axis": 0}),
-            Bad((grid, np.array([0])), tg.OutOfRangeError, "take: axis 2 is out of range for a tensor of 2 dimensions",
-                {"axis": 2}),
-            Bad((np.ones((0, 3)), np.array([0])), tg.OutOfRangeError, r"take: index 0 at position \[0\] is out of range for axis "
-                "0 of size 0", {"axis": 0}),
-        ), EVERY,
+            Bad(
+                (grid, np.array([0, 4])),
+                tg.OutOfRangeError,
+                r"take: index 4 at position \[1\] is out of range for axis 1 of "
+                "size 4",
+                {"axis": 1},
+            ),
+            Bad(
+                (grid, np.array([[0], [-4]])),
+                tg.OutOfRangeError,
+                r"take: index -4 at position \[1, 0\] is out of range for "
+                "axis 0 of size 3",
+                {"axis": 0},
+            ),
+            Bad(
+                (grid, np.array([0.0, 1.0])),
+                tg.DTypeError,
+                r"take: indices must be int64, int32 or uint8, found float64 \[2\]",
+                {"axis": 0},
+            ),
+            Bad(
+                (grid, np.array([0])),
+                tg.OutOfRangeError,
+                "take: axis 2 is out of range for a tensor of 2 dimensions",
+                {"axis": 2},
+            ),
+            Bad(
+                (np.ones((0, 3)), np.array([0])),
+                tg.OutOfRangeError,
+                r"take: index 0 at position \[0\] is out of range for axis "
+                "0 of size 0",
+                {"axis": 0},
+            ),
+        ),
+        EVERY,
     ),
     Op(
-        "take_along_axis", take_along_reference, along_samples, exact,
+        "take_along_axis",
+        take_along_reference,
+        along_samples,
+        exact,
         (
-            Bad((grid, np.zeros((2, 2), np.int64)), tg.ShapeError, r"take_along_axis: indices of shape \[2, 2\] do not fit "
-                r"float32 \[3, 4\]: all axes but axis 1 must agree", {"axis": 1}),
-            Bad((grid, np.zeros(3, np.int64)), tg.ShapeError, r"take_along_axis: indices of shape \[3\] do not fit float32 "
-                r"\[3, 4\]: all axes but axis 1 must agree", {"axis": 1}),
-            Bad((two, np.array([2])), tg.OutOfRangeError, r"take_along_axis: index 2 at position \[0\] is out of range for axis 0 "
-                "of size 2", {"axis": 0}),
-        ), EVERY,
+            Bad(
+                (grid, np.zeros((2, 2), np.int64)),
+                tg.ShapeError,
+                r"take_along_axis: indices of shape \[2, 2\] do not fit "
+                r"float32 \[3, 4\]: all axes but axis 1 must agree",
+                {"axis": 1},
+            ),
+            Bad(
+                (grid, np.zeros(3, np.int64)),
+                tg.ShapeError,
+                r"take_along_axis: indices of shape \[3\] do not fit float32 "
+                r"\[3, 4\]: all axes but axis 1 must agree",
+                {"axis": 1},
+            ),
+            Bad(
+                (two, np.array([2])),
+                tg.OutOfRangeError,
+                r"take_along_axis: index 2 at position \[0\] is out of range for axis 0 "
+                "of size 2",
+                {"axis": 0},
+            ),
+        ),
+        EVERY,
     ),
     Op(
-        "scatter_add", scatter_add_reference, scatter_add_samples, exact,
+        "scatter_add",
+        scatter_add_reference,
+        scatter_add_samples,
+        exact,
         (
-            Bad((grid, np.array([3]), np.ones(4, np.float32)), tg.OutOfRangeError, r"scatter_add: index 3 at position \[0\] is "
-                "out of range for axis 0 of size 3"),
-            Bad((grid, np.array([0]), np.ones(3, np.float32)), tg.ShapeError, r"scatter_add: a value of shape \[3\] does not "
-                r"broadcast to the shape \[1, 4\] that is written"),
-            Bad((grid, np.array([0]), np.ones(4)), tg.DTypeError, "scatter_add: operands have dtypes float32 and float64, which "
-                r"are never mixed silently; cast one with \.astype\(\)"),
-        ), NUMERIC,
+            Bad(
+                (grid, np.array([3]), np.ones(4, np.float32)),
+                tg.OutOfRangeError,
+                r"scatter_add: index 3 at position \[0\] is "
+                "out of range for axis 0 of size 3",
+            ),
+            Bad(
+                (grid, np.array([0]), np.ones(3, np.float32)),
+                tg.ShapeError,
+                r"scatter_add: a value of shape \[3\] does not "
+                r"broadcast to the shape \[1, 4\] that is written",
+            ),
+            Bad(
+                (grid, np.array([0]), np.ones(4)),
+                tg.DTypeError,
+                "scatter_add: operands have dtypes float32 and float64, which "
+                r"are never mixed silently; cast one with \.astype\(\)",
+            ),
+        ),
+        NUMERIC,
     ),
     Op(
-        "embedding", lambda w, i: w[i.astype(np.int64)], embedding_samples, exact,
+        "embedding",
+        lambda w, i: w[i.astype(np.int64)],
+        embedding_samples,
+        exact,
         (
-            Bad((grid, np.array([0, 3])), tg.OutOfRangeError, r"embedding: index 3 at position \[1\] is out of range for axis 0 "
-                "of size 3"),
-            Bad((grid, np.array([-1])), tg.OutOfRangeError, r"embedding: index -1 at position \[0\] is out of range for axis 0 "
-                "of size 3"),
-            Bad((two, np.array([0])), tg.ShapeError, r"embedding: weight must be \[words, features\], found float32 \[2\]"),
-        ), EVERY,
+            Bad(
+                (grid, np.array([0, 3])),
+                tg.OutOfRangeError,
+                r"embedding: index 3 at position \[1\] is out of range for axis 0 "
+                "of size 3",
+            ),
+            Bad(
+                (grid, np.array([-1])),
+                tg.OutOfRangeError,
+                r"embedding: index -1 at position \[0\] is out of range for axis 0 "
+                "of size 3",
+            ),
+            Bad(
+                (two, np.array([0])),
+                tg.ShapeError,
+                r"embedding: weight must be \[words, features\], found float32 \[2\]",
+            ),
+        ),
+        EVERY,
     ),
     Op(
-        "one_hot", one_hot_reference, one_hot_samples, exact,
+        "one_hot",
+        one_hot_reference,
+        one_hot_samples,
+        exact,
         (
-            Bad((np.array([1, 5]), 5), tg.OutOfRangeError, r"one_hot: index 5 at position \[1\] is out of range for axis 1 of "
-                "size 5"),
-            Bad((np.array([-1]), 5), tg.OutOfRangeError, r"one_hot: index -1 at position \[0\] is out of range for axis 1 of "
-                "size 5"),
+            Bad(
+                (np.array([1, 5]), 5),
+                tg.OutOfRangeError,
+                r"one_hot: index 5 at position \[1\] is out of range for axis 1 of "
+                "size 5",
+            ),
+            Bad(
+                (np.array([-1]), 5),
+                tg.OutOfRangeError,
+                r"one_hot: index -1 at position \[0\] is out of range for axis 1 of "
+                "size 5",
+            ),
             Bad((two, 5), tg.DTypeError, r"one_hot: indices must be int64, int32 or uint8, found float32 \[2\]"),
             Bad((np.array([1]), -1), tg.ArgumentError, "one_hot: num_classes must not be negative, found -1"),
-        ), ("float32",), gradient=False,
+        ),
+        ("float32",),
+        gradient=False,
     ),
     Op(
-        "nonzero", np.nonzero, nonzero_samples, exact,
+        "nonzero",
+        np.nonzero,
+        nonzero_samples,
+        exact,
         (Bad((np.array(1.0),), tg.ShapeError, r"nonzero: a 0-d tensor has no axes; reshape it to \[1\] first"),),
-        (*NUMERIC, "bool"), gradient=False,
+        (*NUMERIC, "bool"),
+        gradient=False,
     ),
     Op(
-        "masked_select", masked_reference, masked_samples, exact,
+        "masked_select",
+        masked_reference,
+        masked_samples,
+        exact,
         (
             Bad((two, two), tg.DTypeError, r"masked_select: mask must be bool, found float32 \[2\]"),
             Bad((two, np.ones(3, bool)), tg.ShapeError, r"masked_select: shapes \[2\] and \[3\] do not broadcast.*"),
-        ), EVERY,
+        ),
+        EVERY,
     ),
     Op(
-        "getitem", read, keys, exact,
+        "getitem",
+        read,
+        keys,
+        exact,
         (
             Bad((grid, 3), tg.OutOfRangeError, r"getitem: index 3 is out of range for axis 0 of float32 \[3, 4\]"),
-            Bad((grid, (0, 0, 0)), tg.OutOfRangeError, r"getitem: 3 indices are too many for the 2 axes of float32 \[3, 4\]"),
+            Bad(
+                (grid, (0, 0, 0)),
+                tg.OutOfRangeError,
+                r"getitem: 3 indices are too many for the 2 axes of float32 \[3, 4\]",
+            ),
             Bad((grid, (..., 0, ...)), tg.OutOfRangeError, "getitem: a key may hold one Ellipsis, found 2"),
-            Bad((grid, np.array([0, 7])), tg.OutOfRangeError, r"getitem: index 7 at position \[1\] is out of range for axis 0 of "
-                "size 3"),
-            Bad((grid, np.ones(2, bool)), tg.OutOfRangeError, r"getitem: a mask of shape \[2\] does not fit the axes \[3\] that it "
-                r"indexes, from axis 0 of float32 \[3, 4\]"),
-            Bad((grid, two), tg.DTypeError, r"getitem: index arrays must be int64, int32, uint8 or bool, found float32 \[2\]"),
-            Bad((grid, "a"), tg.DTypeError, "getitem: a key holds integers, slices, None, Ellipsis and integer or bool arrays, "
-                "found str"),
-            Bad((grid, (np.array([0, 1]), np.array([0, 1, 2]))), tg.ShapeError, r"getitem: shapes \[2\] and \[3\] do not "
-                "broadcast.*"),
-        ), EVERY, function=read,
+            Bad(
+                (grid, np.array([0, 7])),
+                tg.OutOfRangeError,
+                r"getitem: index 7 at position \[1\] is out of range for axis 0 of "
+                "size 3",
+            ),
+            Bad(
+                (grid, np.ones(2, bool)),
+                tg.OutOfRangeError,
+                r"getitem: a mask of shape \[2\] does not fit the axes \[3\] that it "
+                r"indexes, from axis 0 of float32 \[3, 4\]",
+            ),
+            Bad(
+                (grid, two),
+                tg.DTypeError,
+                r"getitem: index arrays must be int64, int32, uint8 or bool, found float32 \[2\]",
+            ),
+            Bad(
+                (grid, "a"),
+                tg.DTypeError,
+                "getitem: a key holds integers, slices, None, Ellipsis and integer or bool arrays, found str",
+            ),
+            Bad(
+                (grid, (np.array([0, 1]), np.array([0, 1, 2]))),
+                tg.ShapeError,
+                r"getitem: shapes \[2\] and \[3\] do not "
+                "broadcast.*",
+            ),
+        ),
+        EVERY,
+        function=read,
     ),
     Op(
-        "setitem", written, assignments, exact,
+        "setitem",
+        written,
+        assignments,
+        exact,
         (
             Bad((grid, 3, 0), tg.OutOfRangeError, r"setitem: index 3 is out of range for axis 0 of float32 \[3, 4\]"),
-            Bad((grid, 0, np.ones(3, np.float32)), tg.ShapeError, r"setitem: a value of shape \[3\] does not broadcast to the "
-                r"shape \[4\] that is written"),
-            Bad((grid, 0, np.ones(4)), tg.DTypeError, "setitem: operands have dtypes float32 and float64, which are never mixed "
-                r"silently; cast one with \.astype\(\)"),
-            Bad((np.array([1, 2]), 0, 1.5), tg.DTypeError, r"setitem: the number 1\.5 is floating and the tensor is int64; .*"),
+            Bad(
+                (grid, 0, np.ones(3, np.float32)),
+                tg.ShapeError,
+                r"setitem: a value of shape \[3\] does not broadcast to the "
+                r"shape \[4\] that is written",
+            ),
+            Bad(
+                (grid, 0, np.ones(4)),
+                tg.DTypeError,
+                "setitem: operands have dtypes float32 and float64, which are never mixed "
+                r"silently; cast one with \.astype\(\)",
+            ),
+            Bad(
+                (np.array([1, 2]), 0, 1.5),
+                tg.DTypeError,
+                r"setitem: the number 1\.5 is floating and the tensor is int64; .*",
+            ),
             Bad((grid, 0, "a"), tg.DTypeError, "setitem: expected a tensor or a number, found str"),
-        ), EVERY, function=written,
+        ),
+        EVERY,
+        function=written,
     ),
-]  # fmt: skip
+]

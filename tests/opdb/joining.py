@@ -17,6 +17,7 @@ AXES = [(shape, axis) for shape in SHAPES for axis in range(len(shape)) if np.pr
 
 def concat_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape, axis in AXES:
+
         def sized(size: int, shape: tuple[int, ...] = shape, axis: int = axis) -> tuple[int, ...]:
             return (*shape[:axis], size, *shape[axis + 1 :])
 
@@ -92,58 +93,123 @@ def roll_samples(rng: np.random.Generator) -> Iterator[Sample]:
 two, three, grid = np.ones(2, np.float32), np.ones(3, np.float32), np.ones((3, 4), np.float32)
 OPS = [
     Op(
-        "concat", lambda tensors, axis: np.concatenate(tensors, axis), concat_samples, exact,
+        "concat",
+        lambda tensors, axis: np.concatenate(tensors, axis),
+        concat_samples,
+        exact,
         (
             Bad(([],), tg.ArgumentError, "concat: expected at least one tensor"),
-            Bad(([two, np.ones(2)],), tg.DTypeError, r"concat: tensors\[1\] is float64 and tensors\[0\] is float32; cast one with "
-                r"\.astype\(\)"),
-            Bad(([grid, np.ones((3, 5), np.float32)],), tg.ShapeError, r"concat: tensors\[1\] is \[3, 5\] and tensors\[0\] is "
-                r"\[3, 4\]; all sizes but that of axis 0 must agree"),
-            Bad(([grid, two],), tg.ShapeError, r"concat: tensors\[1\] is \[2\] and tensors\[0\] is \[3, 4\]; all sizes but that of "
-                "axis 0 must agree"),
+            Bad(
+                ([two, np.ones(2)],),
+                tg.DTypeError,
+                r"concat: tensors\[1\] is float64 and tensors\[0\] is float32; cast one with "
+                r"\.astype\(\)",
+            ),
+            Bad(
+                ([grid, np.ones((3, 5), np.float32)],),
+                tg.ShapeError,
+                r"concat: tensors\[1\] is \[3, 5\] and tensors\[0\] is "
+                r"\[3, 4\]; all sizes but that of axis 0 must agree",
+            ),
+            Bad(
+                ([grid, two],),
+                tg.ShapeError,
+                r"concat: tensors\[1\] is \[2\] and tensors\[0\] is \[3, 4\]; all sizes but that of "
+                "axis 0 must agree",
+            ),
             Bad(([two], 1), tg.OutOfRangeError, "concat: axis 1 is out of range for a tensor of 1 dimensions"),
             Bad(([two, 3],), tg.DTypeError, r"concat: tensors\[1\] is a int; tg\.tensor\(\) makes a tensor"),
-        ), EVERY,
+        ),
+        EVERY,
     ),
     Op(
-        "stack", lambda tensors, axis: np.stack(tensors, axis), stack_samples, exact,
+        "stack",
+        lambda tensors, axis: np.stack(tensors, axis),
+        stack_samples,
+        exact,
         (
             Bad(([],), tg.ArgumentError, "stack: expected at least one tensor"),
-            Bad(([two, three],), tg.ShapeError, r"stack: tensors\[1\] is \[3\] and tensors\[0\] is \[2\]; all shapes must agree"),
+            Bad(
+                ([two, three],),
+                tg.ShapeError,
+                r"stack: tensors\[1\] is \[3\] and tensors\[0\] is \[2\]; all shapes must agree",
+            ),
             Bad(([two, two], 2), tg.OutOfRangeError, "stack: axis 2 is out of range for a tensor of 2 dimensions"),
-        ), EVERY,
+        ),
+        EVERY,
     ),
     Op(
-        "split", split_reference, split_samples, exact,
+        "split",
+        split_reference,
+        split_samples,
+        exact,
         (
             Bad((three, 2), tg.ShapeError, "split: axis 0 of size 3 cannot be cut into 2 equal parts"),
             Bad((three, 0), tg.ShapeError, "split: axis 0 of size 3 cannot be cut into 0 equal parts"),
             Bad((three, [1, 3]), tg.ShapeError, r"split: sizes \[1, 3\] do not sum to 3, the size of axis 0"),
             Bad((three, [-1, 4]), tg.ShapeError, r"split: sizes \[-1, 4\] do not sum to 3, the size of axis 0"),
-        ), EVERY,
+        ),
+        EVERY,
     ),
     Op(
-        "pad", pad_reference, pad_samples, exact,
+        "pad",
+        pad_reference,
+        pad_samples,
+        exact,
         (
             Bad((three, -1), tg.ArgumentError, "pad: widths must not be negative, found -1"),
-            Bad((grid, [(1, 1)]), tg.ShapeError, r"pad: widths must be a number, \(before, behind\), or such a pair for each of the "
-                r"2 axes of \[3, 4\], found \[\(1, 1\)\]"),
-            Bad((three, 3), tg.ShapeError, r"pad: axis 0 of size 3 is too short for reflect borders \(3, 3\)", {"mode": "reflect"}),
-            Bad((three, 3), tg.ArgumentError, "pad: mode must be 'constant', 'edge' or 'reflect', found 'wrap'", {"mode": "wrap"}),
-            Bad((np.array([1]), 1), tg.DTypeError, r"pad: the number 0\.5 is floating and the tensor is int64; .*", {"value": 0.5}),
-        ), EVERY,
+            Bad(
+                (grid, [(1, 1)]),
+                tg.ShapeError,
+                r"pad: widths must be a number, \(before, behind\), or such a pair for each of the "
+                r"2 axes of \[3, 4\], found \[\(1, 1\)\]",
+            ),
+            Bad(
+                (three, 3),
+                tg.ShapeError,
+                r"pad: axis 0 of size 3 is too short for reflect borders \(3, 3\)",
+                {"mode": "reflect"},
+            ),
+            Bad(
+                (three, 3),
+                tg.ArgumentError,
+                "pad: mode must be 'constant', 'edge' or 'reflect', found 'wrap'",
+                {"mode": "wrap"},
+            ),
+            Bad(
+                (np.array([1]), 1),
+                tg.DTypeError,
+                r"pad: the number 0\.5 is floating and the tensor is int64; .*",
+                {"value": 0.5},
+            ),
+        ),
+        EVERY,
     ),
     Op(
-        "crop", crop_reference, crop_samples, exact,
-        (Bad((three, (2, 2)), tg.ShapeError, r"crop: borders \(2, 2\) are wider than axis 0 of size 3"),
-         Bad((three, -1), tg.ArgumentError, "crop: widths must not be negative, found -1")), EVERY,
+        "crop",
+        crop_reference,
+        crop_samples,
+        exact,
+        (
+            Bad((three, (2, 2)), tg.ShapeError, r"crop: borders \(2, 2\) are wider than axis 0 of size 3"),
+            Bad((three, -1), tg.ArgumentError, "crop: widths must not be negative, found -1"),
+        ),
+        EVERY,
     ),
     Op(
-        "flip", lambda x, axis=None: np.flip(x, axis), flip_samples, exact,
-        (Bad((three, 1), tg.OutOfRangeError, "flip: axis 1 is out of range for a tensor of 1 dimensions"),), EVERY,
+        "flip",
+        lambda x, axis=None: np.flip(x, axis),
+        flip_samples,
+        exact,
+        (Bad((three, 1), tg.OutOfRangeError, "flip: axis 1 is out of range for a tensor of 1 dimensions"),),
+        EVERY,
     ),
     Op(
-        "roll", lambda x, shift, axis: np.roll(x, shift, axis), roll_samples, exact,
-        (Bad((three, 1, 1), tg.OutOfRangeError, "roll: axis 1 is out of range for a tensor of 1 dimensions"),), EVERY,
+        "roll",
+        lambda x, shift, axis: np.roll(x, shift, axis),
+        roll_samples,
+        exact,
+        (Bad((three, 1, 1), tg.OutOfRangeError, "roll: axis 1 is out of range for a tensor of 1 dimensions"),),
+        EVERY,
     ),
-]  # fmt: skip
+]

@@ -12,8 +12,10 @@ import tilegrad as tg
 from .record import NUMERIC, Bad, Op, Sample, exact
 
 CASES = [
-    ((1,), 0), ((2,), 0), ((3,), -1), ((15,), 0), ((16,), 0), ((17,), 0), ((33,), 0), ((64,), 0), ((65,), 0), ((257,), 0),
-    ((1000,), 0), ((0,), 0), ((3, 5), 0), ((3, 5), 1), ((5, 1), 0), ((17, 9), 0), ((17, 40), 1), ((3, 0), 1), ((0, 3), 1),
+    ((1,), 0), ((2,), 0), ((3,), -1), ((15,), 0), ((16,), 0), ((17,), 0), ((33,), 0), ((64,), 0), ((65,), 0),
+    ((257,), 0),
+    ((1000,), 0), ((0,), 0), ((3, 5), 0), ((3, 5), 1), ((5, 1), 0), ((17, 9), 0), ((17, 40), 1), ((3, 0), 1),
+    ((0, 3), 1),
     ((2, 3, 4), 1), ((2, 3, 5, 7), -2), ((100,), 0),
 ]  # fmt: skip
 
@@ -55,13 +57,36 @@ def topk_reference(x: np.ndarray, k: int, axis: int, largest: bool) -> tuple[Any
 three = np.ones(3, np.float32)
 BAD_AXIS = "axis 1 is out of range for a tensor of 1 dimensions"
 OPS = [
-    Op("sort", sort_reference, sort_samples, exact,
-       (Bad((three, 1), tg.OutOfRangeError, f"sort: {BAD_AXIS}"),
-        Bad((np.ones(3, np.float16),), tg.DTypeError, "sort: no kernel for float16; cast first")), (*NUMERIC, "bool")),
-    Op("argsort", lambda x, axis, descending: ordered(x, axis, descending), sort_samples, exact,
-       (Bad((three, 1), tg.OutOfRangeError, f"argsort: {BAD_AXIS}"),), (*NUMERIC, "bool"), gradient=False),
-    Op("topk", topk_reference, topk_samples, exact,
-       (Bad((three, 1, 1), tg.OutOfRangeError, f"topk: {BAD_AXIS}"),
-        Bad((three, 4), tg.ArgumentError, "topk: k must be from 0 to 3, the size of axis 0, found 4"),
-        Bad((three, -1), tg.ArgumentError, "topk: k must be from 0 to 3, the size of axis 0, found -1")), (*NUMERIC, "bool")),
-]  # fmt: skip
+    Op(
+        "sort",
+        sort_reference,
+        sort_samples,
+        exact,
+        (
+            Bad((three, 1), tg.OutOfRangeError, f"sort: {BAD_AXIS}"),
+            Bad((np.ones(3, np.float16),), tg.DTypeError, "sort: no kernel for float16; cast first"),
+        ),
+        (*NUMERIC, "bool"),
+    ),
+    Op(
+        "argsort",
+        lambda x, axis, descending: ordered(x, axis, descending),
+        sort_samples,
+        exact,
+        (Bad((three, 1), tg.OutOfRangeError, f"argsort: {BAD_AXIS}"),),
+        (*NUMERIC, "bool"),
+        gradient=False,
+    ),
+    Op(
+        "topk",
+        topk_reference,
+        topk_samples,
+        exact,
+        (
+            Bad((three, 1, 1), tg.OutOfRangeError, f"topk: {BAD_AXIS}"),
+            Bad((three, 4), tg.ArgumentError, "topk: k must be from 0 to 3, the size of axis 0, found 4"),
+            Bad((three, -1), tg.ArgumentError, "topk: k must be from 0 to 3, the size of axis 0, found -1"),
+        ),
+        (*NUMERIC, "bool"),
+    ),
+]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def sum_to(grad: Tensor, like: Tensor | float | tuple[int, ...]) -> Tensor:
-    """The gradient of a value (or of one with that shape) that was broadcast: the sum over every axis that stretched it."""
+    """The gradient of a value, or of one of that shape, that was broadcast: summed over each axis that stretched it."""
     shape: tuple[int, ...] = like if isinstance(like, tuple) else getattr(like, "shape", ())
     if grad.shape == shape:
         return grad

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     Shape = int | Sequence[int]
 
 __all__ = [
-    "arange", "empty", "empty_like", "eye", "from_dlpack", "from_numpy", "full", "full_like", "linspace", "ones", "ones_like",
-    "tensor", "tril", "triu", "zeros", "zeros_like",
+    "arange", "empty", "empty_like", "eye", "from_dlpack", "from_numpy", "full", "full_like", "linspace", "ones",
+    "ones_like", "tensor", "tril", "triu", "zeros", "zeros_like",
 ]  # fmt: skip
 
 

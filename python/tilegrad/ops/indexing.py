@@ -104,7 +104,7 @@ def _broadcast_but(x: Tensor, indices: Tensor, axis: int) -> tuple[Tensor, Tenso
     for tensor_shape in (x.shape, indices.shape):
         if any(size not in (1, shape[d]) for d, size in enumerate(tensor_shape) if d != axis):
             return x, indices  # the native op says what is wrong
-    sizes = [(shape[:axis] + [t.shape[axis]] + shape[axis + 1 :]) for t in (x, indices)]
+    sizes = [[*shape[:axis], t.shape[axis], *shape[axis + 1 :]] for t in (x, indices)]
     x = x if list(x.shape) == sizes[0] else broadcast_to(x, sizes[0])
     return x, indices if list(indices.shape) == sizes[1] else _C.broadcast_to(indices, tuple(sizes[1]))
 

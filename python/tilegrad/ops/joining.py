@@ -186,8 +186,8 @@ def pad(x: Tensor, widths: Widths, mode: str = "constant", value: float = 0) -> 
     widths
         One number for all borders, (before, behind) for all axes, or such a pair for each axis.
     mode
-        ``"constant"`` (``value``), ``"edge"`` (the outermost elements again) or ``"reflect"`` (mirrored at them, without
-        repeating them).
+        ``"constant"`` (``value``), ``"edge"`` (the outermost elements again) or ``"reflect"`` (mirrored at them,
+        without repeating them).
     value
         What a constant border holds.
 

@@ -22,7 +22,7 @@ Gradients = tuple["Tensor | None", ...]
 Axis = int | Sequence[int] | None
 
 
-def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:  # noqa: A001 - NumPy's name
+def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum of the elements along axes.
 
     Parameters

@@ -116,7 +116,7 @@ def _winners(picked: Tensor, source: Tensor, indices: list[Tensor | None], in_fr
     lost = _C.not_equal(_C.gather("setitem", last, indices, in_front), numbers)
     if lost.any():
         picked = _C.copy(picked)
-        where = [row for row in _unstack(_C.nonzero(lost))] or [None]
+        where = list(_unstack(_C.nonzero(lost)))
         _C.scatter("setitem", picked, where, False, _C.full((), 0, picked.dtype))
     return picked
 
@@ -200,7 +200,8 @@ def _item(op: str, item: Any) -> Any:
         item = tensor(array.astype(np.int64) if array.size == 0 and not isinstance(item, np.ndarray) else array)
     if not isinstance(item, _C.TensorBase):
         raise _C.DTypeError(
-            f"{op}: a key holds integers, slices, None, Ellipsis and integer or bool arrays, found {type(item).__name__}"
+            f"{op}: a key holds integers, slices, None, Ellipsis and integer or bool arrays, found "
+            f"{type(item).__name__}"
         )
     if item.dtype.is_floating:
         raise _C.DTypeError(

@@ -12,7 +12,17 @@ from .broadcasting import sum_to
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["broadcast_to", "contiguous", "copy", "expand_dims", "permute", "reshape", "squeeze", "swapaxes", "transpose"]
+__all__ = [
+    "broadcast_to",
+    "contiguous",
+    "copy",
+    "expand_dims",
+    "permute",
+    "reshape",
+    "squeeze",
+    "swapaxes",
+    "transpose",
+]
 
 Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
