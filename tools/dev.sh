@@ -32,7 +32,7 @@ case $preset in
     # libstdc++ must be there for the sanitizer to find what it wraps: __cxa_throw.
     exec env LD_PRELOAD="$(runtime libasan.so) $(runtime libubsan.so) $(runtime libstdc++.so)" "$@" ;;
   tsan)
-    export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}"
+    export TSAN_OPTIONS="die_after_fork=0:halt_on_error=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}"
     export OPENBLAS_NUM_THREADS=1  # BLAS is not instrumented: its own synchronisation would not be seen
     exec env LD_PRELOAD="$(runtime libtsan.so) $(runtime libstdc++.so)" "$@" ;;
   *) exec "$@" ;;
