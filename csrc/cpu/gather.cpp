@@ -69,7 +69,7 @@ TILEGRAD_INLINE void for_each_inner(const LoopNest<2>& inner, T* big, U* small, 
 }
 
 template <typename T>
-void gather(const Team& team, const Gather& p, const T* x, const int64_t* offsets, T* y) {
+void gather_slices(const Team& team, const Gather& p, const T* x, const int64_t* offsets, T* y) {
   if (p.outer.numel == 0 || p.inner.numel == 0 || p.count == 0) return;
   const Range mine = team.share(p.outer.numel * p.count, ceil_div(kElementGrain, p.inner.numel));
   int64_t unit = mine.begin;
@@ -111,12 +111,12 @@ TILEGRAD_INLINE void scatter_each(const Team& team, const Gather& p, const T* sm
 }
 
 template <typename T>
-void scatter(const Team& team, const Gather& p, const T* values, const int64_t* offsets, T* y) {
+void scatter_slices(const Team& team, const Gather& p, const T* values, const int64_t* offsets, T* y) {
   scatter_each(team, p, values, offsets, y, [](T& place, const T& value) { place = value; });
 }
 
 template <typename T>
-void scatter_add(const Team& team, const Gather& p, const T* values, const int64_t* offsets, T* y) {
+void scatter_add_slices(const Team& team, const Gather& p, const T* values, const int64_t* offsets, T* y) {
   scatter_each(team, p, values, offsets, y, [](T& place, const T& value) { place = T(place + value); });
 }
 
@@ -168,9 +168,9 @@ void one_hot(const Team& team, const OneHot& p, const T* value, const int64_t* c
 
 }  // namespace
 DEFINE_KERNEL(index_offsets, INDEX)
-DEFINE_KERNEL(gather, ALL)
-DEFINE_KERNEL(scatter, ALL)
-DEFINE_KERNEL(scatter_add, NUMERIC)
+DEFINE_KERNEL(gather_slices, ALL)
+DEFINE_KERNEL(scatter_slices, ALL)
+DEFINE_KERNEL(scatter_add_slices, NUMERIC)
 DEFINE_KERNEL(gather_along, ALL)
 DEFINE_KERNEL(scatter_add_along, NUMERIC)
 DEFINE_KERNEL(one_hot, ALL)

@@ -165,7 +165,7 @@ AlongAxis places_along(const char* op, const Array& x, const Array& index, int64
 Array gather_places(const char* op, const Array& x, const Selection& s) {
   product(s.shape, op);
   Array y = Array::empty(s.shape, x.dtype(), x.device());
-  launch(kernels::gather, x.dtype(), s.params(y), {reads(x), reads(s.offsets), writes(y)}, moving(y));
+  launch(kernels::gather_slices, x.dtype(), s.params(y), {reads(x), reads(s.offsets), writes(y)}, moving(y));
   return y;
 }
 
@@ -183,11 +183,11 @@ Array embedding(const Array& weight, const Array& indices) {
 }
 
 void scatter(const char* op, const Array& x, const Indices& indices, bool in_front, const Array& values) {
-  write_places(kernels::scatter, op, x, indices, in_front, values);
+  write_places(kernels::scatter_slices, op, x, indices, in_front, values);
 }
 
 void scatter_add(const char* op, const Array& x, const Indices& indices, bool in_front, const Array& values) {
-  write_places(kernels::scatter_add, op, x, indices, in_front, values);
+  write_places(kernels::scatter_add_slices, op, x, indices, in_front, values);
 }
 
 Array take_along_axis(const char* op, const Array& x, const Array& index, int64_t axis) {
