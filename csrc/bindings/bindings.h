@@ -18,5 +18,7 @@ void register_conv2d(py::module_& m);       // convolution and its gradients
 void register_pool2d(py::module_& m);       // pooling and its gradients
 void register_indexing(py::module_& m);     // gather, scatter, sort, sequences
 void register_inplace(py::module_& m);      // writing into tensors
+void register_random(py::module_& m);       // draws and dropout
+void register_optimizer(py::module_& m);    // optimizer steps, clipping
 
 }  // namespace tilegrad::bindings

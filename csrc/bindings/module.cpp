@@ -54,4 +54,6 @@ PYBIND11_MODULE(_C, m, py::mod_gil_not_used()) {
   bindings::register_pool2d(m);
   bindings::register_indexing(m);
   bindings::register_inplace(m);
+  bindings::register_random(m);
+  bindings::register_optimizer(m);
 }

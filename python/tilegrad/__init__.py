@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import ops
+from . import ops, optim
 from ._C import (
     ArgumentError,
     AutogradError,
@@ -28,6 +28,7 @@ from .autograd import enable_grad, no_grad
 from .gradcheck import GradientError, gradcheck
 from .config import *
 from .ops import *
+from .random import *
 from .tensor import Tensor
 
 from .errors import CheckpointError, DataError, MissingExtraError, StateDictError

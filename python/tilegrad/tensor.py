@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _C, ops
+from . import random as _random
 from .operators import Operators
 from .ops.creation import check_device
 
@@ -374,6 +375,16 @@ class Tensor(Operators):
     def dot(self, other: Tensor) -> Tensor:
         """See :func:`tilegrad.matmul`."""
         return ops.matmul(self, other)
+
+    # Random numbers.
+
+    def uniform_(self, low: float = 0.0, high: float = 1.0, generator: _random.Generator | None = None) -> Tensor:
+        """Fills the tensor with uniform numbers in [low, high); see :func:`tilegrad.uniform`."""
+        return _random.uniform_(self, low, high, generator)
+
+    def normal_(self, mean: float = 0.0, std: float = 1.0, generator: _random.Generator | None = None) -> Tensor:
+        """Fills the tensor with normal numbers; see :func:`tilegrad.normal`."""
+        return _random.normal_(self, mean, std, generator)
 
 
 def _sizes(values: tuple[Any, ...]) -> Sequence[int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .conv import *
 from .creation import *
+from .dropout import *
 from .einsum import *
 from .elementwise import *
 from .indexing import *

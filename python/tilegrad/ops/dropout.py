@@ -1,0 +1,123 @@
+"""Dropout: elements or whole channels set to zero at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .. import _C
+from .. import random as _random
+from ..autograd import record
+
+if TYPE_CHECKING:
+    from ..random import Generator
+    from ..tensor import Tensor
+
+__all__ = ["dropout", "spatial_dropout"]
+
+Needs = tuple[bool, ...]
+Gradients = tuple["Tensor | None", ...]
+
+
+def dropout(x: Tensor, p: float, training: bool, generator: Generator | None = None) -> Tensor:
+    """Sets each element to zero with probability ``p`` and divides the others by ``1 - p``.
+
+    The expected value stays that of ``x``, so nothing is to be done at inference: with ``training=False``, or ``p=0``,
+    ``x`` itself is returned.
+
+    Parameters
+    ----------
+    x
+        float32 or float64, of any shape.
+    p
+        The share that is set to zero, at least 0 and below 1; to the nearest multiple of 2^-32.
+    training
+        Whether to drop anything.
+    generator
+        By default the one that :func:`tilegrad.manual_seed` sets. The mask depends on its state alone.
+
+    Raises
+    ------
+    ArgumentError
+        If ``p`` is out of range.
+    DTypeError
+        If ``x`` is neither float32 nor float64.
+
+    Notes
+    -----
+    Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout", JMLR 15, 2014, in its inverted form.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> y = tg.dropout(tg.ones(1000), 0.5, training=True)
+    >>> sorted(set(y.tolist()))
+    [0.0, 2.0]
+    """
+    return _drop("dropout", _C.dropout, _dropout_gradient, x, p, training, generator)
+
+
+def _dropout_gradient(needs: Needs, grad: Tensor, mask: Tensor, p: float) -> Gradients:
+    return (_C.masked_scale(grad, mask, p),)
+
+
+def spatial_dropout(x: Tensor, p: float, training: bool, generator: Generator | None = None) -> Tensor:
+    """Dropout of whole channels: neighbouring pixels carry the same information, so they go together.
+
+    Parameters
+    ----------
+    x
+        [N, ..., C] float32 or float64, with at least one axis between samples and channels.
+    p
+        The share of channels of each sample that is set to zero, at least 0 and below 1.
+    training
+        Whether to drop anything.
+    generator
+        By default the one that :func:`tilegrad.manual_seed` sets.
+
+    Raises
+    ------
+    ArgumentError
+        If ``p`` is out of range.
+    ShapeError
+        If ``x`` has fewer than three axes.
+
+    Notes
+    -----
+    Source: Tompson, Goroshin, Jain, LeCun and Bregler, "Efficient object localization using convolutional networks",
+    CVPR 2015.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> y = tg.spatial_dropout(tg.ones((1, 2, 2, 8)), 0.5, training=True).numpy()
+    >>> bool((y == y[:, :1, :1]).all())
+    True
+    """
+    return _drop("spatial_dropout", _C.spatial_dropout, _spatial_dropout_gradient, x, p, training, generator)
+
+
+def _spatial_dropout_gradient(needs: Needs, grad: Tensor, mask: Tensor, p: float) -> Gradients:
+    return (_C.masked_scale(grad, mask, p),)
+
+
+def _drop(
+    op: str,
+    native: Callable[[Tensor, float, Tensor], tuple[Tensor, Tensor]],
+    rule: Callable[..., Any],
+    x: Tensor,
+    p: float,
+    training: bool,
+    generator: Generator | None,
+) -> Tensor:
+    if not 0 <= p < 1:
+        raise _C.ArgumentError(
+            f"{op}: p must be at least 0 and below 1 (the share of elements set to zero), found {p:g}"
+        )
+    if not training or p == 0:
+        return x
+    source = _random.default_generator if generator is None else generator
+    with source._lock:
+        y, mask = native(x, p, source._state)
+    result: Tensor = record(y, rule, (x,), mask, p)
+    return result

@@ -1,0 +1,80 @@
+"""Limiting gradients before a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from .. import _C
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Any]:
+    tensors = [parameters] if isinstance(parameters, _C.TensorBase) else list(parameters)
+    return [tensor.grad for tensor in tensors if tensor.grad is not None]
+
+
+def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> Tensor:
+    """Scales all gradients together so that their norm, as one vector, is at most ``max_norm``.
+
+    Optimizers do the same within their step when they are made with ``clip_norm``, without writing the gradients.
+
+    Parameters
+    ----------
+    parameters
+        One tensor, or several of one dtype; those without a gradient do not count.
+    max_norm
+        The largest norm, at least 0.
+
+    Returns
+    -------
+    Tensor
+        The norm before, float64 of no dimensions. If it is NaN or infinite, so become the gradients where they were.
+
+    Raises
+    ------
+    ArgumentError
+        If ``max_norm`` is negative or NaN.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> from tilegrad.optim import clip_grad_norm_
+    >>> x = tg.tensor([3.0, 4.0], requires_grad=True)
+    >>> x.grad = tg.tensor([3.0, 4.0])
+    >>> clip_grad_norm_(x, 1.0).item()
+    5.0
+    >>> [round(value, 6) for value in x.grad.tolist()]
+    [0.6, 0.8]
+    """
+    gradients = _gradients(parameters)
+    clip = _C.empty((2,), _C.float64)
+    _C.gradient_norm(clip, gradients, max_norm)
+    _C.scale_all(clip, gradients)
+    norm: Tensor = _C.select(clip, 0, 0)
+    return norm
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Limits every element of every gradient to ``[-clip_value, clip_value]``; NaN stays NaN.
+
+    Raises
+    ------
+    ArgumentError
+        If ``clip_value`` is negative or NaN.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> from tilegrad.optim import clip_grad_value_
+    >>> x = tg.tensor([3.0, -4.0], requires_grad=True)
+    >>> x.grad = tg.tensor([3.0, -4.0])
+    >>> clip_grad_value_(x, 3.5)
+    >>> x.grad
+    tensor([ 3. , -3.5])
+    """
+    _C.clip_all(_gradients(parameters), clip_value)

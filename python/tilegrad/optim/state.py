@@ -1,0 +1,93 @@
+"""Checking and copying saved optimizer state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .. import _C
+from .optimizer import check_number
+
+if TYPE_CHECKING:
+    from .optimizer import Optimizer, ParameterGroup
+
+
+def check_state_dict(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
+    """Raises one error with everything that does not fit."""
+    owner = type(optimizer).__name__
+    missing = [key for key in ("optimizer", "step", "groups", "state") if key not in saved]
+    if missing:
+        raise _C.ArgumentError(f"{owner}.load_state_dict: this is no optimizer state, it lacks {missing}")
+    problems: list[str] = []
+    if saved["optimizer"] != owner:
+        problems.append(f"it was saved by {saved['optimizer']}, this is {owner}")
+    if not isinstance(saved["step"], int) or saved["step"] < 0:
+        problems.append(f"step is {saved['step']!r}, expected a number of updates")
+    if len(saved["groups"]) != len(optimizer.groups):
+        problems.append(f"it has {len(saved['groups'])} parameter groups, this optimizer {len(optimizer.groups)}")
+    for number, (group, kept) in enumerate(zip(optimizer.groups, saved["groups"], strict=False)):
+        problems += _group_problems(optimizer, f"group {number}", group, kept)
+    problems += _tensor_problems(optimizer, saved["state"])
+    if problems:
+        raise _C.ArgumentError(f"{owner}.load_state_dict: " + "; ".join(problems))
+
+
+def _group_problems(optimizer: Optimizer, where: str, group: ParameterGroup, kept: Mapping[str, Any]) -> list[str]:
+    expected = {"lr", "parameters", *group._options}
+    problems = [f"{where} lacks {name!r}" for name in sorted(expected - set(kept))]
+    problems += [f"{where} has an unexpected {name!r}" for name in sorted(set(kept) - expected)]
+    if problems:
+        return problems
+    if len(kept["parameters"]) != len(group):
+        problems.append(f"{where} has {len(kept['parameters'])} parameters, here {len(group)}")
+    try:
+        check_number(type(optimizer).__name__, "lr", kept["lr"])
+        optimizer._check_options({name: kept[name] for name in group._options})
+    except _C.ArgumentError as error:
+        problems.append(f"{where}: {error}")
+    return problems
+
+
+def _tensor_problems(optimizer: Optimizer, state: Mapping[str, Any]) -> list[str]:
+    problems = []
+    expected: dict[str, tuple[tuple[int, ...], Any]] = {}
+    first = 0
+    for group in optimizer.groups:
+        for position, parameter in enumerate(group.parameters):
+            expected[f"{first + position}.step"] = ((1,), _C.int64)
+            for name in group._state:
+                expected[f"{first + position}.{name}"] = (parameter.shape, parameter.dtype)
+        first += len(group)
+    for name, tensor in state.items():
+        if name not in expected:
+            problems.append(f"unexpected {name!r}")
+            continue
+        shape, dtype = expected[name]
+        if tuple(tensor.shape) != shape or tensor.dtype != dtype:
+            found = f"{tensor.dtype.name} {list(tensor.shape)}"
+            problems.append(f"{name!r} is {found}, here {dtype.name} {list(shape)}")
+    counted = {name.split(".")[0] for name in state if name.endswith(".step")}
+    uncounted = {name.split(".")[0] for name in state} - counted
+    problems += [f"missing '{position}.step'" for position in sorted(uncounted)]
+    return problems
+
+
+def copy_state(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
+    """Writes checked state into the optimizer's own tensors."""
+    optimizer.steps = saved["step"]
+    first = 0
+    for group, kept in zip(optimizer.groups, saved["groups"], strict=True):
+        group._options = {name: kept[name] for name in group._options}
+        if group.schedule is None:
+            group.lr = kept["lr"]
+        for position in range(len(group)):
+            prefix = f"{first + position}."
+            if prefix + "step" in saved["state"]:
+                group._prepare(position)
+            for name, tensor in group._items(position).items():
+                source = saved["state"].get(prefix + name)
+                if source is None:
+                    _C.fill_(tensor, 0)
+                else:
+                    tensor.numpy()[...] = source.numpy()
+        first += len(group)
