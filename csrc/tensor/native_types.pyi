@@ -1,6 +1,7 @@
 # The types of what this folder defines against CPython's own interface, where pybind11 knows no signatures. Part of the
 # stub _C.pyi that tools/write_stub.py makes; it refuses an attribute that is missing here, or here alone.
 import builtins
+import collections.abc
 import typing
 from collections.abc import Callable, Sequence
 
@@ -101,3 +102,6 @@ def record(out: _Out, rule: _Rule, inputs: tuple[typing.Any, ...], /, *saved: ty
 
 def record_in_place(x: Tensor, rule: _Rule, inputs: tuple[typing.Any, ...], /, *saved: typing.Any) -> Tensor:
     """The same for an op that has overwritten x."""
+
+def basic_view(op: str, x: TensorBase, key: typing.Any) -> typing.Any:
+    """The view that a key of integers, slices, None and Ellipsis gives; None for other keys, which callers tell apart."""

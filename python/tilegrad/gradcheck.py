@@ -112,7 +112,7 @@ def _outputs(result: Any) -> list[Tensor]:
     for position, out in enumerate(outputs):
         if out.dtype.is_floating and out.dtype != "float64":
             raise _C.DTypeError(f"gradcheck: output {position} is {out.dtype.name}; fn must compute in float64")
-    return [out.detach() if not out.requires_grad else out for out in outputs if out.dtype == "float64"]
+    return [out.detach() if not out.requires_grad else out for out in outputs if out.dtype == "float64"]  # type: ignore[misc]
 
 
 def _analytic(

@@ -1,5 +1,8 @@
 """The operators of tensors, and the methods that write in place."""
 
+# self is always a Tensor: Operators has no other subclass. And comparisons with NumPy arrays give tensors.
+# mypy: disable-error-code="arg-type,return-value,misc"
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -11,10 +14,11 @@ from .ops import inplace, subscript
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
 
     from .tensor import Tensor
 
-    Operand = Tensor | float | np.ndarray[Any, Any]
+    Operand: TypeAlias = "Tensor | float | np.ndarray[Any, Any]"
 
 __all__ = ["Operators"]
 
