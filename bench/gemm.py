@@ -22,6 +22,7 @@ for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(variable, None)
 
 import numpy as np  # noqa: E402
+
 import tilegrad as tg  # noqa: E402
 from tilegrad import _C  # noqa: E402
 

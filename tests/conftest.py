@@ -21,7 +21,9 @@ def data_folder() -> Path:
 
 
 def pytest_addoption(parser: Any) -> None:
-    parser.addoption("--compared", action="store_true", help="print how many cases were compared, per op, dtype, ISA, threads")
+    parser.addoption(
+        "--compared", action="store_true", help="print how many cases were compared, per op, dtype, ISA, threads"
+    )
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:

@@ -16,7 +16,9 @@ THREADS = (1, 2, 3, 7)
 
 TARGETS = [
     pytest.param(
-        isa, id=f"cpu.{isa}", marks=() if isa in AVAILABLE else pytest.mark.skip(reason=f"this CPU or build has no {isa}")
+        isa,
+        id=f"cpu.{isa}",
+        marks=() if isa in AVAILABLE else pytest.mark.skip(reason=f"this CPU or build has no {isa}"),
     )
     for isa in BUILT
 ]

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+
 import tilegrad as tg
 
 from .targets import AVAILABLE, TARGETS, THREADS, running_on

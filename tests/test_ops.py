@@ -116,7 +116,9 @@ def test_value(op: Op, dtype: str, isa: str) -> None:
                 assert found.shape == want.shape, (sample, found.shape, want.shape)
                 allowed = op.tolerance(sample, want, EPSILON.get(dtype, 0.0))
                 with np.errstate(invalid="ignore"):
-                    wrong = ~((np.abs(found.astype(np.float64) - want) <= allowed) | (found == want) | both_nan(found, want))
+                    wrong = ~(
+                        (np.abs(found.astype(np.float64) - want) <= allowed) | (found == want) | both_nan(found, want)
+                    )
                 assert not wrong.any(), (sample, dtype, isa, found[wrong][:3], want[wrong][:3])
             compared[op.name, dtype, isa, tg.get_num_threads()] += 1
 

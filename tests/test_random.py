@@ -305,9 +305,10 @@ def test_in_place() -> None:
     plain = tg.normal(1.0, 2.0, (4, 5), generator=tg.Generator(3))
     turned = tg.zeros((5, 4)).permute(1, 0)
     assert turned.normal_(1.0, 2.0, generator=tg.Generator(3)).tolist() == plain.tolist()
-    assert tg.zeros(4).uniform_(2.0, 3.0, generator=tg.Generator(3)).tolist() == tg.uniform(
-        2.0, 3.0, 4, generator=tg.Generator(3)
-    ).tolist()
+    assert (
+        tg.zeros(4).uniform_(2.0, 3.0, generator=tg.Generator(3)).tolist()
+        == tg.uniform(2.0, 3.0, 4, generator=tg.Generator(3)).tolist()
+    )
     x = tg.ones(3, requires_grad=True)
     y = x * 2.0
     y.uniform_()

@@ -1,7 +1,7 @@
 # The types of what this folder defines against CPython's own interface, where pybind11 knows no signatures. Part of the
 # stub _C.pyi that tools/write_stub.py makes; it refuses an attribute that is missing here, or here alone.
 import builtins
-import collections.abc
+import collections.abc  # noqa: F401 - generated annotations name it
 import typing
 from collections.abc import Callable, Sequence
 
@@ -104,4 +104,4 @@ def record_in_place(x: Tensor, rule: _Rule, inputs: tuple[typing.Any, ...], /, *
     """The same for an op that has overwritten x."""
 
 def basic_view(op: str, x: TensorBase, key: typing.Any) -> typing.Any:
-    """The view that a key of integers, slices, None and Ellipsis gives; None for other keys, which callers tell apart."""
+    """The view that a key of integers, slices, None and Ellipsis gives; None for another, which callers tell apart."""

@@ -8,8 +8,8 @@ The tape itself is native (csrc/tensor/autograd.h); an op puts itself on it thro
 ...     return (_C.multiply(_C.multiply(grad, x), 2.0),)
 
 ``record(out, rule, inputs, *saved)`` returns ``out``. When a gradient reaches the op, ``rule(needs, grad, *saved)`` is
-called: ``needs`` tells for each input whether its gradient is wanted, ``grad`` is that of ``out`` (a tuple where ``out``
-is one, None where none arrived), and the rule returns one gradient, or None, for each input.
+called: ``needs`` tells for each input whether its gradient is wanted, ``grad`` is that of ``out`` (a tuple where
+``out`` is one, None where none arrived), and the rule returns one gradient, or None, for each input.
 """
 
 from __future__ import annotations

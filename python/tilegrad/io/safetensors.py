@@ -104,7 +104,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _checked_places(header: dict[str, Any], available: int, path: str) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Dtype and shape of each tensor in the order of their bytes, which must lie without gaps to the end of the file."""
+    """Dtype and shape of each tensor in the order of their bytes, which must lie without gaps up to the file's end."""
     places = []
     for name, entry in header.items():
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:

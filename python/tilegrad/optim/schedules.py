@@ -201,8 +201,8 @@ class Cosine:
 class Warmup:
     """Another schedule after a linear start.
 
-    Step ``s`` below ``steps`` takes ``(s + 1) / (steps + 1)`` of the other's first rate. The other begins, at its step 0,
-    when the start is over. A number stands for a constant rate.
+    Step ``s`` below ``steps`` takes ``(s + 1) / (steps + 1)`` of the other's first rate. The other begins, at its step
+    0, when the start is over. A number stands for a constant rate.
 
     Examples
     --------
