@@ -3,18 +3,56 @@
 //
 // Scatters: the destination of several values is written, or added to, in ascending order of the index by one member
 // alone, so that the result does not depend on the team.
-#include "cpu/elementwise.h"
+#include "cpu/isa.h"
 #include "params/gather.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
+
+// Elements a member takes at least, so that members do not share cache lines.
+inline constexpr int64_t kGrain = 128;
+
+// Where each operand of a nest is at its `position`-th element.
+template <int kOperands>
+TILEGRAD_INLINE void locate(const LoopNest<kOperands>& nest, int64_t position, int64_t* at) {
+  for (int o = 0; o < kOperands; ++o) at[o] = 0;
+  for (int d = nest.ndim - 1; d >= 0; --d) {
+    const int64_t index = position % nest.shape[d];
+    position /= nest.shape[d];
+    for (int o = 0; o < kOperands; ++o) at[o] += index * nest.stride[o][d];
+  }
+}
+
+struct Pair {
+  int64_t big, small;
+};
+TILEGRAD_INLINE Pair locate(const LoopNest<2>& nest, int64_t position) {
+  int64_t at[2];
+  locate<2>(nest, position, at);
+  return {at[0], at[1]};
+}
+
+// Calls run(count, at) for runs along the innermost loop, each member for its share of the elements; at[o] is where
+// operand o's run begins.
+template <int kOperands, typename Run>
+TILEGRAD_INLINE void for_each_run_of(const Team& team, const LoopNest<kOperands>& nest, int64_t grain, Run run) {
+  const Range mine = team.share(nest.numel, grain);
+  const int64_t length = nest.ndim ? nest.shape[nest.ndim - 1] : 1;
+  int64_t at[kOperands];
+  for (int64_t position = mine.begin; position < mine.end;) {
+    const int64_t count = smaller(length - position % length, mine.end - position);
+    locate<kOperands>(nest, position, at);
+    run(count, at);
+    position += count;
+  }
+}
 
 // `bad` starts beyond every position and ends as the smallest position of an index out of range.
 template <typename T>
 void index_offsets(const Team& team, const IndexOffsets& p, const T* index, int64_t* offsets, int64_t* bad) {
   const LoopNest<2>& nest = p.nest;
   const int64_t step = nest.ndim ? nest.stride[0][nest.ndim - 1] : 1;
-  for_each_row(team, nest, kElementGrain, [&](int64_t count, const int64_t* at) {
+  for_each_run_of(team, nest, kGrain, [&](int64_t count, const int64_t* at) {
     const T* from = index + at[0];
     int64_t* to = offsets + at[1];
     for (int64_t i = 0; i < count; ++i) {
@@ -31,21 +69,6 @@ void index_offsets(const Team& team, const IndexOffsets& p, const T* index, int6
       to[i] = p.accumulate ? to[i] + place * p.stride : place * p.stride;
     }
   });
-}
-
-// Where each operand of a nest is at its `position`-th element.
-struct Pair {
-  int64_t big, small;
-};
-TILEGRAD_INLINE Pair locate(const LoopNest<2>& nest, int64_t position) {
-  Pair at{0, 0};
-  for (int d = nest.ndim - 1; d >= 0; --d) {
-    const int64_t index = position % nest.shape[d];
-    position /= nest.shape[d];
-    at.big += index * nest.stride[0][d];
-    at.small += index * nest.stride[1][d];
-  }
-  return at;
 }
 
 // Calls each(big, small) for every element of the inner nest.
@@ -71,7 +94,7 @@ TILEGRAD_INLINE void for_each_inner(const LoopNest<2>& inner, T* big, U* small, 
 template <typename T>
 void gather_slices(const Team& team, const Gather& p, const T* x, const int64_t* offsets, T* y) {
   if (p.outer.numel == 0 || p.inner.numel == 0 || p.count == 0) return;
-  const Range mine = team.share(p.outer.numel * p.count, ceil_div(kElementGrain, p.inner.numel));
+  const Range mine = team.share(p.outer.numel * p.count, ceil_div(kGrain, p.inner.numel));
   int64_t unit = mine.begin;
   while (unit < mine.end) {
     const int64_t outer = unit / p.count, first = unit % p.count;
@@ -125,7 +148,7 @@ void gather_along(const Team& team, const LoopNest<3>& nest, const T* x, const i
   const int last = nest.ndim - 1;
   const int64_t dx = nest.ndim ? nest.stride[0][last] : 0, di = nest.ndim ? nest.stride[1][last] : 0,
                 dy = nest.ndim ? nest.stride[2][last] : 0;
-  for_each_row(team, nest, kElementGrain, [&](int64_t count, const int64_t* at) {
+  for_each_run_of(team, nest, kGrain, [&](int64_t count, const int64_t* at) {
     const T* from = x + at[0];
     const int64_t* places = offsets + at[1];
     T* to = y + at[2];
@@ -138,7 +161,7 @@ template <typename T, typename Each>
 TILEGRAD_INLINE void scatter_along_each(const Team& team, const Along& p, const T* values, const int64_t* offsets, T* y,
                                         Each each) {
   if (p.count == 0) return;
-  for_each_row(team, p.lines, 1, [&](int64_t count, const int64_t* at) {
+  for_each_run_of(team, p.lines, 1, [&](int64_t count, const int64_t* at) {
     const int last = p.lines.ndim - 1;
     const int64_t dy = p.lines.ndim ? p.lines.stride[0][last] : 0, di = p.lines.ndim ? p.lines.stride[1][last] : 0,
                   dv = p.lines.ndim ? p.lines.stride[2][last] : 0;
@@ -158,7 +181,7 @@ void scatter_add_along(const Team& team, const Along& p, const T* values, const 
 
 template <typename T>
 void one_hot(const Team& team, const OneHot& p, const T* value, const int64_t* classes, T* y) {
-  const Range mine = team.share(p.count, ceil_div(kElementGrain, larger(p.classes, int64_t{1})));
+  const Range mine = team.share(p.count, ceil_div(kGrain, larger(p.classes, int64_t{1})));
   for (int64_t i = mine.begin; i < mine.end; ++i) {
     T* row = y + i * p.classes;
     for (int64_t k = 0; k < p.classes; ++k) row[k] = T{};

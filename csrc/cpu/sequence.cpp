@@ -1,14 +1,17 @@
 // Arrays that are functions of their indices.
-#include "cpu/elementwise.h"
+#include "cpu/isa.h"
 #include "params/sequence.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
+// Elements a member takes at least, so that members do not share cache lines.
+inline constexpr int64_t kGrain = 128;
+
 // Floating elements are computed in double and rounded once.
 template <typename T>
 void sequence(const Team& team, const Sequence& p, T* y) {
-  const Range mine = team.share(p.count, kElementGrain);
+  const Range mine = team.share(p.count, kGrain);
 #pragma omp simd
   for (int64_t i = mine.begin; i < mine.end; ++i) {
     if constexpr (std::is_floating_point_v<T>) {
@@ -21,7 +24,7 @@ void sequence(const Team& team, const Sequence& p, T* y) {
 
 template <typename T>
 void band(const Team& team, const Band& p, const T* x, T* y) {
-  const Range mine = team.share(p.batch * p.rows, ceil_div(kElementGrain, larger(p.columns, int64_t{1})));
+  const Range mine = team.share(p.batch * p.rows, ceil_div(kGrain, larger(p.columns, int64_t{1})));
   for (int64_t r = mine.begin; r < mine.end; ++r) {
     const int64_t row = r % p.rows;
     const T* from = x + r * p.columns;
