@@ -187,16 +187,20 @@ void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const
   const int64_t window_bytes = whole_lines(plan.window * static_cast<int64_t>(sizeof(T)));
   T* const window = reinterpret_cast<T*>(scratch + at.windows + team.rank * window_bytes);
 
+  // Units of several images are counted in images, so that members get as many images as each other.
   const int64_t bands = ceil_div(s.row.out, plan.band);
-  const int64_t units = ceil_div(s.N, plan.images) * bands;
+  const bool counts_images = plan.images > 1;
+  const int64_t parts = counts_images ? 1 : plan.parts;
   const int64_t all_panels = groups * panels.count();
   const Team working{team.rank, static_cast<int>(members), nullptr};
-  const Range items = working.share(units * plan.parts);
+  const Range items = working.share(counts_images ? s.N : s.N * bands * parts);
   int64_t loaded = -1;
-  for (int64_t item = items.begin; item < items.end; ++item) {
-    const int64_t unit = item / plan.parts;
-    const int64_t image = unit / bands * plan.images, images = smaller(plan.images, s.N - image);
-    const int64_t first = unit % bands * plan.band, height = smaller(plan.band, s.row.out - first);
+  for (int64_t item = items.begin; item < items.end; item += plan.images) {
+    const int64_t unit = item / parts;
+    const int64_t image = counts_images ? item : unit / bands;
+    const int64_t images = smaller(plan.images, items.end - item);
+    const int64_t first = counts_images ? 0 : unit % bands * plan.band;
+    const int64_t height = smaller(plan.band, s.row.out - first);
     const int64_t image_size = s.row.in * s.column.in * channels;
     const T* source = x + image * image_size;
     if (in_place) {
@@ -212,7 +216,7 @@ void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const
       source = window;
     }
 
-    const Team part{static_cast<int>(item % plan.parts), static_cast<int>(plan.parts), nullptr};
+    const Team part{static_cast<int>(item % parts), static_cast<int>(parts), nullptr};
     const Range mine = part.share(all_panels);
     int64_t taken = 0;  // taps of the classes so far
     for (int64_t h = 0; h < s.row.classes(); ++h) {
