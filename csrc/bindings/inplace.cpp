@@ -19,16 +19,18 @@ Array value_for(const char* op, const Array& x, py::handle value) {
 }  // namespace
 
 void register_inplace(py::module_& m) {
-#define IN_PLACE(name, kernel)                                                                          \
-  m.def(                                                                                                \
-      #name,                                                                                            \
-      [](const Array& x, py::handle other) {                                                            \
-        ops::binary_in_place(#name, kernels::kernel, x, value_for(#name, x, other));                     \
-      },                                                                                                \
-      py::arg("x"), py::arg("other"));
-  IN_PLACE(add_, add)
-  IN_PLACE(mul_, multiply)
-#undef IN_PLACE
+  // Every BINARY line of kernels.inc as x = name(x, other); `op` is the name that errors give.
+#define KERNEL(name, DTYPES, ...)
+#define UNARY(name, DTYPES, formula)
+#define BINARY(name, DTYPES, formula)                                                       \
+  m.def(                                                                                    \
+      #name "_",                                                                            \
+      [](const char* op, const Array& x, py::handle other) {                                \
+        ops::binary_in_place(op, kernels::name, x, value_for(op, x, other));                \
+      },                                                                                    \
+      py::arg("op"), py::arg("x"), py::arg("other"));
+#include "kernels.inc"
+#undef KERNEL
   m.def("assign", [](const char* op, const Array& x, py::handle value) { ops::assign(op, x, value_for(op, x, value)); },
         py::arg("op"), py::arg("x"), py::arg("value"), "Writes a tensor or a number, broadcast, into x.");
   m.def("may_overlap", &ops::may_overlap, py::arg("a"), py::arg("b"));

@@ -195,7 +195,7 @@ class Operators(_C.TensorBase):
         """Divides in place; returns the tensor."""
         return inplace.div_(self, _operand(other))
 
-    def clip_(self, low: Operand, high: Operand) -> Tensor:
+    def clip_(self, low: Operand | None = None, high: Operand | None = None) -> Tensor:
         """Clips in place; returns the tensor."""
         return inplace.clip_(self, _operand(low), _operand(high))
 

@@ -296,7 +296,7 @@ class Tensor(Operators):
         """See :func:`tilegrad.power`."""
         return ops.power(self, exponent)
 
-    def clip(self, low: Tensor | float, high: Tensor | float) -> Tensor:
+    def clip(self, low: Tensor | float | None = None, high: Tensor | float | None = None) -> Tensor:
         """See :func:`tilegrad.clip`."""
         return ops.clip(self, low, high)
 
@@ -330,25 +330,25 @@ class Tensor(Operators):
         """See :func:`tilegrad.all`."""
         return ops.all(self, axis, keepdims)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    def argmax(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`tilegrad.argmax`."""
         return ops.argmax(self, axis, keepdims)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    def argmin(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """See :func:`tilegrad.argmin`."""
         return ops.argmin(self, axis, keepdims)
 
-    def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
+    def var(self, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
         """See :func:`tilegrad.var`."""
-        return ops.var(self, axis=axis, ddof=ddof, keepdims=keepdims)
+        return ops.var(self, axis, correction, keepdims)
 
-    def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
+    def std(self, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
         """See :func:`tilegrad.std`."""
-        return ops.std(self, axis=axis, ddof=ddof, keepdims=keepdims)
+        return ops.std(self, axis, correction, keepdims)
 
-    def norm(self, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def norm(self, axis: Axis = None, ord: float = 2, keepdims: bool = False) -> Tensor:
         """See :func:`tilegrad.norm`."""
-        return ops.norm(self, ord=ord, axis=axis, keepdims=keepdims)
+        return ops.norm(self, axis, ord, keepdims)
 
     def cumsum(self, axis: int = -1) -> Tensor:
         """See :func:`tilegrad.cumsum`."""

@@ -5,7 +5,7 @@ Everything is checked before anything is written. The memory is the tensor's own
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import grad_enabled, record_in_place
@@ -24,7 +24,7 @@ def _needs_grad(value: Tensor | float) -> bool:
     return grad_enabled() and isinstance(value, _C.TensorBase) and value.requires_grad
 
 
-def _kept(x: Tensor, other: Tensor | float) -> Tensor | float:
+def _kept(x: Tensor, other: Any) -> Any:
     """The operand for the gradient rule: a copy where writing ``x`` changes it."""
     if grad_enabled() and isinstance(other, _C.TensorBase) and _C.may_overlap(x, other):
         return _C.copy(other)
@@ -34,7 +34,7 @@ def _kept(x: Tensor, other: Tensor | float) -> Tensor | float:
 def add_(x: Tensor, other: Tensor | float) -> Tensor:
     """``x += other``."""
     _C.check_in_place("add_", x)
-    _C.add_(x, other)
+    _C.add_("add_", x, other)
     return record_in_place(x, _add__gradient, (x, other), getattr(other, "shape", ()))
 
 
@@ -45,7 +45,7 @@ def _add__gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -> Gradie
 def sub_(x: Tensor, other: Tensor | float) -> Tensor:
     """``x -= other``."""
     _C.check_in_place("sub_", x)
-    _C.sub_(x, other)
+    _C.subtract_("sub_", x, other)
     return record_in_place(x, _sub__gradient, (x, other), getattr(other, "shape", ()))
 
 
@@ -58,7 +58,7 @@ def mul_(x: Tensor, other: Tensor | float) -> Tensor:
     _C.check_in_place("mul_", x)
     before = _C.copy(x) if _needs_grad(other) else None
     kept = _kept(x, other)
-    _C.mul_(x, other)
+    _C.multiply_("mul_", x, other)
     return record_in_place(x, _mul__gradient, (x, other), kept, before)
 
 
@@ -74,7 +74,7 @@ def div_(x: Tensor, other: Tensor | float) -> Tensor:
     _C.check_in_place("div_", x)
     before = _C.copy(x) if _needs_grad(other) else None
     kept = _kept(x, other)
-    _C.div_(x, other)
+    _C.divide_("div_", x, other)
     return record_in_place(x, _div__gradient, (x, other), kept, before)
 
 
@@ -86,17 +86,19 @@ def _div__gradient(needs: Needs, grad: Tensor, other: Tensor | float, before: Te
     return grad_x if needs[0] else None, grad_other
 
 
-def clip_(x: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+def clip_(x: Tensor, low: Tensor | float | None = None, high: Tensor | float | None = None) -> Tensor:
     """``x = min(max(x, low), high)``."""
+    from .comparison import clip
+
     _C.check_in_place("clip_", x)
     before = _C.copy(x) if _needs_grad(x) else None
     low, high = _kept(x, low), _kept(x, high)
-    _C.assign("clip_", x, _C.clip(x, low, high))
+    _C.assign("clip_", x, clip(x.detach(), low, high))
     return record_in_place(x, _clip__gradient, (x,), before, low, high)
 
 
-def _clip__gradient(needs: Needs, grad: Tensor, x: Tensor, low: Tensor | float, high: Tensor | float) -> Gradients:
-    return (_C.clip_backward(grad, x, low, high),)
+def _clip__gradient(needs: Needs, grad: Tensor, x: Tensor, low: Any, high: Any) -> Gradients:
+    return (_C.clip_backward(grad, x, x if low is None else low, x if high is None else high),)
 
 
 def copy_(x: Tensor, source: Tensor | float) -> Tensor:
