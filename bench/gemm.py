@@ -39,6 +39,10 @@ SHAPES: dict[str, list[tuple[int, int, int, str]]] = {
 }  # fmt: skip
 
 
+# OpenBLAS's threads wait for more work in a loop, for about 26 ms of CPU time, and meanwhile keep a CPU from others.
+LONGEST_SPIN = 0.15
+
+
 def cpu_model() -> str:
     try:
         with open("/proc/cpuinfo") as file:
@@ -66,7 +70,8 @@ def operand(rng: np.random.Generator, rows: int, columns: int, layout: str, dtyp
 
 
 def median(function: Callable[[], object], seconds: float) -> float:
-    """The median time of as many calls as fit into `seconds`."""
+    """The median time of as many calls as fit into `seconds`, once the other side's threads have stopped spinning."""
+    time.sleep(LONGEST_SPIN)
     times = []
     end = time.perf_counter() + seconds
     while not times or time.perf_counter() < end:

@@ -75,12 +75,20 @@ template <typename T>
                                   int64_t width, T* to, int64_t step) {
   constexpr int64_t L = kLanes<T>;
   if (j_stride == 1) {
-    const int64_t whole = count / L * L;
+    const int64_t whole = count / L * L, rest = count - whole;
+    Vec<T> exists{};  // 1 in the lanes of a row's last, incomplete vector that exist
+    for (int i = 0; i < rest; ++i) exists[i] = T(1);
     for (int64_t k = 0; k < K; ++k) {
       const T* source = from + k * k_stride;
       T* target = to + k * step;
       for (int64_t j = 0; j < whole; j += L) store(target + j, load(source + j));
-      for (int64_t j = whole; j < width; ++j) target[j] = j < count ? source[j] : T(0);
+      int64_t j = whole;
+      if (rest > 0 && j + L <= width && (K - 1 - k) * k_stride + rest >= L) {  // what lies behind is part of later rows
+        const Vec<T> v = load(source + j);
+        store(target + j, exists != Vec<T>{} ? v : Vec<T>{});
+        j += L;
+      }
+      for (; j < width; ++j) target[j] = j < count ? source[j] : T(0);
     }
     return;
   }
