@@ -66,15 +66,15 @@ MATMUL_BAD = (
 
 
 def layers(rng: np.random.Generator) -> Iterator[Sample]:
-    activations = [None, "relu", "sigmoid", "tanh", "gelu"]
+    activations = [None, *(name for name in ("relu", "sigmoid", "tanh", "gelu") if hasattr(tg, name))]
     for i, (M, N, K) in enumerate(PRODUCTS):
         bias = rng.normal(size=N) if i % 3 else None
         # Scaled so that the activations are neither saturated nor linear.
         w = rng.normal(size=(K, N)) / np.sqrt(max(K, 1))
-        yield Sample((rng.normal(size=(M, K)), w, bias), {"activation": activations[0]})
+        yield Sample((rng.normal(size=(M, K)), w, bias), {"activation": activations[i % len(activations)]})
     for shape in [(3,), (2, 4, 3), (2, 1, 3), (0, 4, 3), (2, 3, 4, 3)]:
         yield Sample((rng.normal(size=shape), rng.normal(size=(3, 5)), rng.normal(size=5)))
-    for activation in activations[:1]:
+    for activation in activations[1:]:
         args = rng.normal(size=(4, 3)), rng.normal(size=(3, 17)), rng.normal(size=17)
         yield Sample(args, {"activation": activation})
 
