@@ -35,7 +35,7 @@ from .errors import CheckpointError, DataError, MissingExtraError, StateDictErro
 from . import nn
 
 if TYPE_CHECKING:
-    from . import data, io, models, optim, train
+    from . import data, io, models, train
     from .io import load, save
 
 tensor = ops.tensor  # the function, not the module of the same name
@@ -45,7 +45,7 @@ def __getattr__(name: str) -> Any:
     """Modules that not every program needs are imported when they are first used."""
     from importlib import import_module
 
-    if name in ("data", "io", "models", "optim", "train"):
+    if name in ("data", "io", "models", "train"):
         return import_module(f".{name}", __name__)
     if name in ("load", "save"):
         return getattr(import_module(".io", __name__), name)
