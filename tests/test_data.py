@@ -89,6 +89,13 @@ def test_batches_have_the_form_of_the_data() -> None:
     assert next(iter(data.DataLoader((tg.ones((4, 2)), tg.ones(4)), batch_size=3)))[0].shape == (3, 2)
 
 
+def test_arrays_of_other_dtypes_and_layouts_are_converted() -> None:
+    x = np.arange(12, dtype=">i4").reshape(3, 4).T
+    for array in (x, x.astype(">f8"), x.astype("int16"), x.astype("uint16"), x[::-1], x.astype("bool")):
+        batches = [b.numpy() for b in data.DataLoader(array, batch_size=3)]
+        assert np.array_equal(np.concatenate(batches), array)
+
+
 def test_a_batch_is_a_copy() -> None:
     x = np.zeros(4, np.float32)
     batch = next(iter(data.DataLoader(x, batch_size=4)))
@@ -361,6 +368,11 @@ def test_cifar_that_is_wrong(tmp_path: Path) -> None:
     path.write_bytes(b"no archive at all")
     with pytest.raises(tg.DataError, match="of another kind"):
         data.CIFAR10(path)
+
+
+def test_the_real_cifar10(data_folder: Path) -> None:
+    found = data.CIFAR10(data_folder / "cifar10", train=False)
+    assert np.bincount(found.labels).tolist() == [1000] * 10
 
 
 # Downloads, from this machine.

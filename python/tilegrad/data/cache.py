@@ -28,6 +28,8 @@ def download(urls: Sequence[str], checksum: str, folder: Path, name: str) -> Pat
         Where it can be had; the first that answers is taken.
     checksum
         ``"sha256:..."`` or ``"md5:..."``.
+    folder, name
+        Where it is kept.
 
     Raises
     ------

@@ -102,10 +102,23 @@ class DataLoader:
     def _batch(self, rows: NDArray) -> Any:
         if self._arrays is None:
             return _stack([self.dataset[int(row)] for row in rows])
-        batch = {key: ops.tensor(array[rows]) for key, array in self._arrays.items()}
+        batch = {key: _gather(array, rows) for key, array in self._arrays.items()}
         if self._form is Tensor:
             return batch[0]
         return batch if self._form is dict else tuple(batch.values())
+
+
+_SAME = ("float32", "float64", "float16", "int64", "int32", "uint8", "bool")  # dtypes of both NumPy and tensors
+
+
+def _gather(array: NDArray, rows: NDArray) -> Tensor:
+    """The rows of an array as a tensor."""
+    if array.dtype.name not in _SAME or not array.dtype.isnative:
+        return ops.tensor(array[rows])
+    # Straight into memory of the tensor's allocator, whose pages the last batch has touched already.
+    batch = ops.empty((len(rows), *array.shape[1:]), array.dtype.name)
+    np.take(array, rows, axis=0, out=batch.numpy(), mode="clip")  # "raise" would buffer; the rows are all there
+    return batch
 
 
 def _stack(samples: list[Any]) -> Any:

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..random import Generator, permutation
+
 __all__ = ["shuffled"]
 
 
 def shuffled(count: int, seed: int, epoch: int) -> np.ndarray[Any, Any]:
     """A permutation of ``range(count)`` that depends on the arguments alone."""
-    key = np.array([seed, epoch], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key)).permutation(count)
+    order: np.ndarray[Any, Any] = permutation(count, Generator(seed, stream=epoch)).numpy()
+    return order

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _C
 from ..errors import CheckpointError
+from ..random import default_generator
 from ..tensor import Tensor
 from . import architecture, safetensors
 from .atomic import write_atomically
@@ -111,6 +112,7 @@ def load(path: str | os.PathLike[str], into: Module | None = None) -> Module:
         raise CheckpointError(
             f"{path}: the file holds weights only ({why}); make the model and fill it: tg.load(path, into=model)"
         )
+    drawn = default_generator.state()  # the first weights are replaced: nothing was drawn
     try:
         model = architecture.decode(about["architecture"])
         _infer_inside(model, about["inferred"])
@@ -118,6 +120,8 @@ def load(path: str | os.PathLike[str], into: Module | None = None) -> Module:
         model.train(bool(about["training"]))
     except (_C.TilegradError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{path}: {error}") from error
+    finally:
+        default_generator.set_state(drawn)
     return model
 
 

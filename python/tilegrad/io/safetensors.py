@@ -53,7 +53,7 @@ def layout(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterat
 
 def as_bytes(tensor: Tensor) -> memoryview:
     """The tensor's elements, row-major."""
-    return memoryview(_C.as_bytes(_C.contiguous(tensor.detach())).numpy())
+    return _C.as_bytes(_C.contiguous(tensor.detach())).numpy().data
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -104,7 +104,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _checked_places(header: dict[str, Any], available: int, path: str) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Dtype and shape of each tensor in the order of their bytes, which must lie without gaps up to the file's end."""
+    """Dtype and shape of each tensor in the order of their bytes, which must fill the rest of the file without gaps."""
     places = []
     for name, entry in header.items():
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:

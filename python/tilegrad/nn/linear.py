@@ -1,0 +1,76 @@
+"""The dense layer."""
+
+from __future__ import annotations
+
+from .. import ops
+from ..tensor import Tensor
+from . import initial
+from .arguments import check_activation, check_size
+from .module import Module
+from .parameter import Parameter
+from .registry import register
+
+__all__ = ["Linear"]
+
+
+@register
+class Linear(Module):
+    """``y = activation(x W + b)`` along the last axis.
+
+    Parameters
+    ----------
+    in_features
+        The size of the last axis of the input; None (or left out) to infer it from the first input.
+    out_features
+        The size of the last axis of the output.
+    bias
+        Whether ``b`` is added.
+    activation : {"relu", "sigmoid", "tanh", "gelu"}, optional
+        Applied in the same pass.
+
+    Attributes
+    ----------
+    weight : Parameter
+        [in_features, out_features]
+    bias : Parameter or None
+        [out_features]
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> layer = tg.nn.Linear(64, 10)
+    >>> layer(tg.zeros((5, 64))).shape
+    (5, 10)
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in_features: int | None = None,
+        out_features: int | None = None,
+        bias: bool = True,
+        activation: str | None = None,
+    ) -> None:
+        self.in_features = in_features if in_features is None else check_size("Linear", "in_features", in_features)
+        self.out_features = check_size("Linear", "out_features", out_features)
+        check_activation("Linear", activation)
+        self.activation, self._has_bias = activation, bias
+        self.weight = self.bias = None  # type: ignore[assignment]  # until the sizes are known
+        self._unbuilt = in_features is None
+        if in_features is not None:
+            self._make_parameters()
+
+    def _make_parameters(self) -> None:
+        assert self.in_features is not None
+        self.weight = initial.weight((self.in_features, self.out_features), fan_in=self.in_features)
+        if self._has_bias:
+            self.bias = initial.bias(self.out_features)
+
+    def _create(self, x: Tensor) -> None:
+        self._infer(in_features=check_size("Linear", "the input's last axis", x.shape[-1] if x.ndim else 0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., in_features] to [..., out_features]."""
+        return ops.linear(x, self.weight, self.bias, self.activation)
