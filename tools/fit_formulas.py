@@ -92,6 +92,12 @@ def atanh_rest(z: mpf) -> mpf:
     return (2 * mp.atanh(s) - 2 * s) / s**3
 
 
+def power_rest(z: mpf) -> mpf:
+    """(2 atanh(s) - 2 s - 2/3 s^3) / s^5 with z = s^2."""
+    s = mp.sqrt(z)
+    return (2 * mp.atanh(s) - 2 * s - 2 * s**3 / 3) / s**5
+
+
 def log_erfc(x: mpf) -> mpf:
     return mp.log(mp.erfc(x))
 
@@ -113,13 +119,14 @@ def fits() -> dict[str, Fit]:
         "exp64": Fit(exp_rest, lambda r: abs(r), -narrow, narrow, 10, f64),
         "log32": Fit(log_rest, lambda f: f**2, 1 / SQRT2 - 1, SQRT2 - 1, 7, f32),
         "log64": Fit(atanh_rest, lambda z: z, zero, (3 - 2 * SQRT2) ** 2, 6, f64),
+        "pow64": Fit(power_rest, lambda z: z**2, zero, (3 - 2 * SQRT2) ** 2, 6, f64),
         "tanh32": Fit(odd_rest(mp.tanh), lambda z: z, zero, mpf("0.625") ** 2, 5, f32),
         "erf_small32": Fit(erf_small, lambda z: mpf(1), zero, mpf(1), 6, f32),
         "erf_large32": Fit(log_erfc, erf_weight, mpf("0.99"), mpf("4.1"), 8, f32),
         "erf_small64": Fit(erf_small, lambda z: mpf(1), zero, mpf(1), 13, f64),
         "erf_large64": Fit(log_erfc, erf_weight, mpf("0.99"), mpf("6.1"), 17, f64),
-        "sin32": Fit(sine, lambda z: z, zero, sine_end, 3, f32),
-        "cos32": Fit(cosine, lambda z: z**2, zero, sine_end, 3, f32),
+        "sin32": Fit(sine, lambda z: z, zero, sine_end, 3, f64),
+        "cos32": Fit(cosine, lambda z: z**2, zero, sine_end, 3, f64),
         "sin64": Fit(sine, lambda z: z, zero, sine_end, 6, f64),
         "cos64": Fit(cosine, lambda z: z**2, zero, sine_end, 6, f64),
     }

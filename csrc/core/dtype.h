@@ -21,6 +21,16 @@ struct Float16 {
 // A bool of its own: one byte, 0 or 1, that vectorises like uint8_t.
 struct Bool {
   uint8_t value;
+
+#define TILEGRAD_COMPARE(op) \
+  [[gnu::always_inline]] friend constexpr bool operator op(Bool a, Bool b) { return a.value op b.value; }
+  TILEGRAD_COMPARE(==)
+  TILEGRAD_COMPARE(!=)
+  TILEGRAD_COMPARE(<)
+  TILEGRAD_COMPARE(<=)
+  TILEGRAD_COMPARE(>)
+  TILEGRAD_COMPARE(>=)
+#undef TILEGRAD_COMPARE
 };
 
 constexpr size_t item_size(DType dtype) {
@@ -38,9 +48,7 @@ constexpr const char* name(DType dtype) {
 constexpr bool is_floating(DType d) {
   return d == DType::float32 || d == DType::float64 || d == DType::bfloat16 || d == DType::float16;
 }
-constexpr bool is_integer(DType d) {
-  return d == DType::int64 || d == DType::int32 || d == DType::uint8;
-}
+constexpr bool is_integer(DType d) { return d == DType::int64 || d == DType::int32 || d == DType::uint8; }
 
 template <typename T>
 struct DTypeOf;

@@ -4,15 +4,97 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
+// Elements as plain bits: a copy only sees their size.
+template <int kBytes>
+struct Raw;
+template <>
+struct Raw<1> {
+  typedef uint8_t type __attribute__((may_alias));
+};
+template <>
+struct Raw<2> {
+  typedef uint16_t type __attribute__((may_alias));
+};
+template <>
+struct Raw<4> {
+  typedef uint32_t type __attribute__((may_alias));
+};
+template <>
+struct Raw<8> {
+  typedef uint64_t type __attribute__((may_alias));
+};
+
+// y[i * y_step + j] = x[j * x_step + i] for a square of 4 by 4.
+template <typename R>
+TILEGRAD_INLINE void transpose_square(const R* x, int64_t x_step, R* y, int64_t y_step) {
+  typedef R Four __attribute__((vector_size(4 * sizeof(R)), aligned(sizeof(R)), may_alias));
+  const auto row = [&](int j) { return *reinterpret_cast<const Four*>(x + j * x_step); };
+  const Four a = __builtin_shufflevector(row(0), row(1), 0, 4, 1, 5);
+  const Four b = __builtin_shufflevector(row(2), row(3), 0, 4, 1, 5);
+  const Four c = __builtin_shufflevector(row(0), row(1), 2, 6, 3, 7);
+  const Four d = __builtin_shufflevector(row(2), row(3), 2, 6, 3, 7);
+  const auto put = [&](int i, Four v) { *reinterpret_cast<Four*>(y + i * y_step) = v; };
+  put(0, __builtin_shufflevector(a, b, 0, 1, 4, 5));
+  put(1, __builtin_shufflevector(a, b, 2, 3, 6, 7));
+  put(2, __builtin_shufflevector(c, d, 0, 1, 4, 5));
+  put(3, __builtin_shufflevector(c, d, 2, 3, 6, 7));
+}
+
+// The same for a tile of rows i and columns j that fits in L1 on both sides.
+inline constexpr int64_t kTile = 32;
+template <typename R>
+[[gnu::noinline]] void transpose_tile(const R* x, int64_t x_step, R* y, int64_t y_step, int64_t rows, int64_t columns) {
+  const int64_t even_rows = rows / 4 * 4, even_columns = columns / 4 * 4;
+  for (int64_t j = 0; j < even_columns; j += 4) {
+    for (int64_t i = 0; i < even_rows; i += 4) transpose_square(x + j * x_step + i, x_step, y + i * y_step + j, y_step);
+  }
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = i < even_rows ? even_columns : 0; j < columns; ++j) y[i * y_step + j] = x[j * x_step + i];
+  }
+}
+
+// Copies nests whose output runs along the innermost loop and whose input runs along loop `across`, by tiles of those two.
+template <typename R>
+TILEGRAD_INLINE void copy_across(const Team& team, const LoopNest<2>& nest, int across, const R* x, R* y) {
+  const int inner = nest.ndim - 1;
+  const int64_t rows = nest.shape[across], columns = nest.shape[inner];
+  const int64_t x_step = nest.stride[0][inner], y_step = nest.stride[1][across];
+  const int64_t row_tiles = ceil_div(rows, kTile), column_tiles = ceil_div(columns, kTile);
+  const int64_t planes = nest.numel / (rows * columns);
+  const Range mine = team.share(planes * row_tiles * column_tiles);
+  for (int64_t t = mine.begin; t < mine.end; ++t) {
+    const int64_t j = t % column_tiles * kTile, i = t / column_tiles % row_tiles * kTile;
+    int64_t plane = t / (column_tiles * row_tiles);
+    const R* from = x + j * x_step + i;
+    R* to = y + i * y_step + j;
+    for (int d = inner - 1; d >= 0; --d) {
+      if (d == across) continue;
+      from += plane % nest.shape[d] * nest.stride[0][d];
+      to += plane % nest.shape[d] * nest.stride[1][d];
+      plane /= nest.shape[d];
+    }
+    transpose_tile(from, x_step, to, y_step, smaller(rows - i, kTile), smaller(columns - j, kTile));
+  }
+}
+
 template <typename T>
 void copy(const Team& team, const LoopNest<2>& nest, const T* x, T* y) {
-  map_unary(team, nest, x, y, [](T value) { return value; });
+  using R = typename Raw<sizeof(T)>::type;
+  const int inner = nest.ndim - 1;
+  if (nest.numel > 0 && nest.ndim >= 2 && nest.stride[1][inner] == 1 && nest.stride[0][inner] != 1) {
+    for (int d = 0; d < inner; ++d) {
+      if (nest.stride[0][d] != 1) continue;
+      return copy_across(team, nest, d, reinterpret_cast<const R*>(x), reinterpret_cast<R*>(y));
+    }
+  }
+  map(team, nest, [](R value) { return value; }, reinterpret_cast<R*>(y), reinterpret_cast<const R*>(x));
 }
 
 // The value is an operand with strides of 0.
 template <typename T>
 void fill(const Team& team, const LoopNest<2>& nest, const T* value, T* y) {
-  map_unary(team, nest, value, y, [](T v) { return v; });
+  using R = typename Raw<sizeof(T)>::type;
+  map(team, nest, [](R v) { return v; }, reinterpret_cast<R*>(y), reinterpret_cast<const R*>(value));
 }
 
 }  // namespace

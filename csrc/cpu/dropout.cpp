@@ -48,7 +48,7 @@ void masked_scale(const Team& team, const MaskedScale& p, const T* x, const uint
   const int inner = p.nest.ndim - 1;
   const int64_t dx = p.nest.ndim ? p.nest.stride[0][inner] : 1, dm = p.nest.ndim ? p.nest.stride[1][inner] : 1,
                 dy = p.nest.ndim ? p.nest.stride[2][inner] : 1;
-  for_each_row(team, p.nest, kElementGrain, [&](int64_t count, const int64_t* offsets) {
+  for_each_run(team, p.nest, [&](int64_t count, const int64_t* offsets) {
     const T* from = x + offsets[0];
     const uint8_t* keep = mask + offsets[1];
     T* to = y + offsets[2];

@@ -1,39 +1,55 @@
-// The loops under every elementwise kernel: a functor of scalars over a LoopNest, shared out to the team.
+// The loops under every elementwise kernel: a formula of scalars over a LoopNest, shared out to the team.
+//
+// An output may be exactly one of the inputs (the same memory with the same strides): every element is read before it
+// is written, and nothing is read again. Any other overlap is csrc/ops's to prevent.
 #pragma once
 
 #include "cpu/isa.h"
 #include "cpu/math.h"
+#include "formulas/arithmetic.h"
 #include "params/loop_nest.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-// Calls row(count, offsets) for runs along the innermost loop; offsets[o] is where operand o's run begins. The team shares
-// the innermost loop when it is the only one, and otherwise the runs.
-template <int kOperands, typename Row>
-TILEGRAD_INLINE void for_each_row(const Team& team, const LoopNest<kOperands>& nest, int64_t grain, Row row) {
+// Elements a member takes at least: two cache lines of the narrowest type, so that members do not share lines.
+inline constexpr int64_t kElementGrain = 128;
+
+// Strided and broadcast runs are gathered into blocks of this many elements on the stack: in L1, and long enough that
+// the vectorised loop over them pays.
+inline constexpr int64_t kBlock = 256;
+
+// Calls run(count, offsets) for runs along the innermost loop; offsets[o] is where operand o's run begins. Each member
+// takes an even share of all elements, so that a nest of few long rows is shared out too.
+template <int kOperands, typename Run>
+TILEGRAD_INLINE void for_each_run(const Team& team, const LoopNest<kOperands>& nest, Run run) {
   if (nest.numel == 0) return;
+  const Range mine = team.share(nest.numel, kElementGrain);
+  int64_t left = mine.end - mine.begin;
+  if (left <= 0) return;
   int64_t offsets[kOperands] = {};
   if (nest.ndim <= 1) {
-    const Range mine = team.share(nest.ndim == 0 ? 1 : nest.shape[0], grain);
-    if (mine.begin == mine.end) return;
     for (int o = 0; o < kOperands; ++o) offsets[o] = nest.ndim == 0 ? 0 : mine.begin * nest.stride[o][0];
-    row(mine.end - mine.begin, offsets);
+    run(left, offsets);
     return;
   }
   const int inner = nest.ndim - 1;
   const int64_t length = nest.shape[inner];
-  const Range mine = team.share(nest.numel / length);
-  if (mine.begin == mine.end) return;
   int64_t index[kMaxRank];
   int64_t rest = mine.begin;
-  for (int d = inner - 1; d >= 0; --d) {
+  for (int d = inner; d >= 0; --d) {
     index[d] = rest % nest.shape[d];
     rest /= nest.shape[d];
     for (int o = 0; o < kOperands; ++o) offsets[o] += index[d] * nest.stride[o][d];
   }
-  for (int64_t r = mine.begin; r < mine.end; ++r) {
-    row(length, offsets);
+  int64_t first = index[inner];  // a share may begin and end within a row
+  while (true) {
+    const int64_t count = smaller(length - first, left);
+    run(count, offsets);
+    left -= count;
+    if (left == 0) return;
+    for (int o = 0; o < kOperands; ++o) offsets[o] -= first * nest.stride[o][inner];
+    first = 0;
     for (int d = inner - 1; d >= 0; --d) {
       for (int o = 0; o < kOperands; ++o) offsets[o] += nest.stride[o][d];
       if (++index[d] < nest.shape[d]) break;
@@ -43,50 +59,100 @@ TILEGRAD_INLINE void for_each_row(const Team& team, const LoopNest<kOperands>& n
   }
 }
 
-// Elements a member takes at least: two cache lines of the widest type, so that members do not share lines.
-inline constexpr int64_t kElementGrain = 128;
+// gathered[i] = from[i * stride]. Not inlined: one copy for all kernels on this type.
+template <typename X>
+[[gnu::noinline]] void gather_run(const X* from, int64_t stride, int64_t count, X* gathered) {
+  for (int64_t i = 0; i < count; ++i) gathered[i] = from[i * stride];
+}
+template <typename X>
+[[gnu::noinline]] void scatter_run(const X* values, int64_t stride, int64_t count, X* to) {
+  for (int64_t i = 0; i < count; ++i) to[i * stride] = values[i];
+}
 
-// y = op(x). Contiguous runs are vectorised by the compiler; the others walk element by element.
-template <typename Op, typename X, typename Y>
-TILEGRAD_INLINE void map_unary(const Team& team, const LoopNest<2>& nest, const X* x, Y* y, Op op) {
-  const int64_t dx = nest.ndim ? nest.stride[0][nest.ndim - 1] : 1, dy = nest.ndim ? nest.stride[1][nest.ndim - 1] : 1;
-  for_each_row(team, nest, kElementGrain, [&](int64_t count, const int64_t* offsets) {
-    const X* from = x + offsets[0];
-    Y* to = y + offsets[1];
-    if (dx == 1 && dy == 1) {
-#pragma omp simd
-      for (int64_t i = 0; i < count; ++i) to[i] = op(from[i]);
-    } else {
-      for (int64_t i = 0; i < count; ++i) to[i * dy] = op(from[i * dx]);
+// One input's part of a run, made contiguous.
+template <typename X>
+struct Input {
+  const X* from;
+  int64_t stride;
+  X gathered[kBlock];
+
+  Input() {}  // not {}, which would clear the block
+
+  TILEGRAD_INLINE void begin(const X* start, int64_t step, int64_t count) {
+    from = start;
+    stride = step;
+    if (stride == 0) gather_run(from, 0, smaller(count, kBlock), gathered);
+  }
+  TILEGRAD_INLINE const X* block(int64_t first, int64_t count) {
+    if (stride == 1) return from + first;
+    if (stride != 0) gather_run(from + first * stride, stride, count, gathered);
+    return gathered;
+  }
+};
+
+// One Input for each operand: a tuple, without std.
+template <typename... X>
+struct InputList {};
+template <typename First, typename... Rest>
+struct InputList<First, Rest...> {
+  Input<First> first;
+  InputList<Rest...> rest;
+};
+template <int kIndex, typename... X>
+TILEGRAD_INLINE auto& get(InputList<X...>& list) {
+  if constexpr (kIndex == 0) {
+    return list.first;
+  } else {
+    return get<kIndex - 1>(list.rest);
+  }
+}
+
+template <typename Body, typename Y, typename... X, int... I>
+TILEGRAD_INLINE void for_each_block(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, Body body,
+                                    std::integer_sequence<int, I...>, Y* y, const X*... x) {
+  constexpr int kOutput = sizeof...(X);
+  int64_t step[kOutput + 1];
+  bool contiguous = true;
+  for (int o = 0; o <= kOutput; ++o) {
+    step[o] = nest.ndim ? nest.stride[o][nest.ndim - 1] : 1;
+    contiguous &= step[o] == 1;
+  }
+  InputList<X...> inputs;
+  Y result[kBlock];
+  for_each_run(team, nest, [&](int64_t count, const int64_t* offsets) {
+    Y* to = y + offsets[kOutput];
+    if (!contiguous) (get<I>(inputs).begin(x + offsets[I], step[I], count), ...);
+    for (int64_t first = 0; first < count; first += kBlock) {
+      const int64_t n = contiguous ? count : smaller(count - first, kBlock);
+      Y* out = step[kOutput] == 1 ? to + first : result;
+      body(n, out, (contiguous ? x + offsets[I] : get<I>(inputs).block(first, n))...);
+      if (contiguous) return;
+      if (out == result) scatter_run(result, step[kOutput], n, to + first * step[kOutput]);
     }
   });
 }
 
-// y = op(a, b). Contiguous runs, and runs where one side is a broadcast scalar, are vectorised by the compiler.
-template <typename Op, typename X, typename Y>
-TILEGRAD_INLINE void map_binary(const Team& team, const LoopNest<3>& nest, const X* a, const X* b, Y* y, Op op) {
-  const int inner = nest.ndim - 1;
-  const int64_t da = nest.ndim ? nest.stride[0][inner] : 1, db = nest.ndim ? nest.stride[1][inner] : 1,
-                dy = nest.ndim ? nest.stride[2][inner] : 1;
-  for_each_row(team, nest, kElementGrain, [&](int64_t count, const int64_t* offsets) {
-    const X* left = a + offsets[0];
-    const X* right = b + offsets[1];
-    Y* to = y + offsets[2];
-    if (dy == 1 && da == 1 && db == 1) {
+// Calls body(count, y, x...) with contiguous pieces of every operand; in the nest the inputs come first, y last.
+template <typename Body, typename Y, typename... X>
+TILEGRAD_INLINE void for_each_block(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, Body body, Y* y,
+                                    const X*... x) {
+  for_each_block(team, nest, body, std::make_integer_sequence<int, sizeof...(X)>{}, y, x...);
+}
+
+// y = formula(x...) of contiguous elements.
+template <typename Formula, typename Y, typename... X>
+[[gnu::noinline]] void map_contiguous(int64_t count, Formula formula, Y* y, const X*... x) {
 #pragma omp simd
-      for (int64_t i = 0; i < count; ++i) to[i] = op(left[i], right[i]);
-    } else if (dy == 1 && da == 1 && db == 0) {
-      const X scalar = *right;
-#pragma omp simd
-      for (int64_t i = 0; i < count; ++i) to[i] = op(left[i], scalar);
-    } else if (dy == 1 && da == 0 && db == 1) {
-      const X scalar = *left;
-#pragma omp simd
-      for (int64_t i = 0; i < count; ++i) to[i] = op(scalar, right[i]);
-    } else {
-      for (int64_t i = 0; i < count; ++i) to[i * dy] = op(left[i * da], right[i * db]);
-    }
-  });
+  for (int64_t i = 0; i < count; ++i) y[i] = formula(x[i]...);
+}
+
+// y = formula(x...), element by element.
+template <typename Formula, typename Y, typename... X>
+TILEGRAD_INLINE void map(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, Formula formula, Y* y,
+                         const X*... x) {
+  for_each_block(
+      team, nest, [formula](int64_t count, Y* out, const X*... in) { map_contiguous(count, formula, out, in...); }, y,
+      x...);
 }
 
 }  // namespace

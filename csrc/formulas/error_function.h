@@ -41,5 +41,11 @@ TILEGRAD_FORMULA T erf(T x) {
   return with_sign_of(a < T(1) ? near : far, x);
 }
 
+// The derivative of erf, 2 / sqrt(pi) exp(-x^2).
+template <typename T>
+TILEGRAD_FORMULA T erf_slope(T x) {
+  return T(1.12837916709551257390) * exp(-(x * x));
+}
+
 }  // namespace
 }  // namespace tilegrad::formulas

@@ -55,7 +55,9 @@ TILEGRAD_FORMULA T exp(T x) {
   T bounded = x > C::kHighest ? C::kHighest : x;  // NaN stays NaN
   bounded = bounded < C::kLowest ? C::kLowest : bounded;
   const ExpParts<T> parts = exp_parts(bounded);
-  return scale(T(1) + (parts.high + parts.low), parts.n);
+  const T sum = T(1) + parts.high;
+  const T error = parts.high - (sum - T(1));  // exact
+  return scale(sum + (error + parts.low), parts.n);
 }
 
 template <typename T>

@@ -22,6 +22,16 @@ TILEGRAD_FORMULA Exact<V> two_sum(V a, V b) {
   return {sum, (a - (sum - b_part)) + (b - b_part)};
 }
 
+// a * b = sum + error exactly (Dekker, with Veltkamp's splitting of each factor into 26 bits and the rest).
+template <typename D>
+TILEGRAD_FORMULA Exact<D> two_product(D a, D b) {
+  const D product = a * b;
+  const D a_scaled = a * 134217729.0, b_scaled = b * 134217729.0;  // 2^27 + 1
+  const D a_high = a_scaled - (a_scaled - a), b_high = b_scaled - (b_scaled - b);
+  const D a_low = a - a_high, b_low = b - b_high;
+  return {product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low};
+}
+
 #if defined(__FMA__) || defined(__aarch64__) || defined(__CUDA_ARCH__)
 #define TILEGRAD_HAS_FMA 1
 #else
@@ -53,16 +63,6 @@ TILEGRAD_FORMULA D round_to_odd(Exact<D> exact) {
 TILEGRAD_FORMULA float fma(float a, float b, float c) {
   const double product = static_cast<double>(a) * static_cast<double>(b);
   return static_cast<float>(round_to_odd<double, uint64_t>(two_sum(product, static_cast<double>(c))));
-}
-
-// a * b = sum + error exactly (Dekker, with Veltkamp's splitting of each factor into 26 bits and the rest).
-template <typename D>
-TILEGRAD_FORMULA Exact<D> two_product(D a, D b) {
-  const D product = a * b;
-  const D a_scaled = a * 134217729.0, b_scaled = b * 134217729.0;  // 2^27 + 1
-  const D a_high = a_scaled - (a_scaled - a), b_high = b_scaled - (b_scaled - b);
-  const D a_low = a - a_high, b_low = b - b_high;
-  return {product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low};
 }
 
 // a * b + c rounded once, for arguments where fma_is_safe.

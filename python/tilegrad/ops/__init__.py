@@ -5,15 +5,22 @@ A family is a module, which lists its public functions in ``__all__``; they are 
 
 from __future__ import annotations
 
+from .activation import *
+from .cast import *
+from .comparison import *
 from .conv import *
 from .creation import *
 from .dropout import *
 from .einsum import *
 from .elementwise import *
+from .functions import *
 from .indexing import *
 from .joining import *
+from .losses import *
 from .matmul import *
+from .norm import *
 from .pool import *
 from .reduce import *
+from .softmax import *
 from .sorting import *
 from .views import *

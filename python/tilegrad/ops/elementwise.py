@@ -1,4 +1,7 @@
-"""Elementwise arithmetic with NumPy's broadcasting."""
+"""Elementwise arithmetic with NumPy's broadcasting.
+
+Operands of one call have one dtype: nothing is converted silently, and a Python number takes the tensor's dtype.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,32 @@ from .broadcasting import sum_to
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["add", "multiply", "negative"]
+__all__ = [
+    "abs",
+    "absolute",
+    "add",
+    "divide",
+    "floor_divide",
+    "multiply",
+    "negative",
+    "pow",
+    "power",
+    "reciprocal",
+    "remainder",
+    "rsqrt",
+    "sign",
+    "sqrt",
+    "square",
+    "subtract",
+]
 
 Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
+
+
+def _shape(x: Tensor | float) -> tuple[int, ...]:
+    """What a rule keeps of an operand whose values it does not need."""
+    return getattr(x, "shape", ())
 
 
 def add(a: Tensor | float, b: Tensor | float) -> Tensor:
@@ -29,7 +54,7 @@ def add(a: Tensor | float, b: Tensor | float) -> Tensor:
     Returns
     -------
     Tensor
-        Of the broadcast shape.
+        Of the broadcast shape. Integers wrap around.
 
     Raises
     ------
@@ -44,11 +69,27 @@ def add(a: Tensor | float, b: Tensor | float) -> Tensor:
     >>> tg.add(tg.tensor([1.0, 2.0]), 0.5)
     tensor([1.5, 2.5])
     """
-    return record(_C.add(a, b), _add_gradient, (a, b), a, b)
+    return record(_C.add(a, b), _add_gradient, (a, b), _shape(a), _shape(b))
 
 
-def _add_gradient(needs: Needs, grad: Tensor, a: Tensor, b: Tensor) -> Gradients:
+def _add_gradient(needs: Needs, grad: Tensor, a: tuple[int, ...], b: tuple[int, ...]) -> Gradients:
     return sum_to(grad, a) if needs[0] else None, sum_to(grad, b) if needs[1] else None
+
+
+def subtract(a: Tensor | float, b: Tensor | float) -> Tensor:
+    """Elementwise difference ``a - b``; operands as for :func:`add`.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.subtract(1, tg.tensor([1.0, 2.0]))
+    tensor([ 0., -1.])
+    """
+    return record(_C.subtract(a, b), _subtract_gradient, (a, b), _shape(a), _shape(b))
+
+
+def _subtract_gradient(needs: Needs, grad: Tensor, a: tuple[int, ...], b: tuple[int, ...]) -> Gradients:
+    return sum_to(grad, a) if needs[0] else None, _C.negative(sum_to(grad, b)) if needs[1] else None
 
 
 def multiply(a: Tensor | float, b: Tensor | float) -> Tensor:
@@ -70,6 +111,96 @@ def _multiply_gradient(needs: Needs, grad: Tensor, a: Tensor, b: Tensor) -> Grad
     )
 
 
+def divide(a: Tensor | float, b: Tensor | float) -> Tensor:
+    """Elementwise quotient ``a / b`` of floating tensors; operands as for :func:`add`.
+
+    Raises
+    ------
+    DTypeError
+        If the tensors are integers: cast them, or use :func:`floor_divide`.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.divide(tg.tensor([1.0, 2.0]), 4)
+    tensor([0.25, 0.5 ])
+    """
+    return record(_C.divide(a, b), _divide_gradient, (a, b), a, b)
+
+
+def _divide_gradient(needs: Needs, grad: Tensor, a: Tensor, b: Tensor) -> Gradients:
+    grad_a = _C.divide(grad, b)
+    grad_b = _C.negative(_C.multiply(grad_a, _C.divide(a, b))) if needs[1] else None
+    return sum_to(grad_a, a) if needs[0] else None, sum_to(grad_b, b) if grad_b is not None else None
+
+
+def floor_divide(a: Tensor | float, b: Tensor | float) -> Tensor:
+    """Elementwise quotient rounded towards minus infinity, Python's ``a // b``; operands as for :func:`add`.
+
+    Integers divided by zero give 0, and the least integer over -1 wraps around to itself. Its gradient is zero.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.floor_divide(tg.tensor([7, -7]), 2)
+    tensor([ 3, -4])
+    """
+    return record(_C.floor_divide(a, b), _flat_gradient, (a, b), _shape(a), _shape(b))
+
+
+def _flat_gradient(needs: Needs, grad: Tensor, *shapes: tuple[int, ...]) -> Gradients:
+    """The gradient of functions of steps."""
+    return tuple(_C.full(shape, 0, grad.dtype) if need else None for need, shape in zip(needs, shapes, strict=True))
+
+
+def remainder(a: Tensor | float, b: Tensor | float) -> Tensor:
+    """Elementwise ``a - b * floor(a / b)``, exact and with the sign of ``b``: Python's ``a % b``.
+
+    Operands as for :func:`add`. Integers modulo zero give 0; floating numbers modulo zero give NaN.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.remainder(tg.tensor([7, -7]), 3)
+    tensor([1, 2])
+    """
+    return record(_C.remainder(a, b), _remainder_gradient, (a, b), a, b)
+
+
+def _remainder_gradient(needs: Needs, grad: Tensor, a: Tensor, b: Tensor) -> Gradients:
+    return (
+        sum_to(grad, a) if needs[0] else None,
+        _C.negative(sum_to(_C.multiply(grad, _C.floor_divide(a, b)), b)) if needs[1] else None,
+    )
+
+
+def power(a: Tensor | float, b: Tensor | float) -> Tensor:
+    """Elementwise power ``a ** b``; operands as for :func:`add`.
+
+    Floating numbers follow IEEE 754's ``pow`` (``x ** 0`` is 1, a negative base to a fraction is NaN). Integers wrap
+    around; a negative exponent leaves the integer part of the reciprocal, so 0 for all bases but 1 and -1.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.power(tg.tensor([2.0, 3.0]), 3)
+    tensor([ 8., 27.])
+    """
+    if b.__class__ is not int or b != 2:  # a number, or a tensor
+        return record(_C.power(a, b), _power_gradient, (a, b), a, b)
+    return square(a)  # type: ignore[arg-type]
+
+
+pow = power
+
+
+def _power_gradient(needs: Needs, grad: Tensor, a: Tensor, b: Tensor) -> Gradients:
+    return (
+        sum_to(_C.power_backward_base(grad, a, b), a) if needs[0] else None,
+        sum_to(_C.power_backward_exponent(grad, a, b), b) if needs[1] else None,
+    )
+
+
 def negative(x: Tensor) -> Tensor:
     """Elementwise ``-x``.
 
@@ -84,3 +215,101 @@ def negative(x: Tensor) -> Tensor:
 
 def _negative_gradient(needs: Needs, grad: Tensor) -> Gradients:
     return (_C.negative(grad),)
+
+
+def absolute(x: Tensor) -> Tensor:
+    """Elementwise ``|x|``, also as ``tg.abs``; the gradient at 0 is 0. The least integer wraps around to itself.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.absolute(tg.tensor([1.0, -2.0]))
+    tensor([1., 2.])
+    """
+    return record(_C.absolute(x), _absolute_gradient, (x,), x)
+
+
+abs = absolute
+
+
+def _absolute_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
+    return (_C.absolute_backward(grad, x),)
+
+
+def sign(x: Tensor) -> Tensor:
+    """Elementwise sign: -1, 0 or 1, and NaN for NaN. Its gradient is zero.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.sign(tg.tensor([3.0, -2.0, 0.0]))
+    tensor([ 1., -1.,  0.])
+    """
+    return record(_C.sign(x), _flat_gradient, (x,), x.shape)
+
+
+def square(x: Tensor) -> Tensor:
+    """Elementwise ``x * x``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.square(tg.tensor([3.0, -2.0]))
+    tensor([9., 4.])
+    """
+    return record(_C.square(x), _square_gradient, (x,), x)
+
+
+def _square_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
+    return (_C.multiply(_C.multiply(grad, x), 2),)
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """Elementwise square root, correctly rounded; NaN for negative numbers.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.sqrt(tg.tensor([9.0, 4.0]))
+    tensor([3., 2.])
+    """
+    y = _C.sqrt(x)
+    return record(y, _sqrt_gradient, (x,), y)
+
+
+def _sqrt_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
+    return (_C.sqrt_backward(grad, y),)
+
+
+def rsqrt(x: Tensor) -> Tensor:
+    """Elementwise ``1 / sqrt(x)``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.rsqrt(tg.tensor([4.0, 16.0]))
+    tensor([0.5 , 0.25])
+    """
+    y = _C.rsqrt(x)
+    return record(y, _rsqrt_gradient, (x,), y)
+
+
+def _rsqrt_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
+    return (_C.rsqrt_backward(grad, y),)
+
+
+def reciprocal(x: Tensor) -> Tensor:
+    """Elementwise ``1 / x``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.reciprocal(tg.tensor([4.0, 0.5]))
+    tensor([0.25, 2.  ])
+    """
+    y = _C.reciprocal(x)
+    return record(y, _reciprocal_gradient, (x,), y)
+
+
+def _reciprocal_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
+    return (_C.reciprocal_backward(grad, y),)

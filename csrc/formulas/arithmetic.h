@@ -1,0 +1,220 @@
+// Arithmetic on every element type. Integers wrap around: sums and products are taken of their unsigned counterparts,
+// where C++ defines that, and no operands are undefined behaviour.
+#pragma once
+
+#include <type_traits>
+
+#include "formulas/floating.h"
+
+namespace tilegrad::formulas {
+namespace {
+
+template <typename T>
+inline constexpr bool kIsFloating = std::is_floating_point_v<T>;
+
+template <typename T>
+struct Unsigned {
+  using type = std::make_unsigned_t<T>;
+};
+
+template <typename T>
+TILEGRAD_FORMULA T add(T a, T b) {
+  if constexpr (kIsFloating<T>) {
+    return a + b;
+  } else {
+    using U = typename Unsigned<T>::type;
+    return static_cast<T>(static_cast<U>(static_cast<U>(a) + static_cast<U>(b)));
+  }
+}
+
+template <typename T>
+TILEGRAD_FORMULA T subtract(T a, T b) {
+  if constexpr (kIsFloating<T>) {
+    return a - b;
+  } else {
+    using U = typename Unsigned<T>::type;
+    return static_cast<T>(static_cast<U>(static_cast<U>(a) - static_cast<U>(b)));
+  }
+}
+
+template <typename T>
+TILEGRAD_FORMULA T multiply(T a, T b) {
+  if constexpr (kIsFloating<T>) {
+    return a * b;
+  } else {
+    using U = typename Unsigned<T>::type;
+    return static_cast<T>(static_cast<U>(static_cast<U>(a) * static_cast<U>(b)));
+  }
+}
+
+template <typename T>
+TILEGRAD_FORMULA T negative(T x) {
+  if constexpr (kIsFloating<T>) {
+    return -x;
+  } else {
+    return subtract(T(0), x);
+  }
+}
+
+template <typename T>
+TILEGRAD_FORMULA T absolute(T x) {
+  if constexpr (kIsFloating<T>) {
+    return magnitude(x);
+  } else {
+    return x < T(0) ? negative(x) : x;
+  }
+}
+
+// -1, 0 or 1; NaN for NaN.
+template <typename T>
+TILEGRAD_FORMULA T sign(T x) {
+  if constexpr (kIsFloating<T>) {
+    return x > T(0) ? T(1) : x < T(0) ? T(-1) : x + T(0);  // -0 + 0 is 0
+  } else {
+    return static_cast<T>((x > T(0)) - (x < T(0)));
+  }
+}
+
+template <typename T>
+TILEGRAD_FORMULA T square_root(T x) {
+  if constexpr (sizeof(T) == 4) {
+    return __builtin_sqrtf(x);
+  } else {
+    return __builtin_sqrt(x);
+  }
+}
+
+// The nearest integer, halves to even. Adding and taking away 2^kMantissaBits leaves no fraction.
+template <typename T>
+TILEGRAD_FORMULA T round(T x) {
+  constexpr T kWhole = sizeof(T) == 4 ? T(0x1p23) : T(0x1p52);
+  const T a = magnitude(x);
+  const T rounded = (a + kWhole) - kWhole;
+  return with_sign_of(a < kWhole ? rounded : a, x);
+}
+
+template <typename T>
+TILEGRAD_FORMULA T floor(T x) {
+  const T rounded = round(x);
+  return with_sign_of(rounded - (rounded > x ? T(1) : T(0)), x);
+}
+
+template <typename T>
+TILEGRAD_FORMULA T ceil(T x) {
+  const T rounded = round(x);
+  return with_sign_of(rounded + (rounded < x ? T(1) : T(0)), x);
+}
+
+// NaN wins: a comparison with it is false, and it is unequal to itself.
+template <typename T>
+TILEGRAD_FORMULA T maximum(T a, T b) {
+  return ((a > b) | (a != a)) ? a : b;
+}
+template <typename T>
+TILEGRAD_FORMULA T minimum(T a, T b) {
+  return ((a < b) | (a != a)) ? a : b;
+}
+
+// min(max(x, low), high); a NaN x stays.
+template <typename T>
+TILEGRAD_FORMULA T clip(T x, T low, T high) {
+  const T raised = x < low ? low : x;
+  return raised > high ? high : raised;
+}
+
+// a - b floor(a / b) for a >= 0 and b > 0, exactly: as long division in base 2^20 or 2^48. Each step takes away a
+// multiple of b times a power of two, and what remains is a multiple of b's last bit below b times that power, so fma
+// is exact.
+template <typename T>
+TILEGRAD_FORMULA T modulo_positive(T a, T b) {
+  constexpr T kBase = sizeof(T) == 4 ? T(0x1p20) : T(0x1p48);
+  T divisor = b;
+  while (divisor * kBase <= a && divisor * kBase < kInfinity<T>) divisor *= kBase;
+  while (true) {
+    const T quotient = floor(a / divisor);
+    a = fma(-quotient, divisor, a);
+    if (a < T(0)) a += divisor;
+    if (divisor == b) break;
+    divisor /= kBase;  // exact: back the way it came
+  }
+  return a == b ? T(0) : a;
+}
+
+// Python's a % b: with the sign of b. Integers: 0 where b is 0. Floating: NaN where b is 0 or a is infinite.
+template <typename T>
+TILEGRAD_FORMULA T remainder(T a, T b) {
+  if constexpr (kIsFloating<T>) {
+    if (!(magnitude(a) < kInfinity<T>) || !(magnitude(b) > T(0))) return kNaN<T>;
+    if (magnitude(b) == kInfinity<T>)
+      return a == T(0) || (a < T(0)) == (b < T(0)) ? with_sign_of(a, a == T(0) ? b : a) : b;
+    const T rest = modulo_positive(magnitude(a), magnitude(b));
+    if (rest == T(0)) return with_sign_of(T(0), b);
+    const T truncated = with_sign_of(rest, a);
+    return (a < T(0)) == (b < T(0)) ? truncated : truncated + b;
+  } else {
+    const bool simple = b == T(0) || (std::is_signed_v<T> && b == static_cast<T>(-1));  // least % -1 would overflow
+    const T rest = simple ? T(0) : static_cast<T>(a % (simple ? T(1) : b));
+    return rest != T(0) && (rest < T(0)) != (b < T(0)) ? static_cast<T>(rest + b) : rest;
+  }
+}
+
+// Python's a // b: towards minus infinity. Integers: 0 where b is 0, and the least integer over -1 wraps to itself.
+template <typename T>
+TILEGRAD_FORMULA T floor_divide(T a, T b) {
+  if constexpr (kIsFloating<T>) {
+    if (b == T(0) || !(magnitude(a) < kInfinity<T>)) return a / b;
+    if (magnitude(b) == kInfinity<T>) return a == T(0) || (a < T(0)) == (b < T(0)) ? a / b : T(-1);
+    const T rest = with_sign_of(modulo_positive(magnitude(a), magnitude(b)), a);
+    // a - rest is a multiple of b up to rounding, so the quotient is next to an integer: the one towards zero.
+    const T truncated = round((a - rest) / b);
+    const T quotient = rest != T(0) && (rest < T(0)) != (b < T(0)) ? truncated - T(1) : truncated;
+    return quotient == T(0) ? with_sign_of(T(0), a / b) : quotient;
+  } else {
+    if (b == T(0)) return T(0);
+    if (std::is_signed_v<T> && b == static_cast<T>(-1)) return negative(a);
+    const T quotient = static_cast<T>(a / b);
+    return a % b != T(0) && (a < T(0)) != (b < T(0)) ? static_cast<T>(quotient - T(1)) : quotient;
+  }
+}
+
+// a^b of integers by squaring, wrapping. A negative exponent is rounded towards zero: only 1 and -1 leave anything.
+template <typename T>
+TILEGRAD_FORMULA T integer_power(T a, T b) {
+  if (b < T(0)) return a == T(1) ? T(1) : a == static_cast<T>(-1) ? (b % T(2) != T(0) ? a : T(1)) : T(0);
+  T result = T(1);
+  while (b > T(0)) {
+    if (b % T(2) != T(0)) result = multiply(result, a);
+    a = multiply(a, a);
+    b = static_cast<T>(b / T(2));
+  }
+  return result;
+}
+
+// Whether x differs from zero: NaN does.
+template <typename T>
+TILEGRAD_FORMULA bool truth(T x) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    return x != T(0);
+  } else {
+    return x.value != 0;
+  }
+}
+
+// The gradient of clip: 0 where it held x back.
+template <typename T>
+TILEGRAD_FORMULA T clip_backward(T g, T x, T low, T high) {
+  return ((x < low) | (x > high)) ? T(0) : g;
+}
+
+// The gradient of maximum with respect to a; the other one is that of maximum(b, a). Equal operands share it.
+template <typename T>
+TILEGRAD_FORMULA T maximum_backward(T g, T a, T b) {
+  return ((a > b) | (a != a)) ? g : a == b ? g * T(0.5) : T(0);
+}
+template <typename T>
+TILEGRAD_FORMULA T minimum_backward(T g, T a, T b) {
+  return ((a < b) | (a != a)) ? g : a == b ? g * T(0.5) : T(0);
+}
+
+}  // namespace
+}  // namespace tilegrad::formulas

@@ -1,0 +1,149 @@
+"""Activation functions, element by element; bounds on their errors are in docs/numerics.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import _C
+from ..autograd import record
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["gelu", "relu", "sigmoid", "silu", "softplus", "tanh"]
+
+Needs = tuple[bool, ...]
+Gradients = tuple["Tensor | None", ...]
+
+
+def relu(x: Tensor) -> Tensor:
+    """``max(x, 0)``; NaN passes through. The gradient at 0 is 0.
+
+    Parameters
+    ----------
+    x
+        A float32 or float64 tensor of any shape.
+
+    Raises
+    ------
+    DTypeError
+        If ``x`` is not float32 or float64.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.relu(tg.tensor([1.0, -2.0]))
+    tensor([1., 0.])
+    """
+    y = _C.relu(x)
+    return record(y, _relu_gradient, (x,), y)
+
+
+def _relu_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
+    return (_C.relu_backward(grad, y),)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """``1 / (1 + exp(-x))``, without overflow; ``x`` as for :func:`relu`.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.sigmoid(tg.tensor([0.0, 2.0]))
+    tensor([0.5      , 0.8807971])
+    """
+    y = _C.sigmoid(x)
+    return record(y, _sigmoid_gradient, (x,), y)
+
+
+def _sigmoid_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
+    return (_C.sigmoid_backward(grad, y),)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Hyperbolic tangent; ``x`` as for :func:`relu`.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.tanh(tg.tensor([0.0, 1.0]))
+    tensor([0.       , 0.7615942])
+    """
+    y = _C.tanh(x)
+    return record(y, _tanh_gradient, (x,), y)
+
+
+def _tanh_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
+    return (_C.tanh_backward(grad, y),)
+
+
+def silu(x: Tensor) -> Tensor:
+    """``x * sigmoid(x)``, also called swish; ``x`` as for :func:`relu`.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.silu(tg.tensor([0.0, 2.0]))
+    tensor([0.       , 1.7615942])
+    """
+    return record(_C.silu(x), _silu_gradient, (x,), x)
+
+
+def _silu_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
+    return (_C.silu_backward(grad, x),)
+
+
+def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+    """``x`` times the normal distribution function of ``x``: ``x * (1 + erf(x / sqrt(2))) / 2``.
+
+    Parameters
+    ----------
+    x
+        As for :func:`relu`.
+    approximate
+        ``"none"`` for the formula above; ``"tanh"`` for ``x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3))) / 2``.
+
+    Raises
+    ------
+    ArgumentError
+        If ``approximate`` is neither.
+
+    Notes
+    -----
+    Hendrycks and Gimpel, "Gaussian error linear units", 2016.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.gelu(tg.tensor([0.0, 1.0]))
+    tensor([0.       , 0.8413447])
+    """
+    if approximate == "none":
+        return record(_C.gelu(x), _gelu_gradient, (x,), x)
+    if approximate == "tanh":
+        return record(_C.gelu_tanh(x), _gelu_tanh_gradient, (x,), x)
+    raise _C.ArgumentError(f'gelu: approximate must be "none" or "tanh", found {approximate!r}')
+
+
+def _gelu_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
+    return (_C.gelu_backward(grad, x),)
+
+
+def _gelu_tanh_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
+    return (_C.gelu_tanh_backward(grad, x),)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """``log(1 + exp(x))``, without overflow; ``x`` as for :func:`relu`.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.softplus(tg.tensor([0.0, 100.0]))
+    tensor([  0.6931472, 100.       ])
+    """
+    return record(_C.softplus(x), _softplus_gradient, (x,), x)
+
+
+def _softplus_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
+    return (_C.softplus_backward(grad, x),)
