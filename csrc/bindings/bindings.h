@@ -13,7 +13,9 @@ void register_memory(py::module_& m);       // NumPy, DLPack, creation, copies
 void register_views(py::module_& m);        // reshape, permute, slice, ...
 void register_elementwise(py::module_& m);  // every UNARY and BINARY line of kernels.inc
 void register_matmul(py::module_& m);       // matmul, linear
-void register_reduce(py::module_& m);       // sums and other reductions
+void register_reduce(py::module_& m);       // reductions, softmax
+void register_losses(py::module_& m);       // cross-entropy, mse, ...
+void register_norm(py::module_& m);         // batch and layer normalisation
 void register_conv2d(py::module_& m);       // convolution and its gradients
 void register_pool2d(py::module_& m);       // pooling and its gradients
 void register_indexing(py::module_& m);     // gather, scatter, sort, sequences

@@ -50,6 +50,8 @@ PYBIND11_MODULE(_C, m, py::mod_gil_not_used()) {
   bindings::register_elementwise(m);
   bindings::register_matmul(m);
   bindings::register_reduce(m);
+  bindings::register_losses(m);
+  bindings::register_norm(m);
   bindings::register_conv2d(m);
   bindings::register_pool2d(m);
   bindings::register_indexing(m);

@@ -1,241 +1,213 @@
-// Sums over any axes.
+// Sums, products and truth over any axes.
+#include "cpu/math.h"
 #include "cpu/sum_order.h"
-#include "cpu/walk.h"
-#include "params/reduce.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-// Writes the elements of chunk `chunk` of the sequence that starts at x one
-// after the other.
 template <typename T>
-void gather_chunk(const LoopNest<1> &inner, const T *x, int64_t begin,
-                  int64_t count, T *to) {
-  int64_t offsets[kSumChunk];
-  offsets_of(inner, begin, count, offsets);
-  for (int64_t i = 0; i < count; ++i)
-    to[i] = x[offsets[i]];
+struct SumFold {
+  using Part = T;
+  using Total = SumTotal<T>;
+  T* y;
+  double divisor;
+  TILEGRAD_INLINE static T identity() { return T(0); }
+  TILEGRAD_INLINE static T join(T a, T b) { return a + b; }
+  TILEGRAD_INLINE T map(T x, int64_t) const { return x; }
+  TILEGRAD_INLINE void finish(int64_t o, const Total& total) const { y[o] = total.quotient(divisor); }
+};
+
+template <typename T>
+void sum(const Team& team, const Reduce& p, const T* x, T* y, Workspace workspace) {
+  fold_axes(team, p, x, workspace, SumFold<T>{y, p.divisor});
 }
 
-// The sums of up to kSumStreams sequences at once: chunks of one output or rows
-// of several.
+// sum (x - center)^2 / divisor, or its root.
 template <typename T>
-TILEGRAD_INLINE void sum_streams(const LoopNest<1> &inner, const T *const *from,
-                                 const int64_t *begin, int64_t count,
-                                 int streams, T *sums) {
-  T gathered[kSumStreams][kSumChunk];
-  const T *at[kSumStreams];
-  const bool dense = is_dense(inner);
-  for (int s = 0; s < streams; ++s) {
-    at[s] = from[s] + begin[s];
-    if (!dense) {
-      gather_chunk(inner, from[s], begin[s], count, gathered[s]);
-      at[s] = gathered[s];
-    }
+struct SquaresFold : SumFold<T> {
+  const T* center;
+  bool root;
+  TILEGRAD_INLINE T map(T x, int64_t o) const {
+    const T d = x - center[o];
+    return d * d;
   }
-  if (streams == kSumStreams) {
-    T all[kSumStreams];
-    const T *a = at[0], *b = at[1], *c = at[2], *d = at[3];
-    sum_chunks<T>(count, all, [=](int s, int64_t i) {
-      return (s == 0 ? a : s == 1 ? b : s == 2 ? c : d)[i];
-    });
-    for (int s = 0; s < streams; ++s)
-      sums[s] = all[s];
+  TILEGRAD_INLINE void finish(int64_t o, const SumTotal<T>& total) const {
+    const T value = total.quotient(this->divisor);
+    this->y[o] = root ? T(sizeof(T) == 4 ? __builtin_sqrtf(static_cast<float>(value)) : __builtin_sqrt(value)) : value;
+  }
+};
+template <typename T>
+struct PlainSquaresFold : SquaresFold<T> {
+  TILEGRAD_INLINE T map(T x, int64_t) const { return x * x; }
+};
+
+template <typename T>
+void sum_squares(const Team& team, const Reduce& p, const T* x, const T* center, T* y, Workspace workspace) {
+  if (center) {
+    fold_axes(team, p, x, workspace, SquaresFold<T>{{y, p.divisor}, center, p.root != 0});
   } else {
-    for (int s = 0; s < streams; ++s)
-      sums[s] = sum_chunk<T>(count, [p = at[s]](int64_t i) { return p[i]; });
+    fold_axes(team, p, x, workspace, PlainSquaresFold<T>{{{y, p.divisor}, center, p.root != 0}});
   }
 }
 
-// Outputs of one chunk each: several rows at a time.
+// log sum exp(x) = m + log sum exp(x - m), m being the largest x, or 0 where that is infinite.
 template <typename T>
-void sum_short_rows(const Team &team, const Reduce &p, const T *x, T *y) {
-  const Range mine = team.share(p.outer.numel, kSumStreams);
-  if (mine.begin == mine.end)
-    return;
-  Walk walk(p.outer, mine.begin);
-  for (int64_t o = mine.begin; o < mine.end; o += kSumStreams) {
-    const int streams =
-        static_cast<int>(smaller<int64_t>(kSumStreams, mine.end - o));
-    const T *from[kSumStreams];
-    const int64_t begin[kSumStreams] = {};
-    for (int s = 0; s < streams; ++s, walk.next())
-      from[s] = x + walk.offset;
-    T sums[kSumStreams] = {};
-    sum_streams(p.inner, from, begin, p.inner.numel, streams, sums);
-    for (int s = 0; s < streams; ++s) {
-      SumTotal<T> total;
-      total.add(sums[s]);
-      y[o + s] = total.quotient(p.divisor);
-    }
+struct LogSumExpFold : SumFold<T> {
+  const T* largest;
+  TILEGRAD_INLINE T shift(int64_t o) const {
+    return formulas::magnitude(largest[o]) == formulas::kInfinity<T> ? T(0) : largest[o];
   }
-}
-
-// Calls at(chunk, sums, streams) for the chunks [first, last) of the output
-// whose elements start at x.
-template <typename T, typename At>
-TILEGRAD_INLINE void sum_chunk_range(const Reduce &p, const T *x, int64_t first,
-                                     int64_t last, At at) {
-  int64_t chunk = first;
-  while (chunk < last) {
-    const bool quad = chunk + kSumStreams <= last &&
-                      (chunk + kSumStreams) * kSumChunk <= p.inner.numel;
-    const int streams = quad ? kSumStreams : 1;
-    const T *from[kSumStreams];
-    int64_t begin[kSumStreams];
-    for (int s = 0; s < streams; ++s) {
-      from[s] = x;
-      begin[s] = (chunk + s) * kSumChunk;
-    }
-    T sums[kSumStreams] = {};
-    sum_streams(p.inner, from, begin,
-                smaller(kSumChunk, p.inner.numel - begin[0]), streams, sums);
-    for (int s = 0; s < streams; ++s)
-      at(chunk + s, sums[s]);
-    chunk += streams;
+  TILEGRAD_INLINE T map(T x, int64_t o) const { return formulas::exp(x - shift(o)); }
+  TILEGRAD_INLINE void finish(int64_t o, const SumTotal<T>& total) const {
+    this->y[o] = shift(o) + formulas::log(total.value());
   }
-}
+};
 
-// Adds the partial sums [output][chunk] up.
 template <typename T>
-void add_chunks(const Team &team, const Reduce &p, const T *partial,
-                int64_t chunks, T *y) {
-  const Range mine = team.share(p.outer.numel);
-  for (int64_t o = mine.begin; o < mine.end; ++o) {
-    SumTotal<T> total;
-    for (int64_t c = 0; c < chunks; ++c)
-      total.add(partial[o * chunks + c]);
-    y[o] = total.quotient(p.divisor);
-  }
-}
-
-// Long rows: the team shares the outputs, or, where they are few (partial is
-// there), their chunks.
-template <typename T>
-void sum_long_rows(const Team &team, const Reduce &p, const T *x, T *y,
-                   T *partial, int64_t chunks) {
-  if (!partial || team.size == 1) {
-    const Range mine = team.share(p.outer.numel);
-    for (int64_t o = mine.begin; o < mine.end; ++o) {
-      SumTotal<T> total;
-      sum_chunk_range(p, x + Walk(p.outer, o).offset, 0, chunks,
-                      [&](int64_t, T sum) { total.add(sum); });
-      y[o] = total.quotient(p.divisor);
-    }
-    return;
-  }
-  const Range mine = team.share(p.outer.numel * chunks);
-  for (int64_t item = mine.begin; item < mine.end;) {
-    const int64_t o = item / chunks, first = item % chunks,
-                  last = smaller(chunks, first + (mine.end - item));
-    sum_chunk_range(p, x + Walk(p.outer, o).offset, first, last,
-                    [&](int64_t c, T sum) { partial[o * chunks + c] = sum; });
-    item += last - first;
-  }
-  team.barrier();
-  add_chunks(team, p, partial, chunks, y);
-}
-
-// Outputs that lie side by side: blocks of columns, each walked down its rows.
-template <typename T>
-void sum_columns(const Team &team, const Reduce &p, const T *x, T *y,
-                 T *partial, int64_t chunks) {
-  const int64_t width = p.outer.shape[p.outer.ndim - 1];
-  const int64_t blocks = ceil_div(width, kSumColumns),
-                groups = p.outer.numel / width * blocks;
-  int64_t offsets[kSumChunk];
-  T sums[kSumColumns];
-  const auto sum_block = [&](int64_t first, int64_t columns, int64_t chunk) {
-    const int64_t begin = chunk * kSumChunk,
-                  count = smaller(kSumChunk, p.inner.numel - begin);
-    offsets_of(p.inner, begin, count, offsets);
-    const T *base = x + Walk(p.outer, first).offset;
-    const int64_t *rows = offsets;
-    sum_chunk_columns<T>(count, columns, sums, [=](int64_t i, int64_t c) {
-      return base[rows[i] + c];
-    });
-  };
-  const bool split = partial && team.size > 1;
-  const Range mine = team.share(split ? groups * chunks : groups);
-  for (int64_t item = mine.begin; item < mine.end; ++item) {
-    const int64_t group = split ? item / chunks : item;
-    const int64_t start = group % blocks * kSumColumns,
-                  first = group / blocks * width + start;
-    const int64_t columns = smaller(kSumColumns, width - start);
-    if (split) {
-      sum_block(first, columns, item % chunks);
-      for (int64_t c = 0; c < columns; ++c)
-        partial[(first + c) * chunks + item % chunks] = sums[c];
-    } else {
-      SumTotal<T> totals[kSumColumns];
-      for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-        sum_block(first, columns, chunk);
-        for (int64_t c = 0; c < columns; ++c)
-          totals[c].add(sums[c]);
-      }
-      for (int64_t c = 0; c < columns; ++c)
-        y[first + c] = totals[c].quotient(p.divisor);
-    }
-  }
-  if (split) {
-    team.barrier();
-    add_chunks(team, p, partial, chunks, y);
-  }
-}
-
-// The workspace, where there is one, holds a T for every chunk of every output.
-template <typename T>
-void sum(const Team &team, const Reduce &p, const T *x, T *y,
-         Workspace workspace) {
-  const int64_t chunks = ceil_div(p.inner.numel, kSumChunk);
-  T *partial = static_cast<T *>(workspace.data);
-  if (chunks == 0) {
-    const Range mine = team.share(p.outer.numel);
-    for (int64_t o = mine.begin; o < mine.end; ++o)
-      y[o] = SumTotal<T>().quotient(p.divisor);
-    return;
-  }
-  const bool side_by_side =
-      p.outer.ndim > 0 && p.outer.stride[0][p.outer.ndim - 1] == 1;
-  if (side_by_side && !is_dense(p.inner)) {
-    sum_columns(team, p, x, y, partial, chunks);
-  } else if (chunks == 1) {
-    sum_short_rows(team, p, x, y);
-  } else {
-    sum_long_rows(team, p, x, y, partial, chunks);
-  }
+void log_sum_exp(const Team& team, const Reduce& p, const T* x, const T* largest, T* y, Workspace workspace) {
+  fold_axes(team, p, x, workspace, LogSumExpFold<T>{{y, 1.0}, largest});
 }
 
 TILEGRAD_INLINE int64_t as_integer(Bool value) { return value.value; }
-template <typename T> TILEGRAD_INLINE int64_t as_integer(T value) {
+template <typename T>
+TILEGRAD_INLINE int64_t as_integer(T value) {
   return static_cast<int64_t>(value);
 }
 
-// Wraps around like NumPy's; exact, so in any order.
+// Integers wrap around, as NumPy's do.
 template <typename T>
-void sum_integers(const Team &team, const Reduce &p, const T *x, int64_t *y) {
+struct IntegerSumFold {
+  using Part = uint64_t;
+  struct Total {
+    uint64_t sum = 0;
+    TILEGRAD_INLINE void add(uint64_t part) { sum += part; }
+  };
+  int64_t* y;
+  TILEGRAD_INLINE static uint64_t identity() { return 0; }
+  TILEGRAD_INLINE static uint64_t join(uint64_t a, uint64_t b) { return a + b; }
+  TILEGRAD_INLINE uint64_t map(T x, int64_t) const { return static_cast<uint64_t>(as_integer(x)); }
+  TILEGRAD_INLINE void finish(int64_t o, const Total& total) const { y[o] = static_cast<int64_t>(total.sum); }
+};
+
+template <typename T>
+void sum_integers(const Team& team, const Reduce& p, const T* x, int64_t* y, Workspace workspace) {
+  fold_axes(team, p, x, workspace, IntegerSumFold<T>{y});
+}
+
+// Products of floats in the order of sums, of chunks in double.
+template <typename T>
+struct ProductFold {
+  using Part = T;
+  struct Total {
+    double product = 1;
+    TILEGRAD_INLINE void add(T part) { product *= static_cast<double>(part); }
+  };
+  T* y;
+  TILEGRAD_INLINE static T identity() { return T(1); }
+  TILEGRAD_INLINE static T join(T a, T b) { return a * b; }
+  TILEGRAD_INLINE T map(T x, int64_t) const { return x; }
+  TILEGRAD_INLINE void finish(int64_t o, const Total& total) const { y[o] = static_cast<T>(total.product); }
+};
+
+template <typename T>
+void prod(const Team& team, const Reduce& p, const T* x, T* y, Workspace workspace) {
+  fold_axes(team, p, x, workspace, ProductFold<T>{y});
+}
+
+template <typename T>
+struct IntegerProductFold {
+  using Part = uint64_t;
+  struct Total {
+    uint64_t product = 1;
+    TILEGRAD_INLINE void add(uint64_t part) { product *= part; }
+  };
+  int64_t* y;
+  TILEGRAD_INLINE static uint64_t identity() { return 1; }
+  TILEGRAD_INLINE static uint64_t join(uint64_t a, uint64_t b) { return a * b; }
+  TILEGRAD_INLINE uint64_t map(T x, int64_t) const { return static_cast<uint64_t>(as_integer(x)); }
+  TILEGRAD_INLINE void finish(int64_t o, const Total& total) const { y[o] = static_cast<int64_t>(total.product); }
+};
+
+template <typename T>
+void prod_integers(const Team& team, const Reduce& p, const T* x, int64_t* y, Workspace workspace) {
+  fold_axes(team, p, x, workspace, IntegerProductFold<T>{y});
+}
+
+// dx = grad * (the product of the others). x and dx are contiguous, and p speaks of both.
+template <typename T>
+void prod_backward(const Team& team, const Reduce& p, const T* x, const T* grad, T* dx) {
   const Range mine = team.share(p.outer.numel);
   for (int64_t o = mine.begin; o < mine.end; ++o) {
-    const T *from = x + Walk(p.outer, o).offset;
-    uint64_t total = 0;
-    if (is_dense(p.inner)) {
-#pragma omp simd reduction(+ : total)
-      for (int64_t i = 0; i < p.inner.numel; ++i)
-        total += static_cast<uint64_t>(as_integer(from[i]));
-    } else {
-      int64_t offsets[kSumChunk];
-      for (int64_t begin = 0; begin < p.inner.numel; begin += kSumChunk) {
-        const int64_t count = smaller(kSumChunk, p.inner.numel - begin);
-        offsets_of(p.inner, begin, count, offsets);
-        for (int64_t i = 0; i < count; ++i)
-          total += static_cast<uint64_t>(as_integer(from[offsets[i]]));
-      }
+    const int64_t base = Walk(p.outer, o).offset;
+    double product = 1;
+    int64_t zeros = 0;
+    Walk walk(p.inner, 0);
+    for (int64_t i = 0; i < p.inner.numel; ++i, walk.next()) {
+      const T value = x[base + walk.offset];
+      zeros += value == T(0);
+      product *= value == T(0) ? 1.0 : static_cast<double>(value);
     }
-    y[o] = static_cast<int64_t>(total);
+    Walk again(p.inner, 0);
+    for (int64_t i = 0; i < p.inner.numel; ++i, again.next()) {
+      const T value = x[base + again.offset];
+      const double others = zeros == 0                    ? product / static_cast<double>(value)
+                            : zeros == 1 && value == T(0) ? product
+                                                          : 0.0;
+      dx[base + again.offset] = grad[o] * static_cast<T>(others);
+    }
   }
 }
 
-} // namespace
+TILEGRAD_INLINE uint8_t is_true(Bool value) { return value.value; }
+template <typename T>
+TILEGRAD_INLINE uint8_t is_true(T value) {
+  return value != T(0);
+}
+
+template <typename T>
+struct AnyFold {
+  using Part = uint8_t;
+  struct Total {
+    uint8_t found = 0;
+    TILEGRAD_INLINE void add(uint8_t part) { found |= part; }
+  };
+  Bool* y;
+  TILEGRAD_INLINE static uint8_t identity() { return 0; }
+  TILEGRAD_INLINE static uint8_t join(uint8_t a, uint8_t b) { return a | b; }
+  TILEGRAD_INLINE uint8_t map(T x, int64_t) const { return is_true(x); }
+  TILEGRAD_INLINE void finish(int64_t o, const Total& total) const { y[o] = Bool{total.found}; }
+};
+template <typename T>
+struct AllFold {
+  using Part = uint8_t;
+  struct Total {
+    uint8_t hold = 1;
+    TILEGRAD_INLINE void add(uint8_t part) { hold &= part; }
+  };
+  Bool* y;
+  TILEGRAD_INLINE static uint8_t identity() { return 1; }
+  TILEGRAD_INLINE static uint8_t join(uint8_t a, uint8_t b) { return a & b; }
+  TILEGRAD_INLINE uint8_t map(T x, int64_t) const { return is_true(x); }
+  TILEGRAD_INLINE void finish(int64_t o, const Total& total) const { y[o] = Bool{total.hold}; }
+};
+
+template <typename T>
+void any(const Team& team, const Reduce& p, const T* x, Bool* y, Workspace workspace) {
+  fold_axes(team, p, x, workspace, AnyFold<T>{y});
+}
+template <typename T>
+void all(const Team& team, const Reduce& p, const T* x, Bool* y, Workspace workspace) {
+  fold_axes(team, p, x, workspace, AllFold<T>{y});
+}
+
+}  // namespace
 DEFINE_KERNEL(sum, FLOATING)
+DEFINE_KERNEL(sum_squares, FLOATING)
+DEFINE_KERNEL(log_sum_exp, FLOATING)
 DEFINE_KERNEL(sum_integers, INTEGRAL)
-} // namespace tilegrad::cpu::TILEGRAD_ISA
+DEFINE_KERNEL(prod, FLOATING)
+DEFINE_KERNEL(prod_integers, INTEGRAL)
+DEFINE_KERNEL(prod_backward, FLOATING)
+DEFINE_KERNEL(any, COMPARABLE)
+DEFINE_KERNEL(all, COMPARABLE)
+}  // namespace tilegrad::cpu::TILEGRAD_ISA

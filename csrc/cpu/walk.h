@@ -9,11 +9,11 @@ namespace {
 
 // Where element number `start`, `start` + 1, ... of a nest lies.
 struct Walk {
-  const LoopNest<1> &nest;
+  const LoopNest<1>& nest;
   int64_t index[kMaxRank];
   int64_t offset = 0;
 
-  TILEGRAD_INLINE Walk(const LoopNest<1> &nest, int64_t start) : nest(nest) {
+  TILEGRAD_INLINE Walk(const LoopNest<1>& nest, int64_t start) : nest(nest) {
     for (int d = nest.ndim - 1; d >= 0; --d) {
       index[d] = start % nest.shape[d];
       start /= nest.shape[d];
@@ -23,8 +23,7 @@ struct Walk {
   TILEGRAD_INLINE void next() {
     for (int d = nest.ndim - 1; d >= 0; --d) {
       offset += nest.stride[0][d];
-      if (++index[d] < nest.shape[d])
-        return;
+      if (++index[d] < nest.shape[d]) return;
       offset -= nest.shape[d] * nest.stride[0][d];
       index[d] = 0;
     }
@@ -32,23 +31,20 @@ struct Walk {
 };
 
 // Whether the nest's elements lie one after the other.
-TILEGRAD_INLINE bool is_dense(const LoopNest<1> &nest) {
+TILEGRAD_INLINE bool is_dense(const LoopNest<1>& nest) {
   return nest.ndim == 0 || (nest.ndim == 1 && nest.stride[0][0] == 1);
 }
 
 // The offsets of elements [begin, begin + count).
-TILEGRAD_INLINE void offsets_of(const LoopNest<1> &nest, int64_t begin,
-                                int64_t count, int64_t *offsets) {
+TILEGRAD_INLINE void offsets_of(const LoopNest<1>& nest, int64_t begin, int64_t count, int64_t* offsets) {
   if (nest.ndim <= 1) {
     const int64_t step = nest.ndim ? nest.stride[0][0] : 0;
-    for (int64_t i = 0; i < count; ++i)
-      offsets[i] = (begin + i) * step;
+    for (int64_t i = 0; i < count; ++i) offsets[i] = (begin + i) * step;
     return;
   }
   Walk walk(nest, begin);
-  for (int64_t i = 0; i < count; ++i, walk.next())
-    offsets[i] = walk.offset;
+  for (int64_t i = 0; i < count; ++i, walk.next()) offsets[i] = walk.offset;
 }
 
-} // namespace
-} // namespace tilegrad::cpu::TILEGRAD_ISA
+}  // namespace
+}  // namespace tilegrad::cpu::TILEGRAD_ISA

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 #include <variant>
 
 #include "core/array.h"
@@ -12,17 +13,34 @@ namespace tilegrad::ops {
 // None (all axes), one axis or several; negative ones count from the end.
 using Axes = std::optional<std::variant<int64_t, Dims>>;
 
-// Axes found and split: what is reduced and what is left.
-struct Reduction {
-  Dims shape;    // of the output
-  Reduce params; // divisor 1
-  int64_t count; // elements that go into each output
-};
-Reduction plan_reduction(const char *op, const Array &x, const Axes &axes,
-                         bool keepdims);
+// The sum of nothing is 0. Integers and booleans sum to int64, which wraps around.
+Array sum(const Array& x, const Axes& axes, bool keepdims);
+// The product of nothing is 1.
+Array prod(const Array& x, const Axes& axes, bool keepdims);
+Array prod_backward(const Array& x, const Array& grad, const Axes& axes);
 
-// Integers and booleans sum to int64, which wraps around. The sum of nothing is
-// 0.
-Array sum(const Array &x, const Axes &axes, bool keepdims);
+// The mean of nothing is NaN.
+Array mean(const Array& x, const Axes& axes, bool keepdims);
+// The sum of (x - mean)^2 over (count - correction), or its root.
+Array variance(const char* op, const Array& x, const Axes& axes, double correction, bool keepdims, bool root);
+// The root of the sum of squares.
+Array norm2(const Array& x, const Axes& axes, bool keepdims);
+Array logsumexp(const Array& x, const Axes& axes, bool keepdims);
 
-} // namespace tilegrad::ops
+// The largest or smallest element, and, if wanted, where the first such one is in the row-major sequence of the reduced
+// axes. NaN counts as larger and smaller than every number.
+std::pair<Array, Array> extremum(const char* op, bool largest, const Array& x, const Axes& axes, bool keepdims,
+                                 bool want_index);
+// A gradient for every element of `shape`: that of its output for the chosen elements, 0 for the others.
+Array extremum_backward(const Array& grad, const Array& index, const Dims& shape, const Axes& axes);
+
+Array any(const Array& x, const Axes& axes, bool keepdims);
+Array all(const Array& x, const Axes& axes, bool keepdims);
+
+// Running sums along an axis, from its end if `reverse`.
+Array cumsum(const Array& x, int64_t axis, bool reverse);
+
+// How many elements each output of a reduction is made of.
+int64_t reduced_count(const char* op, const Array& x, const Axes& axes);
+
+}  // namespace tilegrad::ops

@@ -55,7 +55,8 @@ TILEGRAD_INLINE constexpr GemmBlocks gemm_blocks(const Gemm& g) {
   const int64_t chunk = contraction_chunk(g.K);
   blocks.b = gemm_round_up(K * N);
   blocks.a = gemm_round_up(K * M + GemmBlocks::kSlack);
-  blocks.chain = chunk > GemmBlocks::kBlockK ? gemm_round_up(g.M * (g.N < GemmBlocks::kBlockN ? g.N : GemmBlocks::kBlockN)) : 0;
+  blocks.chain =
+      chunk > GemmBlocks::kBlockK ? gemm_round_up(g.M * (g.N < GemmBlocks::kBlockN ? g.N : GemmBlocks::kBlockN)) : 0;
   blocks.parts = gemm_splits_sums(g.M, g.N, g.K) ? gemm_round_up((g.K + chunk - 1) / chunk * g.M * g.N) : 0;
   return blocks;
 }
@@ -64,7 +65,8 @@ TILEGRAD_INLINE constexpr GemmBlocks gemm_blocks(const Gemm& g) {
 TILEGRAD_INLINE constexpr int64_t gemm_workspace(const Gemm& g, int64_t threads) {
   if (g.M == 1 || g.N == 1) return 0;
   const GemmBlocks blocks = gemm_blocks(g);
-  return blocks.parts + threads * (blocks.a + blocks.b + (g.batch.numel > 1 ? blocks.chain + blocks.parts : 0)) + blocks.chain;
+  return blocks.parts + threads * (blocks.a + blocks.b + (g.batch.numel > 1 ? blocks.chain + blocks.parts : 0)) +
+         blocks.chain;
 }
 
 }  // namespace tilegrad

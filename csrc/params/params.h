@@ -6,6 +6,8 @@
 #include "params/gather.h"
 #include "params/gemm.h"
 #include "params/loop_nest.h"
+#include "params/loss.h"
+#include "params/norm.h"
 #include "params/optimizer.h"
 #include "params/pool2d.h"
 #include "params/random.h"

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .. import _C
-from ..autograd import record
+from ..autograd import grad_enabled, record
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["sum"]
+__all__ = [
+    "all", "any", "argmax", "argmin", "cumsum", "logsumexp", "max", "mean", "min", "norm", "prod", "std", "sum", "var",
+]  # fmt: skip
 
 Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
@@ -28,7 +30,7 @@ def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Parameters
     ----------
     x
-        Any shape; floating or integer or bool.
+        Any shape; floating, integer or bool.
     axis
         One axis, several, or None for all; negative ones count from the end.
     keepdims
@@ -69,3 +71,312 @@ def with_axes(reduced: Tensor, shape: tuple[int, ...], axis: Axis, keepdims: boo
         return _C.reshape(reduced, (1,) * len(shape))
     gone = {a % len(shape) for a in ((axis,) if isinstance(axis, int) else axis)}
     return _C.reshape(reduced, tuple(1 if d in gone else size for d, size in enumerate(shape)))
+
+
+def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The mean ``sum(x) / count`` along axes; arguments as for :func:`sum`, ``x`` floating.
+
+    The mean of nothing is NaN.
+
+    Raises
+    ------
+    DTypeError
+        If ``x`` is not floating.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.mean(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=1)
+    tensor([1.5, 3.5])
+    """
+    return record(_C.mean(x, axis, keepdims), _mean_gradient, (x,), x, axis, keepdims)
+
+
+def _mean_gradient(needs: Needs, grad: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Gradients:
+    count = _C.reduced_count("mean", x, axis)
+    each = _C.multiply(grad, 1.0 / count) if count else grad
+    return (_C.broadcast_to(with_axes(each, x.shape, axis, keepdims), x.shape),)
+
+
+def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element along axes; arguments as for :func:`sum`, ``x`` numeric. NaN counts as the largest.
+
+    The gradient goes to the first of several equal largest elements (in row-major order of the reduced axes), the one
+    that :func:`argmax` names.
+
+    Raises
+    ------
+    ShapeError
+        If there are no elements to choose from.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.max(tg.tensor([[1.0, 5.0], [3.0, 4.0]]), axis=1)
+    tensor([5., 4.])
+    """
+    value, index = _C.max(x, axis, keepdims, x.requires_grad and grad_enabled())
+    return record(value, _max_gradient, (x,), index, x.shape, axis)
+
+
+def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element along axes; as :func:`max` in everything else. NaN counts as the smallest, too.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.min(tg.tensor([[1.0, 5.0], [3.0, 4.0]]), axis=1)
+    tensor([1., 3.])
+    """
+    value, index = _C.min(x, axis, keepdims, x.requires_grad and grad_enabled())
+    return record(value, _max_gradient, (x,), index, x.shape, axis)
+
+
+def _max_gradient(needs: Needs, grad: Tensor, index: Tensor, shape: tuple[int, ...], axis: Axis) -> Gradients:
+    return (_C.extremum_backward(grad, index, shape, axis),)
+
+
+def argmax(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Where the largest element is along axes: int64, the first of equal ones; a NaN counts as the largest.
+
+    With several axes (or None), the position in the row-major sequence of their elements.
+
+    Raises
+    ------
+    ShapeError
+        If there are no elements to choose from.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.argmax(tg.tensor([[1.0, 5.0], [3.0, 3.0]]), axis=1)
+    tensor([1, 0])
+    """
+    return _C.argmax(x, axis, keepdims)
+
+
+def argmin(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Where the smallest element is along axes; as :func:`argmax` in everything else.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.argmin(tg.tensor([[1.0, 5.0], [3.0, 3.0]]))
+    tensor(0)
+    """
+    return _C.argmin(x, axis, keepdims)
+
+
+def var(x: Tensor, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+    """The variance ``sum((x - mean)^2) / (count - correction)`` along axes, in two passes.
+
+    Parameters
+    ----------
+    x
+        Floating, any shape.
+    axis, keepdims
+        As for :func:`sum`.
+    correction
+        0 for the variance of the elements themselves (NumPy's default), 1 for the unbiased estimate from a sample.
+
+    Raises
+    ------
+    DTypeError
+        If ``x`` is not floating.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.var(tg.tensor([1.0, 2.0, 3.0, 4.0]), correction=1)
+    tensor(1.6666666)
+    """
+    return record(_C.var(x, axis, correction, keepdims), _var_gradient, (x,), x, axis, correction, keepdims)
+
+
+def _centered(x: Tensor, axis: Axis) -> Tensor:
+    return _C.add(x, _C.negative(_C.mean(x, axis, True)))
+
+
+def _var_gradient(needs: Needs, grad: Tensor, x: Tensor, axis: Axis, correction: float, keepdims: bool) -> Gradients:
+    count = _C.reduced_count("var", x, axis)
+    factor = 2.0 / (count - correction) if count > correction else float("nan")
+    each = with_axes(_C.multiply(grad, factor), x.shape, axis, keepdims)
+    return (_C.multiply(_centered(x, axis), each),)
+
+
+def std(x: Tensor, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+    """The standard deviation, the root of :func:`var`.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.std(tg.tensor([1.0, 3.0]))
+    tensor(1.)
+    """
+    out = _C.std(x, axis, correction, keepdims)
+    return record(out, _std_gradient, (x,), x, out, axis, correction, keepdims)
+
+
+def _std_gradient(
+    needs: Needs, grad: Tensor, x: Tensor, out: Tensor, axis: Axis, correction: float, keepdims: bool
+) -> Gradients:
+    count = _C.reduced_count("std", x, axis)
+    factor = 1.0 / (count - correction) if count > correction else float("nan")
+    each = with_axes(_C.divide(_C.multiply(grad, factor), out), x.shape, axis, keepdims)
+    return (_C.multiply(_centered(x, axis), each),)
+
+
+def norm(x: Tensor, axis: Axis = None, ord: float = 2, keepdims: bool = False) -> Tensor:
+    """The norm of the elements along axes.
+
+    Parameters
+    ----------
+    x
+        Floating, any shape.
+    axis, keepdims
+        As for :func:`sum`.
+    ord
+        2: ``sqrt(sum(x^2))``; 1: ``sum(|x|)``; ``float("inf")``: ``max(|x|)``.
+
+    Raises
+    ------
+    ArgumentError
+        For another ``ord``.
+    DTypeError
+        If ``x`` is not floating.
+
+    Notes
+    -----
+    The gradient of the 2-norm at 0 is 0.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.norm(tg.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
+    if ord == 2:
+        out = _C.norm2(x, axis, keepdims)
+        return record(out, _norm_gradient, (x,), x, out, axis, keepdims)
+    if ord not in (1, float("inf")):
+        raise _C.ArgumentError(f"norm: ord must be 1, 2 or infinity, found {ord!r}")
+    if not x.dtype.is_floating:
+        raise _C.DTypeError(
+            f"norm: expected a floating tensor, found {x.dtype.name} {list(x.shape)}; cast it with .astype()"
+        )
+    from .elementwise import absolute
+
+    return (sum if ord == 1 else max)(absolute(x), axis, keepdims)
+
+
+def _norm_gradient(needs: Needs, grad: Tensor, x: Tensor, out: Tensor, axis: Axis, keepdims: bool) -> Gradients:
+    # Where the norm is 0 so is x, and 0 / 1 is the gradient.
+    divisor = _C.where(_C.equal(out, 0.0), _C.full((), 1.0, out.dtype), out)
+    return (_C.multiply(x, with_axes(_C.divide(grad, divisor), x.shape, axis, keepdims)),)
+
+
+def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The product of the elements along axes; arguments and dtypes as for :func:`sum`. The product of nothing is 1.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.prod(tg.tensor([2.0, 3.0, 4.0]))
+    tensor(24.)
+    """
+    return record(_C.prod(x, axis, keepdims), _prod_gradient, (x,), x, axis)
+
+
+def _prod_gradient(needs: Needs, grad: Tensor, x: Tensor, axis: Axis) -> Gradients:
+    return (_C.prod_backward(x, grad, axis),)
+
+
+def any(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether an element along axes is true (not zero): bool; arguments as for :func:`sum`.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.any(tg.tensor([[0, 1], [0, 0]]), axis=1)
+    tensor([ True, False])
+    """
+    return _C.any(x, axis, keepdims)
+
+
+def all(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether every element along axes is true (not zero): bool; arguments as for :func:`sum`.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.all(tg.tensor([[0, 1], [2, 3]]), axis=1)
+    tensor([False,  True])
+    """
+    return _C.all(x, axis, keepdims)
+
+
+def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """``log(sum(exp(x)))`` along axes, as ``m + log(sum(exp(x - m)))`` with ``m = max(x)``: nothing overflows.
+
+    Parameters
+    ----------
+    x
+        Floating, any shape.
+    axis, keepdims
+        As for :func:`sum`.
+
+    Raises
+    ------
+    DTypeError
+        If ``x`` is not floating.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.logsumexp(tg.tensor([1000.0, 1000.0]))
+    tensor(1000.6932)
+    """
+    out = _C.logsumexp(x, axis, keepdims)
+    return record(out, _logsumexp_gradient, (x,), x, out, axis, keepdims)
+
+
+def _logsumexp_gradient(needs: Needs, grad: Tensor, x: Tensor, out: Tensor, axis: Axis, keepdims: bool) -> Gradients:
+    shares = _C.exp(_C.subtract(x, with_axes(out, x.shape, axis, keepdims)))
+    return (_C.multiply(shares, with_axes(grad, x.shape, axis, keepdims)),)
+
+
+def cumsum(x: Tensor, axis: int = -1) -> Tensor:
+    """Running sums ``y[i] = x[0] + ... + x[i]`` along one axis.
+
+    Parameters
+    ----------
+    x
+        Floating, integer or bool, of at least one dimension.
+    axis
+        The axis; negative ones count from the end.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; int64 for integers and bools.
+
+    Raises
+    ------
+    OutOfRangeError
+        If the axis does not exist.
+
+    Notes
+    -----
+    Added up one after the other, in double precision for float32 and with compensation for float64.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.cumsum(tg.tensor([1, 2, 3]))
+    tensor([1, 3, 6])
+    """
+    return record(_C.cumsum(x, axis), _cumsum_gradient, (x,), axis)
+
+
+def _cumsum_gradient(needs: Needs, grad: Tensor, axis: int) -> Gradients:
+    return (_C.cumsum(grad, axis, True),)

@@ -1,0 +1,74 @@
+// What softmax and cross-entropy share: the largest element, the exponentials below it and their sum, of rows.
+#pragma once
+
+#include "cpu/math.h"
+#include "cpu/sum_order.h"
+
+namespace tilegrad::cpu::TILEGRAD_ISA {
+namespace {
+
+template <typename T>
+TILEGRAD_INLINE constexpr T largest(T a, T b) {
+  return ((b > a) | (b != b)) ? b : a;  // NaN wins
+}
+
+// Rows go in blocks of this many. Those up to kShortRow long are transposed first, so that vectors run across them.
+inline constexpr int64_t kRowBlock = 16;
+inline constexpr int64_t kShortRow = 64;
+
+// For each of `rows` <= kRowBlock rows x[r][0 ... C): shift[r] is the largest element, sum[r] the sum of exp(x - shift)
+// in order, and exps[r][...] those exponentials, unless it is null.
+template <typename T>
+TILEGRAD_INLINE void exp_rows(const T* x, int64_t rows, int64_t C, T* exps, T* shift, T* sum) {
+  if (C <= kShortRow) {
+    T across[kShortRow][kRowBlock];
+    for (int64_t r = 0; r < kRowBlock; ++r) {
+      const T* row = x + (r < rows ? r : 0) * C;
+      for (int64_t c = 0; c < C; ++c) across[c][r] = row[c];
+    }
+    T top[kRowBlock], total[kRowBlock];
+    for (int64_t r = 0; r < kRowBlock; ++r) top[r] = -formulas::kInfinity<T>;
+    for (int64_t c = 0; c < C; ++c) {
+#pragma omp simd
+      for (int64_t r = 0; r < kRowBlock; ++r) top[r] = largest(top[r], across[c][r]);
+    }
+    for (int64_t c = 0; c < C; ++c) {
+#pragma omp simd
+      for (int64_t r = 0; r < kRowBlock; ++r) across[c][r] = formulas::exp(across[c][r] - top[r]);
+    }
+    sum_chunk_columns(C, kRowBlock, total, [&](int64_t c, int64_t r) { return across[c][r]; });
+    for (int64_t r = 0; r < rows; ++r) {
+      shift[r] = top[r];
+      sum[r] = total[r];
+      if (exps) {
+        for (int64_t c = 0; c < C; ++c) exps[r * C + c] = across[c][r];
+      }
+    }
+    return;
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    const T* row = x + r * C;
+    T lane[kFoldLanes];
+    for (int l = 0; l < kFoldLanes; ++l) lane[l] = -formulas::kInfinity<T>;
+    int64_t c = 0;
+    for (; c + kFoldLanes <= C; c += kFoldLanes) {
+#pragma omp simd
+      for (int l = 0; l < kFoldLanes; ++l) lane[l] = largest(lane[l], row[c + l]);
+    }
+    T top = lane[0];
+    for (int l = 1; l < kFoldLanes; ++l) top = largest(top, lane[l]);
+    for (; c < C; ++c) top = largest(top, row[c]);
+    shift[r] = top;
+    if (exps) {
+      T* to = exps + r * C;
+#pragma omp simd
+      for (int64_t i = 0; i < C; ++i) to[i] = formulas::exp(row[i] - top);
+      sum[r] = sum_in_order<T>(C, [&](int64_t i) { return to[i]; }).value();
+    } else {
+      sum[r] = sum_in_order<T>(C, [&](int64_t i) { return formulas::exp(row[i] - top); }).value();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tilegrad::cpu::TILEGRAD_ISA
