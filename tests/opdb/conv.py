@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,15 @@ def conv2d(
         y[..., out] += seen @ w[r, s, :, out]
     if b is not None:
         y += b
-    return np.maximum(y, 0) if activation == "relu" else y
+    return ACTIVATIONS[activation](y) if activation else y
+
+
+ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "relu": lambda y: np.maximum(y, 0),
+    "sigmoid": lambda y: 1 / (1 + np.exp(-y)),
+    "tanh": np.tanh,
+    "gelu": lambda y: y * np.vectorize(lambda v: 0.5 * (1 + math.erf(v / math.sqrt(2))), otypes=[float])(y),
+}
 
 
 def tolerance(sample: Sample, reference: np.ndarray, epsilon: float) -> np.ndarray:
@@ -66,7 +75,9 @@ def tolerance(sample: Sample, reference: np.ndarray, epsilon: float) -> np.ndarr
     x, w, *rest = (np.abs(a) if isinstance(a, np.ndarray) else a for a in sample.args)
     terms = w.shape[0] * w.shape[1] * w.shape[2] + 1
     options = {k: v for k, v in sample.kwargs.items() if k != "activation"}
-    return terms * epsilon * conv2d(x, w, *rest, **options)
+    sums = terms * epsilon * conv2d(x, w, *rest, **options)
+    # No activation is steeper than 1.13 (gelu's largest slope), or off by more than 8 ULPs of a value of at most 1 + |y|.
+    return 1.13 * sums + 8 * epsilon * (1 + np.abs(reference)) if "activation" in sample.kwargs else sums
 
 
 # Image (N, H, W, C), filter (R, S, C / groups, K), options. Odd sizes around the widths of panels and vectors, images
@@ -109,6 +120,9 @@ def samples(rng: np.random.Generator) -> Iterator[Sample]:
         if i % 3 != 2:
             arguments.append(rng.normal(size=kernel[-1:]))
         yield Sample(tuple(arguments), options)
+    for activation in ACTIVATIONS:
+        arguments = [rng.normal(size=size) for size in ((2, 4, 5, 3), (3, 3, 3, 18), (18,))]
+        yield Sample(tuple(arguments), {"activation": activation})
 
 
 X, W, B = np.ones((1, 5, 5, 3), np.float32), np.ones((3, 3, 3, 4), np.float32), np.ones(4, np.float32)

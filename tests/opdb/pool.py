@@ -106,7 +106,33 @@ def bad(op: str) -> tuple[Bad, ...]:
     )  # fmt: skip
 
 
+IMAGES = [
+    (1, 1, 1, 1),
+    *((n, h, w, c) for n in (1, 2, 0) for h, w in ((1, 5), (3, 3), (8, 7)) for c in (1, 3, 17)),
+    (2, 40, 30, 2),
+]
+
+
+def images(rng: np.random.Generator) -> Iterator[Sample]:
+    for image in IMAGES:
+        yield Sample((rng.normal(size=image),))
+
+
+def global_bad(op: str) -> tuple[Bad, ...]:
+    return (
+        Bad((np.ones((5, 3), np.float32),), tg.ShapeError, rf"{op}: x must have 4 dimensions \[N, H, W, C\], found \[5, 3\]"),
+        Bad((np.ones((2, 0, 3, 1), np.float32),), tg.ShapeError, rf"{op}: x has no pixels to pool over, found \[2, 0, 3, 1\]"),
+    )  # fmt: skip
+
+
+def global_tolerance(sample: Sample, reference: np.ndarray, epsilon: float) -> Any:
+    x = sample.args[0]
+    return (x.shape[1] * x.shape[2] + 1) * epsilon * np.abs(x).mean(axis=(1, 2))
+
+
 OPS = [
     Op("max_pool2d", windows(np.nanmax), samples, exact, bad("max_pool2d")),
     Op("avg_pool2d", windows(np.nanmean), samples, mean_tolerance, bad("avg_pool2d")),
+    Op("global_avg_pool2d", lambda x: x.mean(axis=(1, 2)), images, global_tolerance, global_bad("global_avg_pool2d")),
+    Op("global_max_pool2d", lambda x: x.max(axis=(1, 2)), images, exact, global_bad("global_max_pool2d")),
 ]

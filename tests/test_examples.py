@@ -1,0 +1,66 @@
+"""The examples, run as a user runs them, on little data."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tilegrad as tg
+
+from .test_data import MEMBERS, cifar_archive, mnist_folder
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(folder: Path, name: str, *arguments: str) -> str:
+    """What an example prints, run in a folder of its own."""
+    package = str(Path(tg.__file__).parents[1])  # the package under test, wherever it is
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])}
+    result = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def accuracy(printed: str) -> float:
+    found = re.search(r"^test accuracy (\d\.\d{4})$", printed, re.MULTILINE)
+    assert found, printed
+    return float(found.group(1))
+
+
+def test_digits(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    printed = run(tmp_path, "digits.py", "--epochs", "8", "--plot", "wrong.png", "--model", "m.safetensors")
+    assert accuracy(printed) > 0.95
+    assert "the same predictions" in printed
+    assert (tmp_path / "wrong.png").read_bytes().startswith(b"\x89PNG")
+    model = tg.load(tmp_path / "m.safetensors")
+    assert model(tg.zeros((2, 8, 8, 1))).shape == (2, 10)
+
+
+def test_mnist(tmp_path: Path) -> None:
+    data = mnist_folder(tmp_path / "data", count=20)
+    printed = run(tmp_path, "mnist.py", "--data", str(data), "--epochs", "1", "--batch-size", "8")
+    assert 0 <= accuracy(printed) <= 1
+    assert re.search(r"^[\d,]+ samples per second$", printed, re.MULTILINE)
+    assert (tmp_path / "mnist.safetensors").exists()
+
+
+def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    cifar_archive(tmp_path / "cifar-10-binary.tar.gz", "w:gz", MEMBERS)
+    monkeypatch.setattr(tg.data.CIFAR10, "file_checksums", {})  # these are not the original files
+    monkeypatch.setattr(sys, "argv", ["cifar10.py", "--data", str(tmp_path), "--epochs", "1", "--batch-size", "8"])
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(EXAMPLES / "cifar10.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert 0 <= accuracy(printed) <= 1
+    assert (tmp_path / "cifar10.safetensors").exists()

@@ -1,0 +1,316 @@
+"""The Tensor class: operators and methods are the ops they stand for, dtypes never mix, in-place ops write in place."""
+
+from __future__ import annotations
+
+import copy
+import operator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tilegrad as tg
+
+A = np.array([[1.5, -2.0, 3.0], [0.25, 5.0, -6.5]])
+B = np.array([[2.0, 3.0, -1.0], [0.5, -2.0, 4.0]])
+BINARY = [
+    operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.lt,
+    operator.le, operator.gt, operator.ge, operator.eq, operator.ne,
+]  # fmt: skip
+ARITHMETIC = BINARY[:6]
+
+
+def same(found: tg.Tensor, expected: Any, dtype: str | None = None) -> None:
+    assert isinstance(found, tg.Tensor)
+    np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-13, atol=1e-13)
+    if dtype is not None:
+        assert found.dtype == dtype
+
+
+@pytest.mark.parametrize("op", BINARY, ids=lambda op: op.__name__)
+def test_operators(op: Any) -> None:
+    """Between tensors, with a number or a NumPy array on either side."""
+    a, b = tg.tensor(A), tg.tensor(B)
+    same(op(a, b), op(A, B))
+    same(op(a, 2), op(A, 2.0))
+    same(op(a, 2.5), op(A, 2.5))
+    same(op(2.5, b), op(2.5, B))
+    same(op(a, B), op(A, B))
+    same(op(A, b), op(A, B))
+    same(op(np.float64(2.5), b), op(2.5, B))
+    same(op(a, b[0]), op(A, B[0]))
+
+
+@pytest.mark.parametrize("op", ARITHMETIC, ids=lambda op: op.__name__)
+def test_dtypes_never_mix(op: Any) -> None:
+    single, double, whole = tg.ones(2), tg.ones(2, dtype="float64"), tg.ones(2, dtype="int64")
+    with pytest.raises(tg.DTypeError, match="float32 and float64"):
+        op(single, double)
+    with pytest.raises(tg.DTypeError, match="float32 and int64"):
+        op(single, whole)
+    with pytest.raises(tg.DTypeError, match=r"float64 and float32|float32 and float64"):
+        op(single, np.ones(2))
+    with pytest.raises(tg.DTypeError, match="int64"):
+        op(whole, 1.5)
+    with pytest.raises(tg.DTypeError):
+        op(single, "x")
+    assert op(single, 2).dtype == "float32"
+    assert op(double, 2.5).dtype == "float64"
+
+
+def test_integers() -> None:
+    a = np.array([7, -7, 3])
+    x = tg.tensor(a)
+    same(x + 1, a + 1, "int64")
+    same(x // 2, a // 2, "int64")
+    same(x % 4, a % 4, "int64")
+    same(x**2, a**2, "int64")
+    same(-x, -a, "int64")
+    same(abs(x), abs(a), "int64")
+    with pytest.raises(tg.DTypeError, match=r"divide: .*int64.*cast"):
+        x / 2
+    assert (x > 0).dtype == "bool"
+
+
+def test_unary_power_and_product() -> None:
+    a = tg.tensor(A)
+    same(-a, -A)
+    same(+a, A)
+    same(abs(a), abs(A))
+    same(a**2, A**2)
+    same(abs(a) ** 0.5, abs(A) ** 0.5)
+    same(2.0**a, 2.0**A)
+    same(a @ tg.tensor(B.T.copy()), A @ B.T)
+    same(a @ B.T.copy(), A @ B.T)
+    same(A @ tg.tensor(B.T.copy()), A @ B.T)
+
+
+def test_logic() -> None:
+    p, q = np.array([True, True, False, False]), np.array([True, False, True, False])
+    x, y = tg.tensor(p), tg.tensor(q)
+    same(~x, ~p, "bool")
+    same(x & y, p & q, "bool")
+    same(x | y, p | q, "bool")
+    same(x ^ y, p ^ q, "bool")
+    same(p & y, p & q, "bool")
+    with pytest.raises(tg.DTypeError, match=r"&: the operator is for bool tensors, found int64 \[2\]; compare first"):
+        tg.tensor([1, 2]) & tg.tensor([1, 2])
+
+
+def test_equality_and_hash() -> None:
+    x = tg.tensor([1.0, 2.0])
+    assert (x == None) is False  # noqa: E711
+    assert (x != "text") is True
+    assert hash(x) == id(x)
+    assert len({x, x, tg.tensor([1.0, 2.0])}) == 2
+    assert 2.0 in x
+    assert 3.0 not in x
+    with pytest.raises(tg.ShapeError, match="exactly one element"):
+        bool(x == x)
+    assert bool(tg.tensor([1.0]) == 1)
+
+
+# Method, arguments, and NumPy's words for it.
+METHODS: list[tuple[str, tuple[Any, ...], Any]] = [
+    ("abs", (), np.abs), ("exp", (), np.exp), ("expm1", (), np.expm1), ("log", (), np.log), ("log1p", (), np.log1p),
+    ("sqrt", (), np.sqrt), ("rsqrt", (), lambda a: 1 / np.sqrt(a)), ("square", (), np.square),
+    ("reciprocal", (), np.reciprocal), ("sin", (), np.sin), ("cos", (), np.cos), ("tanh", (), np.tanh),
+    ("sigmoid", (), lambda a: 1 / (1 + np.exp(-a))), ("relu", (), lambda a: np.maximum(a, 0)),
+    ("silu", (), lambda a: a / (1 + np.exp(-a))), ("softplus", (), lambda a: np.log1p(np.exp(a))),
+    ("sign", (), np.sign),
+    ("floor", (), np.floor), ("ceil", (), np.ceil), ("round", (), np.round), ("isnan", (), np.isnan),
+    ("isfinite", (), np.isfinite), ("pow", (1.5,), lambda a, p: a**p), ("clip", (1.0, 2.0), np.clip),
+    ("sum", (), np.sum), ("sum", (0,), np.sum), ("mean", (1,), np.mean), ("prod", (0,), np.prod), ("max", (), np.max),
+    ("min", (1,), np.min), ("argmax", (1,), np.argmax), ("argmin", (0,), np.argmin), ("var", (), np.var),
+    ("std", (1,), np.std),
+    ("norm", (), np.linalg.norm), ("cumsum", (1,), np.cumsum), ("any", (), np.any), ("all", (1,), np.all),
+    ("softmax", (), lambda a: np.exp(a) / np.exp(a).sum(-1, keepdims=True)),
+    ("log_softmax", (), lambda a: a - np.log(np.exp(a).sum(-1, keepdims=True))),
+    ("logsumexp", (1,), lambda a, axis: np.log(np.exp(a).sum(axis))),
+    ("reshape", (3, 2), lambda a, *s: a.reshape(s)), ("reshape", ((-1,),), np.reshape), ("flatten", (), np.ravel),
+    ("permute", (1, 0), lambda a, *s: a.transpose(s)), ("transpose", (), np.transpose),
+    ("transpose", (0, 1), lambda a, *s: a),
+    ("swapaxes", (0, 1), np.swapaxes), ("expand_dims", (1,), np.expand_dims), ("squeeze", (), np.squeeze),
+    ("broadcast_to", (2, 2, 3), lambda a, *s: np.broadcast_to(a, s)), ("contiguous", (), np.array),
+    ("clone", (), np.array),
+    ("copy", (), np.array), ("sort", (), np.sort), ("argsort", (0,), np.argsort), ("flip", (1,), np.flip),
+    ("matmul", (tg.tensor(B.T.copy()),), lambda a, b: a @ B.T), ("dot", (tg.tensor(B[0]),), lambda a, b: a @ B[0]),
+    ("take", (tg.tensor([1, 0]), 1), lambda a, i, axis: np.take(a, [1, 0], axis)), ("cpu", (), np.array),
+    ("detach", (), np.array),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arguments", "reference"), METHODS, ids=lambda value: str(value)[:20])
+def test_methods(name: str, arguments: tuple[Any, ...], reference: Any) -> None:
+    a = np.abs(A) + 0.1
+    same(getattr(tg.tensor(a), name)(*arguments), reference(a, *arguments))
+
+
+def test_every_method_is_tested() -> None:
+    """A method that is neither in the table nor named in this file or its neighbours is not tested."""
+    elsewhere = {
+        "astype", "to", "requires_grad_", "backward", "item", "numpy", "tolist", "data_ptr", "is_contiguous", "nonzero",
+        "split", "topk", "add_", "sub_", "mul_", "div_", "clip_", "copy_", "fill_", "zero_", "erf", "gelu", "T",
+        "uniform_", "normal_",
+    }  # fmt: skip
+    public = {name for name in dir(tg.Tensor) if not name.startswith("_") and callable(getattr(tg.Tensor, name))}
+    assert public - {name for name, _, _ in METHODS} - elsewhere == set()
+
+
+def test_methods_of_tuples_and_special_functions() -> None:
+    x = tg.tensor(A)
+    assert [part.shape for part in x.split([1, 2], axis=1)] == [(2, 1), (2, 2)]
+    values, indices = x.topk(1)
+    assert (values.tolist(), indices.tolist()) == ([[3.0], [5.0]], [[2], [1]])
+    assert [i.tolist() for i in (x > 2.0).nonzero()] == [[0, 1], [2, 1]]
+    assert x.T.shape == (3, 2)
+    assert x.T.data_ptr() == x.data_ptr()
+    same(x.gelu(), 0.5 * A * (1 + x.numpy() * 0 + (x / 2**0.5).erf().numpy()))
+
+
+def test_keepdims() -> None:
+    x = tg.tensor(A)
+    for name in ("sum", "mean", "prod", "max", "min", "any", "all", "var", "std", "norm", "logsumexp", "argmax"):
+        assert getattr(x, name)(axis=1, keepdims=True).shape == (2, 1), name
+
+
+def test_astype_and_to() -> None:
+    x = tg.tensor([1.5, -2.5, 0.0])
+    assert x.astype("int32").tolist() == [1, -2, 0]
+    assert x.to(tg.float64).dtype == "float64"
+    assert x.to(np.float64).dtype == "float64"
+    assert x.astype("bool").tolist() == [True, True, False]
+    assert x.to("cpu") is x
+    assert x.cpu() is x
+    assert x.astype("float32") is x
+    with pytest.raises(tg.DeviceError, match="'cuda' is not available"):
+        x.to("cuda")
+    with pytest.raises(tg.DTypeError, match="'floaty' is not one of"):
+        x.to("floaty")
+
+
+def test_conversion_to_python() -> None:
+    assert tg.tensor(2.5).item() == 2.5
+    assert tg.tensor([True]).item() is True
+    assert isinstance(tg.tensor(3).item(), int)
+    assert tg.tensor([[1, 2], [3, 4]]).tolist() == [[1, 2], [3, 4]]
+    assert float(tg.tensor(2.5)) == 2.5
+    assert int(tg.tensor(2)) == 2
+    assert f"{tg.tensor(2.125):.2f}" == "2.12"
+    assert f"{tg.tensor([1.0, 2.0])}" == "tensor([1., 2.])"
+    with pytest.raises(tg.ShapeError, match="does not have exactly one element"):
+        tg.tensor([1.0, 2.0]).item()
+
+
+def test_repr() -> None:
+    assert repr(tg.tensor([1.0, 2.0], requires_grad=True)) == "tensor([1., 2.], requires_grad=True)"
+    assert repr(tg.zeros(1, dtype="float64")) == "tensor([0.], dtype=float64)"
+    assert repr(tg.full((2,), 1.5, dtype="bfloat16")) == "tensor([1.5, 1.5], dtype=bfloat16)"
+    assert tg.full((2,), 1.5, dtype="bfloat16").tolist() == [1.5, 1.5]
+
+
+def test_copies() -> None:
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    for made in (copy.copy(x), copy.deepcopy(x)):
+        assert made.requires_grad
+        assert made.is_leaf
+        assert made.data_ptr() != x.data_ptr()
+        assert made.tolist() == [1.0, 2.0]
+    with pytest.raises(tg.AutogradError, match="result of a recorded op"):
+        copy.deepcopy(x * 2.0)
+    assert (x * 2.0).clone().requires_grad
+
+
+def test_requires_grad_() -> None:
+    x = tg.ones(2)
+    assert x.requires_grad_() is x
+    assert x.requires_grad
+    assert not x.requires_grad_(False).requires_grad
+
+
+IN_PLACE = [
+    ("add_", operator.iadd, operator.add), ("sub_", operator.isub, operator.sub), ("mul_", operator.imul, operator.mul),
+    ("div_", operator.itruediv, operator.truediv),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "statement", "plain"), IN_PLACE, ids=lambda value: str(value)[:12])
+def test_in_place(name: str, statement: Any, plain: Any) -> None:
+    """The same numbers as the op, in the same memory, through every view; returns the tensor itself."""
+    for other in (tg.tensor(B), 2.0, 3, B, tg.tensor(B[:, :1])):
+        reference = other.numpy() if isinstance(other, tg.Tensor) else other
+        for write in (lambda x, o: getattr(x, name)(o), statement):
+            x = tg.tensor(A)
+            view, version = x[0, ::-1], x._version
+            assert write(x, other) is x
+            same(x, plain(A, reference))
+            same(view, plain(A, reference)[0, ::-1])
+            assert x._version > version
+
+
+def test_in_place_on_strided_views() -> None:
+    x = tg.tensor(A)
+    x[:, ::2].mul_(10.0)
+    x.T.add_(tg.tensor([[1.0, 2.0]], dtype="float64"))
+    expected = A.copy()
+    expected[:, ::2] *= 10
+    expected += [[1], [2]]
+    same(x, expected)
+
+
+def test_in_place_with_itself() -> None:
+    x = tg.tensor(A[:, :2].copy())
+    x.add_(x.T)
+    same(x, A[:, :2] + A[:, :2].T)
+    x = tg.tensor(A[0])
+    x.sub_(x[::-1])
+    same(x, A[0] - A[0][::-1])
+
+
+def test_fill_copy_clip() -> None:
+    x = tg.tensor(A)
+    assert x.clip_(0.0, 3.0) is x
+    same(x, np.clip(A, 0, 3))
+    same(x.clip_(high=1.0), np.clip(A, 0, 1))
+    same(x.copy_(tg.tensor(B[0])), np.broadcast_to(B[0], (2, 3)))
+    same(x.fill_(7), np.full((2, 3), 7.0))
+    same(x.zero_(), np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("name", ["add_", "sub_", "mul_", "div_", "copy_"])
+def test_in_place_is_refused_before_anything_is_written(name: str) -> None:
+    x = tg.ones((2, 3))
+    write = getattr(x, name)
+    with pytest.raises(tg.DTypeError, match=f"{name}: operands have dtypes float32 and float64"):
+        write(tg.ones((2, 3), dtype="float64"))
+    with pytest.raises(
+        tg.ShapeError, match=rf"{name}: a value of shape \[3, 2, 3\] does not broadcast to the shape \[2, 3\]"
+    ):
+        write(tg.ones((3, 2, 3)))
+    with pytest.raises(tg.ShapeError, match="does not broadcast"):
+        write(tg.ones(2))
+    with pytest.raises(tg.DTypeError, match=f"{name}: expected a tensor or a number, found str"):
+        write("x")
+    whole = tg.ones(2, dtype="int64")
+    with pytest.raises(tg.DTypeError, match=r"the number 1\.5 is floating and the tensor is int64"):
+        getattr(whole, name)(1.5)
+    assert x.tolist() == [[1.0] * 3] * 2
+    assert whole.tolist() == [1, 1]
+
+
+def test_clip_gradient() -> None:
+    x = tg.tensor(A, requires_grad=True)
+    assert tg.gradcheck(lambda x: (x * 2.0).clip_(-1.0, 4.0), x)
+    assert tg.gradcheck(lambda x: (x * 2.0).clip_(low=1.0), x)
+
+
+def test_empty_and_0d() -> None:
+    empty = tg.zeros((0, 3))
+    assert (empty + 1.0).shape == (0, 3)
+    assert empty.add_(1.0) is empty
+    scalar = tg.tensor(2.0)
+    scalar += 1
+    assert scalar.item() == 3.0
+    assert scalar[()].item() == 3.0
+    scalar[()] = 5
+    assert scalar[...].item() == 5.0
