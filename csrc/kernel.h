@@ -24,24 +24,24 @@ namespace tilegrad {
 // Scratch memory for the whole team: 64-byte aligned, uninitialised, gone when
 // the kernel returns.
 struct Workspace {
-  void *data;
+  void* data;
 };
 
 // All operands of a launch: for kernels whose number of operands is known only
 // at run time.
 struct OperandList {
-  void *const *data;
-  const int64_t *numel;
+  void* const* data;
+  const int64_t* numel;
   int count;
 };
 
 struct KernelCall {
-  const void *params;
+  const void* params;
   OperandList operands;
   Workspace workspace;
 };
 
-using Kernel = void (*)(const Team &, const KernelCall &);
+using Kernel = void (*)(const Team&, const KernelCall&);
 
 // One kernel for each element type it supports, null for the others.
 struct KernelSet {
@@ -49,17 +49,17 @@ struct KernelSet {
 };
 
 // The dtype sets that kernels.inc names.
-template <typename... T> struct Types {};
+template <typename... T>
+struct Types {};
 namespace dtypes {
 using FLOATING = Types<float, double>;
 using NUMERIC = Types<float, double, int64_t, int32_t, uint8_t>;
 using SIGNED = Types<float, double, int64_t, int32_t>;
 using INTEGRAL = Types<int64_t, int32_t, uint8_t, Bool>;
 using COMPARABLE = Types<float, double, int64_t, int32_t, uint8_t, Bool>;
-using ALL =
-    Types<float, double, BFloat16, Float16, int64_t, int32_t, uint8_t, Bool>;
+using ALL = Types<float, double, BFloat16, Float16, int64_t, int32_t, uint8_t, Bool>;
 using BOOLEAN = Types<Bool>;
 using INDEX = Types<int64_t, int32_t, uint8_t>;
-} // namespace dtypes
+}  // namespace dtypes
 
-} // namespace tilegrad
+}  // namespace tilegrad

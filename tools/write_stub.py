@@ -79,8 +79,8 @@ class Annotations(ast.NodeTransformer):
         text = ast.unparse(annotation)
         for written, meant in CONVERSIONS.items():
             text = text.replace(written, meant)
-        if text == "dict":
-            text = "dict[str, typing.Any]"
+        if text in ("dict", "tuple"):
+            text = {"dict": "dict[str, typing.Any]", "tuple": "tuple[typing.Any, ...]"}[text]
         if of_argument:  # what is accepted is wider than what is returned
             text = re.sub(r"\bDType\b", "DTypeLike", text)
             text = re.sub(r"\bTensor\b", "TensorBase", text)

@@ -26,8 +26,9 @@ void register_autograd(py::module_& m) {
   if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
   m.def("grad_enabled", &grad_enabled);
   m.def("set_grad_enabled", &set_grad_enabled, py::arg("enabled"));
-  m.def("check_in_place", [](const char* op, py::handle tensor) { check_in_place(op, tensor.ptr()); }, py::arg("op"),
-        py::arg("tensor"), "Raises AutogradError where writing over the tensor would break the graph.");
+  m.def(
+      "check_in_place", [](const char* op, py::handle tensor) { check_in_place(op, tensor.ptr()); }, py::arg("op"),
+      py::arg("tensor"), "Raises AutogradError where writing over the tensor would break the graph.");
   m.def("set_tensor_class", [](py::handle type) {
     if (!PyType_Check(type.ptr()) || !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type.ptr()), tensor_base_type)) {
       throw py::type_error("expected a subclass of TensorBase");

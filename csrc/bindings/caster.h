@@ -90,7 +90,8 @@ struct type_caster<tilegrad::Scalar> {
       }
       int overflow = 0;
       const long long integer = PyLong_AsLongLongAndOverflow(number.ptr(), &overflow);
-      value = overflow ? tilegrad::Scalar(PyLong_AsDouble(number.ptr())) : tilegrad::Scalar(static_cast<int64_t>(integer));
+      value =
+          overflow ? tilegrad::Scalar(PyLong_AsDouble(number.ptr())) : tilegrad::Scalar(static_cast<int64_t>(integer));
       if (PyErr_Occurred()) throw error_already_set();
       return true;
     }

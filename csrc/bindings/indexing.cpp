@@ -13,8 +13,10 @@
 namespace tilegrad::bindings {
 
 void register_indexing(py::module_& m) {
-  m.def("basic_view", [](const char* op, const Array& x, py::handle key) { return basic_view(op, x, key.ptr()); },
-        py::arg("op"), py::arg("x"), py::arg("key"), "x[key] for integers, slices, None and Ellipsis; None for other keys.");
+  m.def(
+      "basic_view", [](const char* op, const Array& x, py::handle key) { return basic_view(op, x, key.ptr()); },
+      py::arg("op"), py::arg("x"), py::arg("key"),
+      "x[key] for integers, slices, None and Ellipsis; None for other keys.");
   m.def("gather", &ops::gather, py::arg("op"), py::arg("x"), py::arg("indices"), py::arg("in_front"));
   m.def("scatter", &ops::scatter, py::arg("op"), py::arg("x"), py::arg("indices"), py::arg("in_front"),
         py::arg("values"));
@@ -38,8 +40,9 @@ void register_indexing(py::module_& m) {
   m.def("eye", &ops::eye, py::arg("rows"), py::arg("columns"), py::arg("diagonal"), py::arg("dtype"));
   m.def("band", &ops::band, py::arg("op"), py::arg("x"), py::arg("least"), py::arg("most"));
   m.def("broadcast_shapes", &ops::broadcast_shapes, py::arg("op"), py::arg("a"), py::arg("b"));
-  m.def("normalize_axis", [](const char* op, int64_t axis, int ndim) { return ops::normalize_axis(op, axis, ndim); },
-        py::arg("op"), py::arg("axis"), py::arg("ndim"));
+  m.def(
+      "normalize_axis", [](const char* op, int64_t axis, int ndim) { return ops::normalize_axis(op, axis, ndim); },
+      py::arg("op"), py::arg("axis"), py::arg("ndim"));
 }
 
 }  // namespace tilegrad::bindings

@@ -22,21 +22,22 @@ void register_inplace(py::module_& m) {
   // Every BINARY line of kernels.inc as x = name(x, other); `op` is the name that errors give.
 #define KERNEL(name, DTYPES, ...)
 #define UNARY(name, DTYPES, formula)
-#define BINARY(name, DTYPES, formula)                                                       \
-  m.def(                                                                                    \
-      #name "_",                                                                            \
-      [](const char* op, const Array& x, py::handle other) {                                \
-        ops::binary_in_place(op, kernels::name, x, value_for(op, x, other));                \
-      },                                                                                    \
+#define BINARY(name, DTYPES, formula)                                        \
+  m.def(                                                                     \
+      #name "_",                                                             \
+      [](const char* op, const Array& x, py::handle other) {                 \
+        ops::binary_in_place(op, kernels::name, x, value_for(op, x, other)); \
+      },                                                                     \
       py::arg("op"), py::arg("x"), py::arg("other"));
 #include "kernels.inc"
 #undef KERNEL
-  m.def("assign", [](const char* op, const Array& x, py::handle value) { ops::assign(op, x, value_for(op, x, value)); },
-        py::arg("op"), py::arg("x"), py::arg("value"), "Writes a tensor or a number, broadcast, into x.");
+  m.def(
+      "assign", [](const char* op, const Array& x, py::handle value) { ops::assign(op, x, value_for(op, x, value)); },
+      py::arg("op"), py::arg("x"), py::arg("value"), "Writes a tensor or a number, broadcast, into x.");
   m.def("may_overlap", &ops::may_overlap, py::arg("a"), py::arg("b"));
-  m.def("as_tensor_like",
-        [](const char* op, const Array& x, py::handle value) { return value_for(op, x, value); }, py::arg("op"),
-        py::arg("x"), py::arg("value"), "The tensor itself, or a number as a 0-d tensor of x's dtype.");
+  m.def(
+      "as_tensor_like", [](const char* op, const Array& x, py::handle value) { return value_for(op, x, value); },
+      py::arg("op"), py::arg("x"), py::arg("value"), "The tensor itself, or a number as a 0-d tensor of x's dtype.");
 }
 
 }  // namespace tilegrad::bindings

@@ -8,20 +8,25 @@ namespace tilegrad::bindings {
 void register_memory(py::module_& m) {
   m.def("from_numpy", [](py::handle array) { return from_numpy(array.ptr()); }, py::arg("array"));
   m.def("from_dlpack", [](py::handle object) { return from_dlpack(object.ptr()); }, py::arg("object"));
-  m.def("empty", [](const Dims& shape, DType dtype) { return Array::empty(shape, dtype); }, py::arg("shape"),
-        py::arg("dtype"));
-  m.def("full", [](const Dims& shape, Scalar value, DType dtype) { return ops::full(shape, value, dtype, {}); },
-        py::arg("shape"), py::arg("value"), py::arg("dtype"));
+  m.def(
+      "empty", [](const Dims& shape, DType dtype) { return Array::empty(shape, dtype); }, py::arg("shape"),
+      py::arg("dtype"));
+  m.def(
+      "full", [](const Dims& shape, Scalar value, DType dtype) { return ops::full(shape, value, dtype, {}); },
+      py::arg("shape"), py::arg("value"), py::arg("dtype"));
   m.def("fill_", [](const Array& x, Scalar value) { ops::fill(x, value); }, py::arg("x"), py::arg("value"));
   m.def("dtype", [](DType dtype) { return dtype; }, py::arg("object"), "The dtype object for a name or a NumPy dtype.");
   m.def("copy", &ops::copy, py::arg("x"));
   m.def("contiguous", &ops::contiguous, py::arg("x"));
   m.def("copy_into", &ops::copy_into, py::arg("x"), py::arg("y"), "Writes x, broadcast, into y, outside any graph.");
-  m.def("as_bytes", [](const Array& x) {
-    if (!x.is_contiguous()) fail(ErrorKind::argument, "as_bytes: %s is not contiguous", x.str().c_str());
-    const int64_t item_size = static_cast<int64_t>(x.item_size());
-    return Array(x.storage_ref(), x.offset() * item_size, {x.numel() * item_size}, {1}, DType::uint8);
-  }, py::arg("x"), "The memory of a contiguous tensor as a vector of uint8; for files.");
+  m.def(
+      "as_bytes",
+      [](const Array& x) {
+        if (!x.is_contiguous()) fail(ErrorKind::argument, "as_bytes: %s is not contiguous", x.str().c_str());
+        const int64_t item_size = static_cast<int64_t>(x.item_size());
+        return Array(x.storage_ref(), x.offset() * item_size, {x.numel() * item_size}, {1}, DType::uint8);
+      },
+      py::arg("x"), "The memory of a contiguous tensor as a vector of uint8; for files.");
 }
 
 }  // namespace tilegrad::bindings

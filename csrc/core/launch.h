@@ -55,7 +55,14 @@ template <typename P>
 void launch(const KernelName<P>& kernel, DType dtype, const std::type_identity_t<P>& params,
             std::initializer_list<Operand> operands, Cost cost, size_t workspace_bytes = 0) {
   static_assert(std::is_trivially_copyable_v<P>);
-  run({kernel.name, kernel.entry, dtype, &params, sizeof(P), {operands.begin(), operands.size()}, workspace_bytes, cost});
+  run({kernel.name,
+       kernel.entry,
+       dtype,
+       &params,
+       sizeof(P),
+       {operands.begin(), operands.size()},
+       workspace_bytes,
+       cost});
 }
 
 // The same for a list of operands whose length is known only at run time.

@@ -52,8 +52,10 @@ T get(const void* element) {
 
 int64_t whole(const char* op, const Scalar& value, DType dtype, int64_t least, int64_t most) {
   if (!value.is_integer) {
-    fail(ErrorKind::dtype, "%s: the number %g is floating and the tensor is %s; these never mix silently: cast the tensor "
-         "with .astype(tg.float32), or pass an integer", op, value.real, name(dtype));
+    fail(ErrorKind::dtype,
+         "%s: the number %g is floating and the tensor is %s; these never mix silently: cast the tensor "
+         "with .astype(tg.float32), or pass an integer",
+         op, value.real, name(dtype));
   }
   if (value.integer < least || value.integer > most) {
     fail(ErrorKind::argument, "%s: the number %lld does not fit in %s", op, static_cast<long long>(value.integer),
@@ -66,27 +68,43 @@ int64_t whole(const char* op, const Scalar& value, DType dtype, int64_t least, i
 
 void write_scalar(const char* op, const Scalar& value, DType dtype, void* element) {
   switch (dtype) {
-    case DType::float32: return put(element, static_cast<float>(value.real));
-    case DType::float64: return put(element, value.real);
-    case DType::bfloat16: return put(element, to_bfloat16(static_cast<float>(value.real)));
-    case DType::float16: return put(element, to_float16(value.real));
-    case DType::int64: return put(element, whole(op, value, dtype, INT64_MIN, INT64_MAX));
-    case DType::int32: return put(element, static_cast<int32_t>(whole(op, value, dtype, INT32_MIN, INT32_MAX)));
-    case DType::uint8: return put(element, static_cast<uint8_t>(whole(op, value, dtype, 0, 255)));
-    case DType::boolean: return put(element, static_cast<uint8_t>(whole(op, value, dtype, 0, 1)));
+    case DType::float32:
+      return put(element, static_cast<float>(value.real));
+    case DType::float64:
+      return put(element, value.real);
+    case DType::bfloat16:
+      return put(element, to_bfloat16(static_cast<float>(value.real)));
+    case DType::float16:
+      return put(element, to_float16(value.real));
+    case DType::int64:
+      return put(element, whole(op, value, dtype, INT64_MIN, INT64_MAX));
+    case DType::int32:
+      return put(element, static_cast<int32_t>(whole(op, value, dtype, INT32_MIN, INT32_MAX)));
+    case DType::uint8:
+      return put(element, static_cast<uint8_t>(whole(op, value, dtype, 0, 255)));
+    case DType::boolean:
+      return put(element, static_cast<uint8_t>(whole(op, value, dtype, 0, 1)));
   }
 }
 
 Scalar read_scalar(DType dtype, const void* element) {
   switch (dtype) {
-    case DType::float32: return Scalar(static_cast<double>(get<float>(element)));
-    case DType::float64: return Scalar(get<double>(element));
-    case DType::bfloat16: return Scalar(static_cast<double>(from_bfloat16(get<BFloat16>(element))));
-    case DType::float16: return Scalar(static_cast<double>(from_float16(get<Float16>(element))));
-    case DType::int64: return Scalar(get<int64_t>(element));
-    case DType::int32: return Scalar(int64_t{get<int32_t>(element)});
-    case DType::uint8: return Scalar(int64_t{get<uint8_t>(element)});
-    case DType::boolean: return Scalar(int64_t{get<uint8_t>(element)});
+    case DType::float32:
+      return Scalar(static_cast<double>(get<float>(element)));
+    case DType::float64:
+      return Scalar(get<double>(element));
+    case DType::bfloat16:
+      return Scalar(static_cast<double>(from_bfloat16(get<BFloat16>(element))));
+    case DType::float16:
+      return Scalar(static_cast<double>(from_float16(get<Float16>(element))));
+    case DType::int64:
+      return Scalar(get<int64_t>(element));
+    case DType::int32:
+      return Scalar(int64_t{get<int32_t>(element)});
+    case DType::uint8:
+      return Scalar(int64_t{get<uint8_t>(element)});
+    case DType::boolean:
+      return Scalar(int64_t{get<uint8_t>(element)});
   }
   return Scalar(int64_t{0});
 }

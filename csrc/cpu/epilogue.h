@@ -28,11 +28,20 @@ template <typename T>
     }
   };
   switch (activation) {
-    case Activation::none: break;
-    case Activation::relu: apply([](T x) { return formulas::relu(x); }); break;
-    case Activation::sigmoid: apply([](T x) { return formulas::sigmoid(x); }); break;
-    case Activation::tanh: apply([](T x) { return formulas::tanh(x); }); break;
-    case Activation::gelu: apply([](T x) { return formulas::gelu(x); }); break;
+    case Activation::none:
+      break;
+    case Activation::relu:
+      apply([](T x) { return formulas::relu(x); });
+      break;
+    case Activation::sigmoid:
+      apply([](T x) { return formulas::sigmoid(x); });
+      break;
+    case Activation::tanh:
+      apply([](T x) { return formulas::tanh(x); });
+      break;
+    case Activation::gelu:
+      apply([](T x) { return formulas::gelu(x); });
+      break;
   }
 }
 

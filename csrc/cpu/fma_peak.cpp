@@ -1,6 +1,6 @@
 // Fused multiply-adds between registers and nothing else: the peak that other kernels are measured against.
-#include "cpu/vec.h"
 #include "params/fma_peak.h"
+#include "cpu/vec.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {

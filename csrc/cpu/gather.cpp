@@ -3,8 +3,8 @@
 //
 // Scatters: the destination of several values is written, or added to, in ascending order of the index by one member
 // alone, so that the result does not depend on the team.
-#include "cpu/isa.h"
 #include "params/gather.h"
+#include "cpu/isa.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
@@ -106,7 +106,8 @@ void gather_slices(const Team& team, const Gather& p, const T* x, const int64_t*
       for (int64_t i = first; i < last; ++i) to[i * p.small_stride] = from[offsets[i]];
     } else {
       for (int64_t i = first; i < last; ++i) {
-        for_each_inner(p.inner, from + offsets[i], to + i * p.small_stride, [](const T& value, T& copy) { copy = value; });
+        for_each_inner(p.inner, from + offsets[i], to + i * p.small_stride,
+                       [](const T& value, T& copy) { copy = value; });
       }
     }
     unit += last - first;

@@ -138,13 +138,14 @@ void multiply_blocks(const Team& team, const Product<T>& p, int64_t k_begin, int
         for (int64_t i = p0; i < p1 && rows.begin < rows.end; ++i) {
           const int64_t n = panels.begin(i) * L, width = panels.rows(i) * L;
           pack_panel(b_block + rows.begin * p.b_row_stride + n * p.b_col_stride, p.b_row_stride, p.b_col_stride,
-                     rows.end - rows.begin, smaller(width, p.N - n), width, scratch.b + (n - n0) * K + rows.begin * width,
-                     width);
+                     rows.end - rows.begin, smaller(width, p.N - n), width,
+                     scratch.b + (n - n0) * K + rows.begin * width, width);
         }
         team.barrier();
       }
       const int64_t last = panels.begin(panels.count - 1) * L;
-      const bool ragged = !pack_b && p.N % L != 0 && p0 + my_panels.end == panels.count && my_tiles.begin < my_tiles.end;
+      const bool ragged =
+          !pack_b && p.N % L != 0 && p0 + my_panels.end == panels.count && my_tiles.begin < my_tiles.end;
       if (ragged) {
         const int64_t width = panels.rows(panels.count - 1) * L;
         pack_panel(b_block + last, p.b_row_stride, int64_t{1}, K, p.N - last, width, scratch.own_b, width);
@@ -256,7 +257,8 @@ void gemm(const Team& team, const Gemm& g, const T* a, const T* b, const T* bias
   if (batch.numel == 0 || g.M == 0 || g.N == 0) return;
   // Products of a batch are shared out whole when that keeps every member busy; otherwise the team computes one after
   // the other together.
-  const bool apart = team.size > 1 && (batch.numel >= 4 * team.size || (batch.numel > 1 && batch.numel % team.size == 0));
+  const bool apart =
+      team.size > 1 && (batch.numel >= 4 * team.size || (batch.numel > 1 && batch.numel % team.size == 0));
   const GemmBlocks blocks = gemm_blocks(g);
   const int64_t own = blocks.a + blocks.b + (apart ? blocks.chain + blocks.parts : 0);
   T* const of_team = static_cast<T*>(workspace.data);
@@ -277,12 +279,18 @@ void gemm(const Team& team, const Gemm& g, const T* a, const T* b, const T* bias
       rest /= batch.shape[d];
       for (int o = 0; o < 3; ++o) offset[o] += index * batch.stride[o][d];
     }
-    const Product<T> product{g.M,           g.N,
-                             g.K,           a + offset[0],
-                             g.a_row_stride, g.a_col_stride,
-                             b + offset[1], g.b_row_stride,
-                             g.b_col_stride, c + offset[2],
-                             g.c_row_stride, Epilogue<T>{bias, g.bias_stride, g.activation}};
+    const Product<T> product{g.M,
+                             g.N,
+                             g.K,
+                             a + offset[0],
+                             g.a_row_stride,
+                             g.a_col_stride,
+                             b + offset[1],
+                             g.b_row_stride,
+                             g.b_col_stride,
+                             c + offset[2],
+                             g.c_row_stride,
+                             Epilogue<T>{bias, g.bias_stride, g.activation}};
     multiply(apart ? Team{} : team, product, scratch);
   }
 }

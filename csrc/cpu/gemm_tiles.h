@@ -17,7 +17,7 @@ struct TileJob {
   const T* total;  // the sum of the chunks before, at stride out_stride; null if there is none or the chunk goes on
   T* out;
   int64_t out_stride;
-  int64_t columns;  // of out that exist
+  int64_t columns;              // of out that exist
   const Epilogue<T>* epilogue;  // null while there are chunks to come
   int64_t first;                // the first column's place in the bias
 };
@@ -56,8 +56,10 @@ TILEGRAD_INLINE void run_tile_of_width(int rows, const TileJob<T>& job, A a) {
 template <typename T, typename A>
 TILEGRAD_INLINE void run_tile(int rows, int vectors, const TileJob<T>& job, A a) {
   switch (vectors) {
-    case 1: return run_tile_of_width<T, 1>(rows, job, a);
-    case 2: return run_tile_of_width<T, 2>(rows, job, a);
+    case 1:
+      return run_tile_of_width<T, 1>(rows, job, a);
+    case 2:
+      return run_tile_of_width<T, 2>(rows, job, a);
     case 3:
       if constexpr (kPanelVectors >= 3) return run_tile_of_width<T, 3>(rows, job, a);
       break;

@@ -92,7 +92,8 @@ struct RowPointers {
 
 // Copies rows x columns elements between matrices of any row stride. Out of line, because only ragged edges need it.
 template <typename T>
-[[gnu::noinline]] void copy_columns(const T* from, int64_t from_stride, T* to, int64_t to_stride, int rows, int64_t columns) {
+[[gnu::noinline]] void copy_columns(const T* from, int64_t from_stride, T* to, int64_t to_stride, int rows,
+                                    int64_t columns) {
   for (int m = 0; m < rows; ++m) {
     for (int64_t n = 0; n < columns; ++n) to[m * to_stride + n] = from[m * from_stride + n];
   }

@@ -1,6 +1,6 @@
 // Arrays that are functions of their indices.
-#include "cpu/isa.h"
 #include "params/sequence.h"
+#include "cpu/isa.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {

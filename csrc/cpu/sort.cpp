@@ -1,6 +1,6 @@
 // Stable sorts of rows: insertion sort of short runs, then merges of ever longer ones.
-#include "cpu/isa.h"
 #include "params/sort.h"
+#include "cpu/isa.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {

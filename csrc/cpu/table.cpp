@@ -12,10 +12,9 @@ namespace tilegrad::cpu::TILEGRAD_ISA {
 
 extern const KernelTable kTable;
 constinit const KernelTable kTable = {
-#define KERNEL(name, DTYPES, ...)                                              \
-  &name##_kernels<signature::name<float>, dtypes::DTYPES>::set,
+#define KERNEL(name, DTYPES, ...) &name##_kernels<signature::name<float>, dtypes::DTYPES>::set,
 #include "kernels.inc"
 #undef KERNEL
 };
 
-} // namespace tilegrad::cpu::TILEGRAD_ISA
+}  // namespace tilegrad::cpu::TILEGRAD_ISA

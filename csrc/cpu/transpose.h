@@ -57,7 +57,8 @@ TILEGRAD_INLINE void prefetch(const T* p) {
 // from[k * k_stride + i * kWidth + j] for i < panels.
 template <int kWidth, typename T>
 TILEGRAD_INLINE void interleave(const T* from, int64_t k_stride, int64_t K, int64_t panels, T* to) {
-  constexpr int64_t kTogether = 4;  // panels lie at distances of 4 KB multiples: more of them would fight for the L1 cache
+  constexpr int64_t kTogether =
+      4;  // panels lie at distances of 4 KB multiples: more of them would fight for the L1 cache
   for (int64_t first = 0; first < panels; first += kTogether) {
     const int64_t last = smaller(panels, first + kTogether);
     for (int64_t k = 0; k < K; ++k) {

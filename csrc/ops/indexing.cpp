@@ -60,8 +60,8 @@ void add_offsets(const char* op, const Array& index, int axis, int64_t size, int
 
 // Which elements of x the indices choose, and the shape they make.
 struct Selection {
-  Dims shape;            // of the result
-  Array offsets;         // int64, contiguous, one for each element of B
+  Dims shape;     // of the result
+  Array offsets;  // int64, contiguous, one for each element of B
   int64_t lowest = 0, highest = 0;
   Dims outer_shape, inner_shape;  // the axes before and behind B
   Dims outer_strides, inner_strides;
@@ -133,8 +133,8 @@ Cost moving(const Array& small) {
   return Cost::bytes(3.0 * static_cast<double>(small.numel()) * static_cast<double>(small.item_size()));
 }
 
-void write_places(const KernelName<Gather>& kernel, const char* op, const Array& x, const Indices& indices, bool in_front,
-                  const Array& values) {
+void write_places(const KernelName<Gather>& kernel, const char* op, const Array& x, const Indices& indices,
+                  bool in_front, const Array& values) {
   require_same_kind(op, x, values);
   require_writable(op, x);
   const Selection s = select_places(op, x, indices, in_front);

@@ -38,8 +38,8 @@ Array readable(const Array& other, const Array& x) {
 void require_writable(const char* op, const Array& x) {
   for (int d = 0; d < x.ndim(); ++d) {
     if (x.stride(d) == 0 && x.size(d) > 1) {
-      fail(ErrorKind::argument, "%s: axis %d of %s is a broadcast view whose elements share memory; clone() it first", op,
-           d, x.str().c_str());
+      fail(ErrorKind::argument, "%s: axis %d of %s is a broadcast view whose elements share memory; clone() it first",
+           op, d, x.str().c_str());
     }
   }
 }

@@ -126,10 +126,9 @@ Array linear(const Array& x, const Array& w, const Array& bias, Activation activ
   if (x.ndim() == 0) fail(ErrorKind::shape, "linear: x must be [..., in], found a single number");
   const int64_t in = w.size(0), out = w.size(1);
   if (x.shape().back() != in) {
-    fail(ErrorKind::shape,
-         "linear: the last axis of x %s has %lld elements, expected %lld as w is [in, out] = %s%s", x.shape().str().c_str(),
-         static_cast<long long>(x.shape().back()), static_cast<long long>(in), w.shape().str().c_str(),
-         x.shape().back() == out ? "; is w transposed ([out, in])?" : "");
+    fail(ErrorKind::shape, "linear: the last axis of x %s has %lld elements, expected %lld as w is [in, out] = %s%s",
+         x.shape().str().c_str(), static_cast<long long>(x.shape().back()), static_cast<long long>(in),
+         w.shape().str().c_str(), x.shape().back() == out ? "; is w transposed ([out, in])?" : "");
   }
   if (bias) {
     require_arithmetic("linear", "b", bias);
@@ -149,7 +148,8 @@ Activation activation_named(const char* op, const char* activation) {
   for (int i = 0; i < 5; ++i) {
     if (std::strcmp(activation, names[i]) == 0) return static_cast<Activation>(i);
   }
-  fail(ErrorKind::argument, "%s: activation must be None, 'relu', 'sigmoid', 'tanh' or 'gelu', found '%s'", op, activation);
+  fail(ErrorKind::argument, "%s: activation must be None, 'relu', 'sigmoid', 'tanh' or 'gelu', found '%s'", op,
+       activation);
 }
 
 }  // namespace tilegrad::ops

@@ -181,10 +181,11 @@ void check_gradient(const Node* node, PyObject* gradient, const Variable* input,
 
 void check_saved(const Node* node) {
   if (!node->saved) {
-    fail(ErrorKind::autograd,
-         "backward: the graph of %s has been used up by an earlier backward(); pass retain_graph=True to the earlier one "
-         "to go through it again",
-         op_name(node->rule).c_str());
+    fail(
+        ErrorKind::autograd,
+        "backward: the graph of %s has been used up by an earlier backward(); pass retain_graph=True to the earlier one "
+        "to go through it again",
+        op_name(node->rule).c_str());
   }
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(node->saved); ++i) {
     PyObject* value = PyTuple_GET_ITEM(node->saved, i);
@@ -216,7 +217,8 @@ Object call_rule(const Node* node, const std::vector<PyObject*>& arrived) {
     PyObject* gradients = PyTuple_New(node->outputs);
     if (!gradients) throw PythonError();
     for (int i = 0; i < node->outputs; ++i) {
-      PyTuple_SET_ITEM(gradients, i, Py_NewRef(arrived[static_cast<size_t>(i)] ? arrived[static_cast<size_t>(i)] : Py_None));
+      PyTuple_SET_ITEM(gradients, i,
+                       Py_NewRef(arrived[static_cast<size_t>(i)] ? arrived[static_cast<size_t>(i)] : Py_None));
     }
     PyTuple_SET_ITEM(arguments.get(), 1, gradients);
   }
@@ -272,8 +274,10 @@ Object seed(const TensorObject* tensor, PyObject* grad) {
   const Array& array = tensor->array;
   if (!grad || grad == Py_None) {
     if (array.numel() != 1) {
-      fail(ErrorKind::autograd, "backward: %s is not a single element; call it on a loss, or pass the gradient to start "
-           "from as backward(grad)", array.str().c_str());
+      fail(ErrorKind::autograd,
+           "backward: %s is not a single element; call it on a loss, or pass the gradient to start "
+           "from as backward(grad)",
+           array.str().c_str());
     }
     const Array one = Array::empty(array.shape(), array.dtype(), array.device());
     ops::fill(one, Scalar(1.0));
@@ -338,19 +342,24 @@ void check_in_place(const char* op, PyObject* tensor) {
   const Variable* variable = recording ? needed(tensor) : nullptr;
   if (!variable) return;
   if (!variable->producer) {
-    fail(ErrorKind::autograd, "%s: a leaf tensor that requires a gradient cannot be modified in place; do it under "
-         "tg.no_grad()", op);
+    fail(ErrorKind::autograd,
+         "%s: a leaf tensor that requires a gradient cannot be modified in place; do it under "
+         "tg.no_grad()",
+         op);
   }
   if (variable->is_view || variable->has_views) {
-    fail(ErrorKind::autograd, "%s: this tensor shares memory with a view of it in the graph, so it cannot be modified in "
-         "place; use the out-of-place operation", op);
+    fail(ErrorKind::autograd,
+         "%s: this tensor shares memory with a view of it in the graph, so it cannot be modified in "
+         "place; use the out-of-place operation",
+         op);
   }
 }
 
 void backward(PyObject* object, PyObject* grad, bool retain_graph) {
   TensorObject* tensor = as_tensor(object);
   if (!needed(object)) {
-    fail(ErrorKind::autograd, "backward: the tensor does not require a gradient: nothing that it was made from has "
+    fail(ErrorKind::autograd,
+         "backward: the tensor does not require a gradient: nothing that it was made from has "
          "requires_grad=True, or it was made under tg.no_grad()");
   }
   const Ref<Variable> variable = tensor->variable;

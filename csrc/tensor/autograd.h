@@ -46,11 +46,11 @@ struct Node;
 struct Variable {
   std::atomic<int> references{1};
   bool requires_grad = true;
-  bool is_view = false;       // shares memory with an input of the op that made it
-  bool has_views = false;     // an op made a view of it
-  int output_index = 0;       // which of the node's outputs
-  Ref<Node> producer;         // null for a leaf
-  PyObject* grad = nullptr;   // a tensor, or null
+  bool is_view = false;      // shares memory with an input of the op that made it
+  bool has_views = false;    // an op made a view of it
+  int output_index = 0;      // which of the node's outputs
+  Ref<Node> producer;        // null for a leaf
+  PyObject* grad = nullptr;  // a tensor, or null
   Dims shape;
   DType dtype = DType::float32;
 
@@ -60,7 +60,7 @@ struct Variable {
 // One recorded call of an op.
 struct Node {
   std::atomic<int> references{1};
-  uint64_t sequence = 0;              // nodes were made in this order
+  uint64_t sequence = 0;  // nodes were made in this order
   int outputs = 1;
   PyObject* rule = nullptr;           // rule(needs, grad, *saved) -> one gradient or None per input
   PyObject* saved = nullptr;          // tuple of what the rule needs; null once it has been used up

@@ -9,8 +9,7 @@ namespace tilegrad {
 namespace {
 
 struct DTypeObject {
-  PyObject_HEAD
-  DType dtype;
+  PyObject_HEAD DType dtype;
 };
 
 PyTypeObject* dtype_type;
@@ -117,10 +116,11 @@ DType parse_dtype(PyObject* object) {
   const std::string found = characters ? characters : "?";
   PyErr_Clear();
   Py_XDECREF(shown);
-  fail(ErrorKind::dtype,
-       "dtype %s is not one of float32, float64, bfloat16, float16, int64, int32, uint8, bool (as tg.float32, \"float32\" "
-       "or numpy.float32)",
-       found.c_str());
+  fail(
+      ErrorKind::dtype,
+      "dtype %s is not one of float32, float64, bfloat16, float16, int64, int32, uint8, bool (as tg.float32, \"float32\" "
+      "or numpy.float32)",
+      found.c_str());
 }
 
 }  // namespace tilegrad

@@ -21,13 +21,15 @@ PyObject* new_type(PyObject* module, const char* name, const char* doc, PyObject
 }  // namespace
 
 void register_errors(PyObject* module) {
-  PyObject* base = new_type(module, "TilegradError", "What every error of tilegrad derives from.", PyExc_Exception, nullptr);
+  PyObject* base =
+      new_type(module, "TilegradError", "What every error of tilegrad derives from.", PyExc_Exception, nullptr);
   const auto set = [&](ErrorKind kind, PyObject* type) { types[static_cast<int>(kind)] = type; };
   set(ErrorKind::shape, new_type(module, "ShapeError", "Shapes that do not fit.", base, PyExc_ValueError));
   set(ErrorKind::dtype, new_type(module, "DTypeError", "A dtype that does not fit.", base, PyExc_TypeError));
   set(ErrorKind::device, new_type(module, "DeviceError", "Tensors on different devices.", base, PyExc_ValueError));
   set(ErrorKind::argument, new_type(module, "ArgumentError", "An argument out of its range.", base, PyExc_ValueError));
-  set(ErrorKind::autograd, new_type(module, "AutogradError", "A gradient that cannot be had.", base, PyExc_RuntimeError));
+  set(ErrorKind::autograd,
+      new_type(module, "AutogradError", "A gradient that cannot be had.", base, PyExc_RuntimeError));
   set(ErrorKind::index,
       new_type(module, "OutOfRangeError", "An index, label or axis out of its range.", base, PyExc_IndexError));
   set(ErrorKind::memory, PyExc_MemoryError);

@@ -201,7 +201,8 @@ Array from_dlpack(PyObject* object) {
   if (PyCapsule_IsValid(capsule.ptr(), "dltensor_versioned")) {
     const auto* managed =
         static_cast<DLManagedTensorVersioned*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor_versioned"));
-    if (managed->version.major > 1) fail(ErrorKind::argument, "from_dlpack: DLPack version %u is too new", managed->version.major);
+    if (managed->version.major > 1)
+      fail(ErrorKind::argument, "from_dlpack: DLPack version %u is too new", managed->version.major);
     if (managed->flags & kReadOnly) {
       fail(ErrorKind::argument, "from_dlpack: the memory is read-only and the tensor would share it; copy it first");
     }

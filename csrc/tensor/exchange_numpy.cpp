@@ -69,15 +69,18 @@ Array from_numpy(PyObject* object) {
     fail(ErrorKind::dtype, "from_numpy: dtype %s has no tilegrad dtype; convert with .astype() first", shown.c_str());
   }
   if (!source.writeable()) {
-    fail(ErrorKind::argument, "from_numpy: the array is read-only and the tensor would share its memory; use tg.tensor(a), "
+    fail(ErrorKind::argument,
+         "from_numpy: the array is read-only and the tensor would share its memory; use tg.tensor(a), "
          "which copies");
   }
   Dims shape, strides;
   for (py::ssize_t d = 0; d < source.ndim(); ++d) {
     shape.push_back(source.shape(d));
     if (source.strides(d) % source.itemsize() != 0 && source.shape(d) > 1) {
-      fail(ErrorKind::argument, "from_numpy: stride %lld of axis %lld is not a whole number of %lld-byte elements; copy it "
-           "with numpy.ascontiguousarray()", static_cast<long long>(source.strides(d)), static_cast<long long>(d),
+      fail(ErrorKind::argument,
+           "from_numpy: stride %lld of axis %lld is not a whole number of %lld-byte elements; copy it "
+           "with numpy.ascontiguousarray()",
+           static_cast<long long>(source.strides(d)), static_cast<long long>(d),
            static_cast<long long>(source.itemsize()));
     }
     strides.push_back(source.strides(d) / source.itemsize());

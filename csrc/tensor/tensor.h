@@ -10,8 +10,7 @@
 namespace tilegrad {
 
 struct TensorObject {
-  PyObject_HEAD
-  Array array;
+  PyObject_HEAD Array array;
   Ref<Variable> variable;  // null while no gradient is wanted
 };
 

@@ -25,11 +25,13 @@ PyObject* allocate(PyTypeObject* type, Array array) {
 void set_requires_grad(TensorObject* tensor, bool wanted) {
   if (tensor->variable && tensor->variable->producer) {
     if (wanted) return;
-    fail(ErrorKind::autograd, "requires_grad: the tensor is the result of a recorded op; use detach() for one without a "
+    fail(ErrorKind::autograd,
+         "requires_grad: the tensor is the result of a recorded op; use detach() for one without a "
          "gradient");
   }
   if (wanted && !is_floating(tensor->array.dtype())) {
-    fail(ErrorKind::dtype, "requires_grad: only floating tensors have gradients, found %s", tensor->array.str().c_str());
+    fail(ErrorKind::dtype, "requires_grad: only floating tensors have gradients, found %s",
+         tensor->array.str().c_str());
   }
   if (!tensor->variable) {
     if (!wanted) return;
@@ -225,7 +227,8 @@ void register_tensor_type(PyObject* module) {
                          {Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)},
                          {Py_bf_releasebuffer, reinterpret_cast<void*>(release_buffer)},
                          {0, nullptr}};
-  PyType_Spec spec = {"tilegrad._C.TensorBase", sizeof(TensorObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+  PyType_Spec spec = {"tilegrad._C.TensorBase", sizeof(TensorObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                      slots};
   tensor_base_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
   tensor_class = tensor_base_type;
   if (!tensor_base_type ||

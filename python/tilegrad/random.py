@@ -250,7 +250,7 @@ def randn(
     --------
     >>> import tilegrad as tg
     >>> tg.randn(3, dtype="float64").dtype
-    float64
+    tilegrad.float64
     """
     return _new("randn", shape, dtype, generator, "normal_", 0.0, 1.0, requires_grad=requires_grad)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
 
 from .. import _C
 from ..autograd import record
+from .creation import tensor
 from .subscript import _unstack, getitem
 
 if TYPE_CHECKING:
@@ -15,6 +18,16 @@ __all__ = ["embedding", "masked_select", "nonzero", "one_hot", "scatter_add", "t
 
 Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
+
+
+def _as_indices(op: str, indices: Any) -> Tensor:
+    """The indices as a tensor: arrays and lists of integers become one."""
+    if isinstance(indices, _C.TensorBase):
+        return cast("Tensor", indices)
+    if not isinstance(indices, (int, list, tuple, np.ndarray, np.integer)):
+        raise _C.DTypeError(f"{op}: indices must be an integer tensor, found {type(indices).__name__}")
+    array = np.asarray(indices)
+    return tensor(array.astype(np.int64) if array.size == 0 else array)
 
 
 def take(x: Tensor, indices: Tensor, axis: int | None = None) -> Tensor:
@@ -53,6 +66,7 @@ def take(x: Tensor, indices: Tensor, axis: int | None = None) -> Tensor:
 
         return take(reshape(x, (-1,)), indices, 0)
     axis = _C.normalize_axis("take", axis, x.ndim)
+    indices = _as_indices("take", indices)
     where = [indices if d == axis else None for d in range(x.ndim)]
     return record(_C.gather("take", x, where, False), _take_gradient, (x,), x.shape, axis, indices)
 
@@ -90,6 +104,7 @@ def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
             [4]])
     """
     axis = _C.normalize_axis("take_along_axis", axis, x.ndim)
+    indices = _as_indices("take_along_axis", indices)
     if indices.ndim == x.ndim:
         x, indices = _broadcast_but(x, indices, axis)
     out = _C.take_along_axis("take_along_axis", x, indices, axis)
@@ -148,6 +163,7 @@ def scatter_add(x: Tensor, indices: Tensor, values: Tensor, axis: int = 0) -> Te
     tensor([4., 0., 2.])
     """
     axis = _C.normalize_axis("scatter_add", axis, x.ndim)
+    indices = _as_indices("scatter_add", indices)
     out = _C.copy(x)
     _C.scatter_add("scatter_add", out, [indices if d == axis else None for d in range(x.ndim)], False, values)
     return record(out, _scatter_add_gradient, (x, values), axis, indices, values)
@@ -191,7 +207,12 @@ def embedding(weight: Tensor, indices: Tensor) -> Tensor:
             [3., 4.],
             [1., 2.]])
     """
-    return record(_C.embedding(weight, indices), _take_gradient, (weight,), weight.shape, 0, indices)
+    indices = _as_indices("embedding", indices)
+    return record(_C.embedding(weight, indices), _embedding_gradient, (weight,), weight.shape, indices)
+
+
+def _embedding_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...], indices: Tensor) -> Gradients:
+    return _take_gradient(needs, grad, shape, 0, indices)
 
 
 def one_hot(indices: Tensor, num_classes: int, dtype: Any = "float32") -> Tensor:
@@ -218,7 +239,7 @@ def one_hot(indices: Tensor, num_classes: int, dtype: Any = "float32") -> Tensor
     tensor([[0., 0., 1.],
             [1., 0., 0.]])
     """
-    return _C.one_hot(indices, num_classes, dtype)
+    return _C.one_hot(_as_indices("one_hot", indices), num_classes, dtype)
 
 
 def nonzero(x: Tensor) -> tuple[Tensor, ...]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Options = tuple[Pair, Pair | None, Padding]
 
-__all__ = ["avg_pool2d", "max_pool2d"]
+__all__ = ["avg_pool2d", "global_avg_pool2d", "global_max_pool2d", "max_pool2d"]
 
 Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
@@ -96,3 +96,40 @@ def avg_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding
 
 def _avg_pool2d_gradient(needs: Needs, grad: Tensor, image: tuple[int, int], options: Options) -> Gradients:
     return (_C.avg_pool2d_backward(grad, image, *options),)
+
+
+def _require_images(op: str, x: Tensor) -> None:
+    if x.ndim != 4:
+        raise _C.ShapeError(f"{op}: x must have 4 dimensions [N, H, W, C], found {list(x.shape)}")
+    if 0 in x.shape[1:3]:
+        raise _C.ShapeError(f"{op}: x has no pixels to pool over, found {list(x.shape)}")
+
+
+def global_avg_pool2d(x: Tensor) -> Tensor:
+    """The mean over all pixels: [N, H, W, C] -> [N, C].
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.global_avg_pool2d(tg.tensor([[1.0, 2.0], [3.0, 6.0]]).reshape(1, 2, 2, 1))
+    tensor([[3.]])
+    """
+    from .reduce import mean
+
+    _require_images("global_avg_pool2d", x)
+    return mean(x, axis=(1, 2))
+
+
+def global_max_pool2d(x: Tensor) -> Tensor:
+    """The maximum over all pixels: [N, H, W, C] -> [N, C].
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.global_max_pool2d(tg.tensor([[1.0, 2.0], [3.0, 6.0]]).reshape(1, 2, 2, 1))
+    tensor([[6.]])
+    """
+    from .reduce import max as max_axes
+
+    _require_images("global_max_pool2d", x)
+    return max_axes(x, axis=(1, 2))

@@ -102,4 +102,8 @@ def topk(x: Tensor, k: int, axis: int = -1, largest: bool = True) -> tuple[Tenso
     values, indices = _C.sort("topk", x, axis, largest)
     indices = _C.copy(_C.slice(indices, axis, 0, k, 1))
     values = _C.copy(_C.slice(values, axis, 0, k, 1))
-    return record(values, _sort_gradient, (x,), x.shape, axis, indices), indices
+    return record(values, _topk_gradient, (x,), x.shape, axis, indices), indices
+
+
+def _topk_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...], axis: int, indices: Tensor) -> Gradients:
+    return _sort_gradient(needs, grad, shape, axis, indices)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -36,11 +36,11 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     """The elements that ``key`` chooses: a view for integers, slices, None and Ellipsis, else a copy."""
     view = _C.basic_view("getitem", x, key)
     if view is not None:
-        return record(view, _getitem_gradient, (x,), x.shape, key)
+        return cast("Tensor", record(view, _getitem_gradient, (x,), x.shape, key))
     chosen = _select("getitem", x, key)
     view = _C.basic_view("getitem", x, chosen.view)
     if all(index is None for index in chosen.indices):
-        return record(view, _getitem_gradient, (x,), x.shape, chosen.view)
+        return cast("Tensor", record(view, _getitem_gradient, (x,), x.shape, chosen.view))
     out = _C.gather("getitem", view, chosen.indices, chosen.in_front)
     return record(out, _getitem_gradient, (x,), x.shape, chosen.view, chosen.in_front, *chosen.indices)
 

@@ -46,8 +46,8 @@ class ParameterGroup:
         self._written = 0.0
         self.lr = lr
         # Per parameter: how many updates it has had, and what the optimizer remembers; None until its first update.
-        self._steps: list[Tensor | None] = [None] * len(parameters)
-        self._state: dict[str, list[Tensor | None]] = {name: [None] * len(parameters) for name in optimizer._slots}
+        self._steps: list[Any] = [None] * len(parameters)
+        self._state: dict[str, list[Any]] = {name: [None] * len(parameters) for name in optimizer._slots}
 
     @property
     def lr(self) -> float:
@@ -236,12 +236,13 @@ class Optimizer:
             _C.gradient_norm(self._clip, [g for found in gradients for g in found if g is not None], self._clip_norm)
             clip = self._clip
         for group, rate, found in zip(self.groups, rates, gradients, strict=True):
-            positions = [position for position, gradient in enumerate(found) if gradient is not None]
+            present = {position: gradient for position, gradient in enumerate(found) if gradient is not None}
+            positions = list(present)
             group._write(rate)
             if positions:
                 for position in positions:
                     group._prepare(position)
-                self._update(group, clip, positions, [found[position] for position in positions])
+                self._update(group, clip, positions, list(present.values()))
         self.steps += 1
 
     def zero_grad(self) -> None:
