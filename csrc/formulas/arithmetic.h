@@ -166,7 +166,8 @@ TILEGRAD_FORMULA T floor_divide(T a, T b) {
     if (magnitude(b) == kInfinity<T>) return a == T(0) || (a < T(0)) == (b < T(0)) ? a / b : T(-1);
     const T rest = with_sign_of(modulo_positive(magnitude(a), magnitude(b)), a);
     // a - rest is a multiple of b up to rounding, so the quotient is next to an integer: the one towards zero.
-    const T truncated = round((a - rest) / b);
+    const T ratio = (a - rest) / b, below = floor(ratio);
+    const T truncated = ratio - below > T(0.5) ? below + T(1) : below;
     const T quotient = rest != T(0) && (rest < T(0)) != (b < T(0)) ? truncated - T(1) : truncated;
     return quotient == T(0) ? with_sign_of(T(0), a / b) : quotient;
   } else {

@@ -112,7 +112,7 @@ def binary_bad(name: str, dtypes: tuple[str, ...]) -> tuple[Bad, ...]:
         Bad(
             (two, "x"),
             tg.DTypeError,
-            rf"{name}: expected two tensors, or a tensor and a number; found Tensor and str "
+            rf"{name}: expected two tensors, or a tensor and a number; found str and Tensor "
             r"\(tg\.tensor\(\) makes a tensor from other data\)",
         ),
         Bad(
