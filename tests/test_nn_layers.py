@@ -13,10 +13,6 @@ from scipy.special import erf, expit, log_softmax, softmax
 import tilegrad as tg
 from tilegrad import nn
 
-needs_the_other_ops = pytest.mark.skipif(
-    not all(hasattr(tg, op) for op in ("relu", "mean", "softmax", "batch_norm", "cross_entropy")),
-    reason="some of their ops are not in this build",
-)
 RNG = np.random.default_rng(7)
 
 
@@ -67,7 +63,6 @@ def test_conv2d() -> None:
     close(layer(tg.tensor(x)), np.concatenate(halves, axis=-1)[:, ::2, ::2])
 
 
-@needs_the_other_ops
 def test_pooling() -> None:
     x = normal(2, 4, 6, 3)
     blocks = x.reshape(2, 2, 2, 3, 2, 3)
@@ -104,14 +99,12 @@ ACTIVATIONS: list[tuple[nn.Module, Any]] = [
 ]
 
 
-@needs_the_other_ops
 @pytest.mark.parametrize(("layer", "formula"), ACTIVATIONS, ids=lambda v: repr(v) if isinstance(v, nn.Module) else "")
 def test_activations(layer: nn.Module, formula: Any) -> None:
     x = 3 * normal(4, 5)
     close(layer(tg.tensor(x)), formula(x.astype(np.float64)))
 
 
-@needs_the_other_ops
 @pytest.mark.parametrize(("kind", "shape"), [(nn.BatchNorm1d, (64, 3)), (nn.BatchNorm2d, (4, 5, 6, 3))])
 def test_batch_norm(kind: Any, shape: tuple[int, ...]) -> None:
     layer, x = kind(3), 2 * normal(*shape) + 5
@@ -129,7 +122,6 @@ def test_batch_norm(kind: Any, shape: tuple[int, ...]) -> None:
     assert [name for name, _ in layer.named_buffers()] == ["running_mean", "running_var"]
 
 
-@needs_the_other_ops
 def test_layer_norm() -> None:
     layer, x = nn.LayerNorm((4, 5)), normal(2, 3, 4, 5)
     mean, var = x.mean((-1, -2), keepdims=True), x.var((-1, -2), keepdims=True)
@@ -148,7 +140,6 @@ def test_dropout_drops_only_while_training() -> None:
     assert np.array_equal(layer.eval()(x).numpy(), x.numpy())
 
 
-@needs_the_other_ops
 def test_losses() -> None:
     logits, labels = normal(6, 4), np.array([0, 1, 2, 3, 1, 0])
     lost = -log_softmax(logits.astype(np.float64), axis=-1)[np.arange(6), labels]
@@ -170,7 +161,6 @@ def test_losses() -> None:
 # Sizes.
 
 
-@needs_the_other_ops
 def test_sizes_that_are_left_out_are_inferred() -> None:
     model = nn.Sequential(
         nn.Conv2d(None, 4, 3, groups=1), nn.BatchNorm2d(), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(None, 5),
@@ -222,7 +212,6 @@ def test_first_weights_are_hes_truncated_normal_and_follow_the_seed() -> None:
     assert not np.array_equal(first, other)
 
 
-@needs_the_other_ops
 def test_gradients_reach_every_parameter() -> None:
     model = nn.Sequential(
         nn.Conv2d(2, 4, 3, activation="relu"), nn.BatchNorm2d(4), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3)
@@ -260,7 +249,6 @@ def test_bad_arguments(make: Any, message: str) -> None:
         make()
 
 
-@needs_the_other_ops
 @pytest.mark.parametrize(
     ("layer", "shape", "message"),
     [

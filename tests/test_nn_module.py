@@ -174,7 +174,6 @@ def test_load_state_dict_that_is_not_strict() -> None:
         layer.load_state_dict({"factor": tg.ones(9)}, strict=False)
 
 
-@pytest.mark.skipif(not hasattr(tg._C, "cast"), reason="no casts in this build")
 def test_to_changes_floating_dtypes_and_keeps_sharing() -> None:
     shared = Scale(2)
     model = nn.Sequential(shared, shared, Scale(2)).to("float64")
