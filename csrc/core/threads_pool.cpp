@@ -5,10 +5,12 @@
 #include <signal.h>
 
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <memory>
 #include <thread>
 
+#include "core/placement.h"
 #include "core/spin.h"
 #include "core/threads.h"
 
@@ -17,32 +19,46 @@ namespace {
 
 constexpr int kMostWorkers = 1023;
 
-// A worker waits on a word of its own, so that a small team wakes nobody else. The word is the size of the team that the
-// worker is called to, below a count of its calls that makes every call a change.
+// What a worker and its caller agree by. A caller offers work, and those workers that accept in time are the team: one
+// that gets no CPU, because another library's threads spin on it, is not waited for. The bits do not depend on who comes.
 struct alignas(64) Worker {
-  std::atomic<uint32_t> call{0};
+  enum State : uint32_t {
+    offered,
+    withdrawn,
+    accepted,
+    started
+  };  // the low bits of `word`, below a count of the offers
+  static constexpr uint32_t kStates = 4;
+
+  std::atomic<uint32_t> word{withdrawn};
+  std::atomic<int> cpu{-1};  // where it ran last
+  int rank = 0;              // in the team that was started
+  Placement placement;
 };
-constexpr uint32_t kSizeBits = 11;
-constexpr uint32_t kSizeMask = (1u << kSizeBits) - 1;
+
+// How long a worker may take to accept. Waking one that slept takes 10 to 80 us.
+constexpr std::chrono::microseconds kLongestWakeUp{100};
 
 class Pool {
  public:
   // Returns false, having run nothing, while another region runs.
   bool run(int size, Region region, void* context) {
     if (busy_.test_and_set(std::memory_order_acquire)) return false;
-    size = hire(size);
+    size = gather(hire(size));
     Barrier barrier(size);
     region_ = region;
     context_ = context;
     barrier_ = &barrier;
+    size_ = size;
     unfinished_.store(static_cast<uint32_t>(size - 1), std::memory_order_relaxed);
     for (int rank = 1; rank < size; ++rank) {
-      std::atomic<uint32_t>& call = workers_[rank - 1]->call;
-      const uint32_t calls = (call.load(std::memory_order_relaxed) >> kSizeBits) + 1;
-      call.store(calls << kSizeBits | static_cast<uint32_t>(size), std::memory_order_release);
-      call.notify_one();
+      Worker& worker = *team_[rank];
+      worker.rank = rank;
+      worker.word.store(worker.word.load(std::memory_order_relaxed) - Worker::accepted + Worker::started,
+                        std::memory_order_release);
+      worker.word.notify_one();
     }
-    region(context, Team{0, size, &barrier});
+    region(context, Team{0, size, size > 1 ? &barrier : nullptr});
     for (uint32_t left; (left = unfinished_.load(std::memory_order_acquire)) != 0;) spin_then_sleep(unfinished_, left);
     busy_.clear(std::memory_order_release);
     return true;
@@ -67,7 +83,7 @@ class Pool {
   bool hire_one() {
     try {
       auto worker = std::make_unique<Worker>();
-      std::thread([this, rank = hired_ + 1, call = &worker->call] { work(rank, *call); }).detach();
+      std::thread([this, worker = worker.get()] { work(*worker); }).detach();
       workers_[hired_++] = worker.release();  // lives as long as its thread, which is for ever
       return true;
     } catch (const std::exception&) {  // no more threads, or no memory: the team is smaller
@@ -75,19 +91,68 @@ class Pool {
     }
   }
 
-  void work(int rank, const std::atomic<uint32_t>& call) {
-    for (uint32_t seen = 0;;) {
-      spin_then_sleep(call, seen);
-      seen = call.load(std::memory_order_acquire);
-      region_(context_, Team{rank, static_cast<int>(seen & kSizeMask), barrier_});
-      // The last one wakes the caller; after this line the region's data may be gone.
-      if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
+  // Offers work to size - 1 workers; those that accept are team_[1], team_[2], ... Returns the team's size.
+  int gather(int size) {
+    const int here = current_cpu();
+    for (int i = 0; i + 1 < size; ++i) {
+      Worker& worker = *workers_[i];
+      // Seen here last time: it would be woken here again, and wait for us while we wait for it.
+      if (worker.cpu.load(std::memory_order_acquire) == here) worker.placement.keep_away_from(here, size);
+      const uint32_t last = worker.word.load(std::memory_order_relaxed);
+      worker.word.store(last / Worker::kStates * Worker::kStates + Worker::kStates + Worker::offered,
+                        std::memory_order_release);
+      worker.word.notify_one();
+    }
+    // Who asks for more threads than there are CPUs gets them, however long that takes.
+    static const int cpus = available_cpus();
+    const auto deadline = std::chrono::steady_clock::now() + kLongestWakeUp;
+    int present = 1;
+    for (int i = 0; i + 1 < size; ++i) {
+      Worker& worker = *workers_[i];
+      uint32_t word = worker.word.load(std::memory_order_acquire);
+      const uint32_t offer = word;
+      while (word % Worker::kStates == Worker::offered) {
+        if (size > cpus) {
+          spin_then_sleep(worker.word, offer);
+        } else if (std::chrono::steady_clock::now() < deadline) {
+          cpu_relax();
+        } else if (worker.word.compare_exchange_strong(word, offer - Worker::offered + Worker::withdrawn,
+                                                       std::memory_order_acq_rel)) {
+          break;
+        }
+        word = worker.word.load(std::memory_order_acquire);
+      }
+      if (word % Worker::kStates == Worker::accepted) team_[present++] = &worker;
+    }
+    return present;
+  }
+
+  void work(Worker& worker) {
+    worker.placement.adopt_this_thread();
+    for (uint32_t seen = Worker::withdrawn;;) {
+      spin_then_sleep(worker.word, seen);
+      seen = worker.word.load(std::memory_order_acquire);
+      const uint32_t state = seen % Worker::kStates;
+      if (state == Worker::offered) {
+        worker.cpu.store(current_cpu(), std::memory_order_release);
+        const uint32_t accepted = seen - Worker::offered + Worker::accepted;
+        if (worker.word.compare_exchange_strong(seen, accepted, std::memory_order_acq_rel)) {
+          seen = accepted;
+          worker.word.notify_one();  // the caller may sleep
+        }
+      } else if (state == Worker::started) {
+        region_(context_, Team{worker.rank, size_, barrier_});
+        // The last one wakes the caller; after this line the region's data may be gone.
+        if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_all();
+      }
     }
   }
 
   std::atomic_flag busy_;
   int hired_ = 0;
   Worker* workers_[kMostWorkers];
+  Worker* team_[kMostWorkers + 1];  // of the region that runs, by rank
+  int size_ = 0;
   Region region_ = nullptr;
   void* context_ = nullptr;
   Barrier* barrier_ = nullptr;
