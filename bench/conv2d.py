@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import platform
 import statistics
 import time
@@ -27,7 +28,7 @@ from tilegrad import _C
 
 
 class Shape(NamedTuple):
-    """N images of C channels and H x H pixels; K filters of R x R; stride; padding."""
+    """N images of C channels and H x H pixels; K filters of R x R; stride; padding; groups."""
 
     N: int
     C: int
@@ -36,6 +37,7 @@ class Shape(NamedTuple):
     R: int
     stride: int
     padding: int
+    groups: int = 1
 
     @property
     def P(self) -> int:  # noqa: N802 - the letter of its formula
@@ -43,20 +45,29 @@ class Shape(NamedTuple):
 
     @property
     def flops(self) -> float:
-        return 2.0 * self.N * self.P**2 * self.K * self.R**2 * self.C
+        return 2.0 * self.N * self.P**2 * self.K * self.R**2 * (self.C // self.groups)
 
     def __str__(self) -> str:
-        return (
-            f"{self.N:>2} x {self.H:>3}² x {self.C:>3} -> {self.K:>3}, {self.R}x{self.R} s{self.stride} p{self.padding}"
-        )
+        groups = f" g{self.groups}" if self.groups > 1 else ""
+        sizes = f"{self.N:>3} x {self.H:>3}² x {self.C:>3} -> {self.K:>3}"
+        return f"{sizes}, {self.R}x{self.R} s{self.stride} p{self.padding}{groups}"
 
 
 CONVOLUTIONS = [
     Shape(64, 3, 32, 32, 3, 1, 1), Shape(64, 32, 32, 64, 3, 1, 1), Shape(64, 64, 16, 128, 3, 1, 1),
     Shape(64, 128, 8, 256, 3, 1, 1), Shape(64, 1, 28, 6, 5, 1, 2), Shape(32, 64, 56, 256, 1, 1, 0),
     Shape(32, 64, 56, 64, 3, 1, 1), Shape(32, 128, 28, 128, 3, 2, 1), Shape(8, 3, 224, 64, 7, 2, 3),
+    # LeNet-5, batch 128; ResNet-20 for CIFAR-10, batch 128.
+    Shape(128, 1, 28, 6, 5, 1, 2), Shape(128, 6, 14, 16, 5, 1, 0),
+    Shape(128, 3, 32, 16, 3, 1, 1), Shape(128, 16, 32, 16, 3, 1, 1), Shape(128, 16, 32, 32, 3, 2, 1),
+    Shape(128, 16, 32, 32, 1, 2, 0), Shape(128, 32, 16, 64, 3, 2, 1), Shape(128, 32, 16, 64, 1, 2, 0),
+    Shape(32, 256, 28, 64, 1, 1, 0), Shape(32, 512, 7, 512, 1, 1, 0),
+    # Depthwise and grouped, as in MobileNet and ResNeXt.
+    Shape(32, 32, 56, 32, 3, 1, 1, 32), Shape(32, 64, 56, 64, 3, 2, 1, 64), Shape(32, 128, 28, 128, 3, 1, 1, 128),
+    Shape(32, 512, 14, 512, 3, 1, 1, 512), Shape(32, 256, 14, 256, 3, 2, 1, 256),
+    Shape(32, 64, 28, 64, 3, 1, 1, 2), Shape(32, 128, 28, 128, 3, 1, 1, 32), Shape(32, 256, 14, 256, 3, 2, 1, 8),
 ]  # fmt: skip
-POOLS = [(128, 32, 32), (128, 16, 64), (128, 28, 6)]  # N, H, C; windows of 2 x 2
+POOLS = [(128, 32, 32), (128, 16, 64), (128, 28, 6), (128, 10, 16)]  # N, H, C; windows of 2 x 2
 
 
 def cpu_model() -> str:
@@ -93,16 +104,18 @@ def expected(shape: Shape, x: np.ndarray, w: np.ndarray, dy: np.ndarray, what: s
     padded = np.pad(x.astype(np.float64), ((0, 0), *((shape.padding, shape.padding),) * 2, (0, 0)))
     y = np.zeros((N, shape.P, shape.P, shape.K))
     dx, dw = np.zeros_like(padded), np.zeros(w.shape)
-    for r in range(shape.R):
-        for s in range(shape.R):
-            stop = (shape.P - 1) * shape.stride + 1
-            seen = (slice(None), slice(r, r + stop, shape.stride), slice(s, s + stop, shape.stride))
-            if what == "forward":
-                y += padded[seen] @ w[r, s].astype(np.float64)
-            elif what == "data":
-                dx[seen] += dy.astype(np.float64) @ w[r, s].astype(np.float64).T
-            else:
-                dw[r, s] = np.tensordot(padded[seen], dy.astype(np.float64), axes=((0, 1, 2), (0, 1, 2)))
+    w, dy = w.astype(np.float64), dy.astype(np.float64)
+    stop = (shape.P - 1) * shape.stride + 1
+    for g, r, s in itertools.product(range(shape.groups), range(shape.R), range(shape.R)):
+        channels = (slice(size // shape.groups * g, size // shape.groups * (g + 1)) for size in (shape.C, shape.K))
+        c, k = channels
+        seen = (slice(None), slice(r, r + stop, shape.stride), slice(s, s + stop, shape.stride), c)
+        if what == "forward":
+            y[..., k] += padded[seen] @ w[r, s, :, k]
+        elif what == "data":
+            dx[seen] += dy[..., k] @ w[r, s, :, k].T
+        else:
+            dw[r, s, :, k] = np.tensordot(padded[seen], dy[..., k], axes=((0, 1, 2), (0, 1, 2)))
     inside = slice(shape.padding, shape.padding + shape.H)
     return {"forward": y, "data": dx[:, inside, inside], "weights": dw}[what]
 
@@ -117,13 +130,15 @@ def torch_rivals(torch: Any, shape: Shape, arrays: tuple[np.ndarray, ...], what:
         gradient = torch.from_numpy(dy.transpose(0, 3, 1, 2)).contiguous(memory_format=layout)
         bias = torch.from_numpy(b)
         if what == "forward":
-            rivals.append(partial(torch.nn.functional.conv2d, images, filters, bias, shape.stride, shape.padding))
+            rivals.append(
+                partial(torch.nn.functional.conv2d, images, filters, bias, shape.stride, shape.padding, 1, shape.groups)
+            )
         else:
             mask = [what == "data", what == "weights", False]
             rivals.append(
                 partial(
                     torch.ops.aten.convolution_backward, gradient, images, filters, None, [shape.stride] * 2,
-                    [shape.padding] * 2, [1, 1], False, [0, 0], 1, mask,
+                    [shape.padding] * 2, [1, 1], False, [0, 0], shape.groups, mask,
                 )
             )  # fmt: skip
     return rivals
@@ -134,10 +149,10 @@ def bench_convolution(
 ) -> float | None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(shape.N, shape.H, shape.H, shape.C)).astype(dtype)
-    w = rng.normal(size=(shape.R, shape.R, shape.C, shape.K)).astype(dtype)
+    w = rng.normal(size=(shape.R, shape.R, shape.C // shape.groups, shape.K)).astype(dtype)
     b, dy = np.zeros(shape.K, dtype), rng.normal(size=(shape.N, shape.P, shape.P, shape.K)).astype(dtype)
     tensors = [tg.from_numpy(a) for a in (x, w, b, dy)]
-    options = (shape.stride, shape.padding, 1, 1)
+    options = (shape.stride, shape.padding, 1, shape.groups)
     ours: Callable[[], Any] = {
         "forward": partial(_C.conv2d, *tensors[:3], *options, "relu"),
         "data": partial(_C.conv2d_backward_data, tensors[3], tensors[1], shape.H, *options),
@@ -217,6 +232,7 @@ def main() -> None:
                         choices=["forward", "data", "weights", "pool"])  # fmt: skip
     parser.add_argument("--seconds", type=float, default=0.5, help="about how long each shape is timed, for each side")
     parser.add_argument("--clock", default="wall", choices=["wall", "cpu"])
+    parser.add_argument("--only", default="", help="only shapes whose name, as printed, contains one of these, by ;")
     parser.add_argument("--no-torch", action="store_true")
     arguments = parser.parse_args()
 
@@ -245,6 +261,7 @@ def main() -> None:
                 found = [
                     bench_convolution(shape, what, arguments.dtype, peak, arguments.seconds, torch, clock)
                     for shape in CONVOLUTIONS
+                    if any(part in str(shape) for part in arguments.only.split(";"))
                 ]
                 ratios = [r for r in found if r is not None]
             if ratios:

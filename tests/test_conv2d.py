@@ -33,7 +33,7 @@ def configurations(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...], dict[st
         group_in = group_out = 1
     stride, dilation = draw(st.one_of(sizes, st.tuples(sizes, sizes))), draw(st.one_of(sizes, st.tuples(sizes, sizes)))
     extent = [(k - 1) * d + 1 for k, d in zip((R, S), pair(dilation), strict=True)]
-    image = (draw(st.integers(1, 3)), *(e + draw(st.integers(0, 6)) for e in extent), groups * group_in)
+    image = (draw(st.sampled_from([1, 2, 3, 9])), *(e + draw(st.integers(0, 6)) for e in extent), groups * group_in)
     options = {"stride": stride, "padding": draw(pads), "dilation": dilation, "groups": groups}
     return image, (R, S, group_in, groups * group_out), options
 
@@ -74,6 +74,10 @@ CASES = [
     ((8, 8, 1), (5, 5, 1, 6), {"padding": 2}),
     ((4, 4, 64), (3, 3, 64, 33), {"padding": 1}),
     ((5, 5, 8), (1, 1, 8, 40), {}),
+    ((7, 6, 6), (3, 3, 6, 5), {"padding": 2, "stride": 2}),
+    ((5, 5, 130), (3, 3, 130, 4), {"padding": "same"}),
+    ((6, 6, 64), (3, 3, 4, 64), {"padding": 1, "groups": 16}),
+    ((6, 5, 6), (5, 3, 3, 14), {"padding": "same", "groups": 2, "activation": "tanh"}),
 ]
 
 

@@ -5,49 +5,18 @@
 #pragma once
 
 #include "cpu/conv_tile.h"
-#include "params/stencil.h"
+#include "cpu/stencil_batch.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-// Element (tap, channel, column) of the weights of one group is at base + tap * tap_step + channel * channel_step +
-// column * column_step.
-template <typename T>
-struct StencilWeights {
-  const T* base;
-  int64_t tap_step, channel_step, column_step, group_step;
-};
-
-// The output pixels of one class in one unit of work, in row-major order: where they are in the window and in the
-// output.
-struct PixelGrid {
-  int64_t images, rows, columns;
-  int64_t in_image, in_row, in_column;
-  int64_t out_image, out_row, out_column;
-  TILEGRAD_INLINE int64_t count() const { return images * rows * columns; }
-};
-
-struct PixelWalk {
-  int64_t i = 0, h = 0, w = 0;
-  int64_t in = 0, out = 0;
-  TILEGRAD_INLINE void next(const PixelGrid& g) {
-    in += g.in_column, out += g.out_column;
-    if (++w < g.columns) return;
-    w = 0, in += g.in_row - g.columns * g.in_column, out += g.out_row - g.columns * g.out_column;
-    if (++h < g.rows) return;
-    h = 0, in += g.in_image - g.rows * g.in_row, out += g.out_image - g.rows * g.out_row;
-    ++i;
-  }
-};
-
-// What a tile of one class and panel needs. ends[i] is where chunk i of the sum ends, counted in this class's taps.
+// What a tile of one class and panel needs.
 template <typename T>
 struct StencilTile {
   const int64_t* offsets;
   const T* weights;
   int64_t weights_step;
-  int chunks;
-  int64_t ends[kMostChunks];
+  ChunkEnds chunks;
   Epilogue<T> epilogue;
   int64_t first, columns;
   int64_t out_step;  // elements from one row of the tile to the next in the output; 0: see outs
@@ -58,14 +27,15 @@ template <Kind kind, typename T, int kRows, int kVectors>
   using Tile = RegisterTile<T, kRows, kVectors>;
   Tile tile;
   tile.clear();
-  if (p.chunks > 0) accumulate<kind>(tile, rows, p.offsets, p.ends[0], p.weights, p.weights_step);
-  if (p.chunks > 1) {
+  const int64_t* const ends = p.chunks.ends;
+  if (p.chunks.count > 0) accumulate<kind>(tile, rows, p.offsets, ends[0], p.weights, p.weights_step);
+  if (p.chunks.count > 1) {
     T total[kRows * Tile::kColumns];
-    for (int i = 1; i < p.chunks; ++i) {
+    for (int i = 1; i < p.chunks.count; ++i) {
       tile.store(total, Tile::kColumns);
       tile.clear();
-      accumulate<kind>(tile, rows, p.offsets + p.ends[i - 1], p.ends[i] - p.ends[i - 1],
-                       p.weights + p.ends[i - 1] * p.weights_step, p.weights_step);
+      accumulate<kind>(tile, rows, p.offsets + ends[i - 1], ends[i] - ends[i - 1],
+                       p.weights + ends[i - 1] * p.weights_step, p.weights_step);
       tile.add_to(total, Tile::kColumns);
     }
   }
@@ -94,56 +64,6 @@ void stencil_panel(const StencilTile<T>& p, const PixelGrid& grid, const T* in, 
   }
 }
 
-// Calls f(position, tap, row_position, column_position) for the taps of one class, (r, s) ascending; positions count
-// from `first`. Returns the position behind the last.
-template <typename F>
-TILEGRAD_INLINE int64_t for_each_tap(const Stencil& s, int64_t h_class, int64_t w_class, int64_t first, F f) {
-  for (int64_t r = 0; r < s.row.taps; ++r) {
-    const int64_t row = s.row.tap_position(h_class, r);
-    if (row < 0) continue;
-    for (int64_t c = 0; c < s.column.taps; ++c) {
-      const int64_t column = s.column.tap_position(w_class, c);
-      if (column >= 0) f(first++, r * s.column.taps + c, row, column);
-    }
-  }
-  return first;
-}
-
-// Cuts the sum of a class, whose taps are some of all taps, where the sum over all taps is cut.
-template <typename T>
-void find_chunks(const Stencil& s, int64_t h_class, int64_t w_class, StencilTile<T>& tile) {
-  const int64_t chunk = contraction_chunk(s.terms());
-  int64_t current = -1, taken = 0;
-  tile.chunks = 0;
-  for_each_tap(s, h_class, w_class, 0, [&](int64_t, int64_t tap, int64_t, int64_t) {
-    for (int64_t k = tap * s.group_in, end = k + s.group_in; k < end;) {
-      const int64_t next = smaller((k / chunk + 1) * chunk, end);
-      if (k / chunk != current) ++tile.chunks;
-      current = k / chunk;
-      taken += next - k;
-      tile.ends[tile.chunks - 1] = taken;
-      k = next;
-    }
-  });
-}
-
-template <typename T>
-void pack_stencil_panel(const Stencil& s, const StencilWeights<T>& weights, int64_t group, int64_t first, int64_t width,
-                        int64_t packed_width, T* to) {
-  const T* base = weights.base + group * weights.group_step + first * weights.column_step;
-  for (int64_t h = 0; h < s.row.classes(); ++h) {
-    for (int64_t w = 0; w < s.column.classes(); ++w) {
-      for_each_tap(s, h, w, 0, [&](int64_t, int64_t tap, int64_t, int64_t) {
-        const T* from = base + tap * weights.tap_step;
-        for (int64_t c = 0; c < s.group_in; ++c, from += weights.channel_step, to += packed_width) {
-          for (int64_t n = 0; n < width; ++n) to[n] = from[n * weights.column_step];
-          for (int64_t n = width; n < packed_width; ++n) to[n] = 0;
-        }
-      });
-    }
-  }
-}
-
 template <Kind kind, typename T>
 void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const T* x, const StencilWeights<T>& weights,
                  const Epilogue<T>& epilogue, T* y, const Workspace& workspace) {
@@ -169,17 +89,7 @@ void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const
     pack_stencil_panel(s, weights, group, panels.first(panel), panels.width(panel), panels.packed_width(panel),
                        packed + (group * group_columns + panels.first(panel)) * terms);
   }
-  if (team.rank == team.size - 1) {
-    int64_t tap_count = 0;
-    for (int64_t h = 0; h < s.row.classes(); ++h) {
-      for (int64_t w = 0; w < s.column.classes(); ++w) {
-        tap_count = for_each_tap(s, h, w, tap_count, [&](int64_t position, int64_t, int64_t row, int64_t column) {
-          int64_t* to = offsets + position * s.group_in;
-          for (int64_t c = 0; c < s.group_in; ++c) to[c] = (row * window_columns + column) * channels + c;
-        });
-      }
-    }
-  }
+  if (team.rank == team.size - 1) fill_offsets(s, window_columns, offsets);
   team.barrier();
 
   const int64_t members = smaller<int64_t>(team.size, plan.members);
@@ -222,19 +132,9 @@ void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const
     for (int64_t h = 0; h < s.row.classes(); ++h) {
       for (int64_t w = 0; w < s.column.classes(); ++w) {
         const int64_t taps = for_each_tap(s, h, w, 0, [](int64_t, int64_t, int64_t, int64_t) {});
-        const int64_t row_period = s.row.period, column_period = s.column.period;
-        PixelGrid grid;
-        grid.images = images;
-        grid.rows = height > h ? ceil_div(height - h, row_period) : 0;
-        grid.columns = ceil_div(s.column.out - w, column_period);
-        grid.in_column = s.column.step() * channels;
-        grid.in_row = s.row.step() * window_columns * channels;
-        grid.in_image = window_rows * window_columns * channels;
-        grid.out_column = column_period * s.out_channels;
-        grid.out_row = row_period * s.column.out * s.out_channels;
-        grid.out_image = s.row.out * s.column.out * s.out_channels;
+        const PixelGrid grid = class_grid(s, h, w, images, height, window_rows, window_columns);
         StencilTile<T> tile;
-        find_chunks(s, h, w, tile);
+        tile.chunks = find_chunks(s, h, w);
         tile.offsets = offsets + taken * s.group_in;
         tile.epilogue = epilogue;
         const bool evenly = grid.out_row == grid.columns * grid.out_column &&
@@ -262,10 +162,11 @@ void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const
   }
 }
 
-// The kernel for a stencil of either kind.
+// The driver for a stencil.
 template <typename T>
 TILEGRAD_INLINE void stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const T* x,
                              const StencilWeights<T>& weights, const Epilogue<T>& epilogue, T* y, Workspace workspace) {
+  if (plan.block) return run_batch_stencil(team, s, plan, x, weights, epilogue, y, workspace);
   if (s.channelwise) return run_stencil<Kind::channelwise>(team, s, plan, x, weights, epilogue, y, workspace);
   run_stencil<Kind::dense>(team, s, plan, x, weights, epilogue, y, workspace);
 }

@@ -1,6 +1,7 @@
 #include "ops/conv2d.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/launch.h"
 #include "core/size.h"
@@ -15,6 +16,9 @@ namespace {
 // What a unit's window may take of a core's L2 cache (1 MB on the machines of bench/): the rest is for the weights of a
 // panel and the output.
 constexpr int64_t kWindowBytes = 384 * 1024;
+
+// What the window and the output of a unit of kBatchLanes images may take.
+constexpr int64_t kBatchBytes = 512 * 1024;
 
 // Windows this much larger than the input are refused: they are all padding.
 constexpr int64_t kMostWindowBytes = int64_t{1} << 32;
@@ -117,6 +121,66 @@ ConvPlan plan_stencil(const char* op, const Stencil& s, int64_t item_size) {
   return plan;
 }
 
+// A unit of kBatchLanes images: its rows are halved until window and output fit the cache, after groups were taken apart
+// as far as whole vectors of channels are left to transpose.
+ConvPlan plan_batch_stencil(const Stencil& s, int64_t item_size) {
+  const int64_t threads = threads::count(), pixel_bytes = kBatchLanes * item_size;
+  const int64_t blocks = ceil_div(s.N, kBatchLanes), least = std::min(s.row.period, s.row.out);
+  ConvPlan plan{};
+  plan.images = kBatchLanes;
+  plan.parts = 1;
+  const auto bytes = [&](int64_t band) {
+    const int64_t in = s.row.extent(band) * s.column.extent(s.column.out) * s.in_channels;
+    return (in + band * s.column.out * s.out_channels) / plan.parts * pixel_bytes;
+  };
+  const auto may_halve_groups = [&] {
+    const int64_t half = plan.parts * 2;
+    return s.groups % half == 0 && s.in_channels / half % 16 == 0 && s.out_channels / half % 16 == 0;
+  };
+  while (bytes(std::min<int64_t>(s.row.out, 8 * s.row.period)) > kBatchBytes && may_halve_groups()) plan.parts *= 2;
+  const auto fits = [&](int64_t band) {
+    return bytes(band) <= kBatchBytes && blocks * plan.parts * ceil_div(s.row.out, band) >= 2 * threads;
+  };
+  plan.band = s.row.out;
+  while (plan.band > least && !fits(plan.band)) {
+    plan.band = std::max(least, ceil_div(ceil_div(plan.band, 2), s.row.period) * s.row.period);
+  }
+  plan.members = std::min(threads, blocks * plan.parts * ceil_div(s.row.out, plan.band));
+  plan.window = s.row.extent(plan.band) * s.column.extent(s.column.out) * (s.in_channels / plan.parts) * kBatchLanes;
+  plan.block = plan.band * s.column.out * (s.out_channels / plan.parts) * kBatchLanes;
+  return plan;
+}
+
+// Whether lanes run along images rather than channels. In units of a multiply-add of a whole vector, per output pixel of
+// kBatchLanes images: along channels, every pixel needs whole vectors of each group's channels; along images none is
+// wasted but in the last block of images, and inputs and outputs are transposed (measured in bench/conv2d.py).
+bool runs_along_images(const Stencil& s, int64_t item_size) {
+  if (s.channelwise || s.N < kBatchLanes / 2) return false;
+  const double lanes = 64.0 / static_cast<double>(item_size), terms = static_cast<double>(s.terms());
+  const auto pixels = [](const Stencil& of, bool in) {
+    return static_cast<double>(in ? of.row.in * of.column.in : of.row.out * of.column.out);
+  };
+  const double vectors = std::ceil(static_cast<double>(s.group_out) / lanes);
+  const double along_channels =
+      16.0 * terms * static_cast<double>(s.groups) * vectors * (vectors > 1 ? 1.1 : 1.5) * lanes / 16.0;
+  const double blocks = static_cast<double>(ceil_div(s.N, kBatchLanes) * kBatchLanes) / static_cast<double>(s.N);
+  const double moved =
+      static_cast<double>(s.in_channels) * pixels(s, true) / pixels(s, false) + static_cast<double>(s.out_channels);
+  return blocks * (1.1 * terms * static_cast<double>(s.out_channels) + 6.0 * moved) < along_channels;
+}
+
+ConvPlan plan_any_stencil(const char* op, const Stencil& s, int64_t item_size) {
+  const ConvPlan plan = plan_stencil(op, s, item_size);
+  return runs_along_images(s, item_size) && plan.window * kBatchLanes * item_size <= kMostWindowBytes
+             ? plan_batch_stencil(s, item_size)
+             : plan;
+}
+
+size_t stencil_workspace_bytes(const Stencil& s, const ConvPlan& plan, int64_t item_size) {
+  return static_cast<size_t>(plan.block ? batch_workspace(s, plan, item_size).end
+                                        : stencil_workspace(s, plan, item_size).end);
+}
+
 ConvPlan plan_backward_weights(const char* op, const Conv2d& p, int64_t item_size) {
   const Stencil s = forward_stencil(p);
   const int64_t pixels = p.N * p.P * p.Q;
@@ -186,10 +250,10 @@ Array conv2d(const Array& x, const Array& w, const Array& bias, const ConvOption
   if (y.numel() == 0) return y;
   const Stencil s = forward_stencil(p);
   const int64_t item_size = static_cast<int64_t>(x.item_size());
-  p.plan = plan_stencil(op, s, item_size);
+  p.plan = plan_any_stencil(op, s, item_size);
   const Array from = contiguous(x), weights = contiguous(w), addend = bias ? contiguous(bias) : Array();
   launch(kernels::conv2d_forward, x.dtype(), p, {reads(from), reads(weights), reads(addend), writes(y)}, conv_cost(p),
-         static_cast<size_t>(stencil_workspace(s, p.plan, item_size).end));
+         stencil_workspace_bytes(s, p.plan, item_size));
   return y;
 }
 
@@ -205,10 +269,10 @@ Array conv2d_backward_data(const Array& dy, const Array& w, Pair image, const Co
   if (dx.numel() == 0) return dx;
   const Stencil s = backward_stencil(p);
   const int64_t item_size = static_cast<int64_t>(dy.item_size());
-  p.plan = plan_stencil(op, s, item_size);
+  p.plan = plan_any_stencil(op, s, item_size);
   const Array from = contiguous(dy), weights = contiguous(w);
   launch(kernels::conv2d_backward_data, dy.dtype(), p, {reads(from), reads(weights), writes(dx)}, conv_cost(p),
-         static_cast<size_t>(stencil_workspace(s, p.plan, item_size).end));
+         stencil_workspace_bytes(s, p.plan, item_size));
   return dx;
 }
 

@@ -99,6 +99,25 @@ TILEGRAD_INLINE StencilWorkspace stencil_workspace(const Stencil& s, const ConvP
   return at;
 }
 
+// The same for kernels whose lanes run along images: kBatchLanes of them, the lanes of the widest vector of float32.
+// per_member is the size of a member's part, block where its output begins in it.
+struct BatchWorkspace {
+  int64_t offsets, weights, members, per_member, block, end;
+};
+
+inline constexpr int64_t kBatchLanes = 16;
+
+TILEGRAD_INLINE BatchWorkspace batch_workspace(const Stencil& s, const ConvPlan& plan, int64_t item_size) {
+  BatchWorkspace at;
+  at.offsets = 0;
+  at.weights = whole_lines(s.terms() * static_cast<int64_t>(sizeof(int64_t)));
+  at.members = at.weights + whole_lines(s.terms() * s.out_channels * item_size);
+  at.block = whole_lines(plan.window * item_size);
+  at.per_member = at.block + whole_lines(plan.block * item_size);
+  at.end = at.members + plan.members * at.per_member;
+  return at;
+}
+
 // What backward-weights keeps in its workspace, in bytes. m counts filter elements (r, s, c) of one group, k pixels of
 // a block of plan.band pixels.
 struct WeightsWorkspace {

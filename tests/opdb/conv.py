@@ -108,6 +108,12 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((1, 1, 40, 2), (1, 7, 2, 3), {"padding": "same"}),
     ((5, 1, 1, 20), (1, 1, 20, 40), {}),
     ((1, 7, 7, 3), (2, 2, 3, 4), {"stride": 4}),
+    # Batches whose images fill the lanes of vectors.
+    ((17, 6, 7, 1), (5, 5, 1, 6), {"padding": 2}),
+    ((16, 5, 5, 3), (3, 3, 3, 7), {"padding": "same", "stride": 2}),
+    ((19, 5, 4, 12), (3, 2, 3, 20), {"groups": 4, "padding": 1, "stride": (1, 3)}),
+    ((9, 3, 4, 130), (2, 3, 130, 3), {"padding": 1, "dilation": (1, 2)}),
+    ((8, 4, 4, 16), (3, 3, 2, 32), {"groups": 8, "padding": (3, 0)}),
     ((0, 5, 5, 3), (3, 3, 3, 4), {}),
     ((0, 5, 5, 4), (3, 3, 1, 4), {"groups": 4}),
     ((2, 0, 5, 3), (3, 3, 3, 4), {"padding": "same"}),
