@@ -248,10 +248,11 @@ Array conv2d(const Array& x, const Array& w, const Array& bias, const ConvOption
   p.activation = activation;
   const Array y = Array::empty({p.N, p.P, p.Q, p.K}, x.dtype(), x.device());
   if (y.numel() == 0) return y;
+  const Array from = contiguous(x), weights = contiguous(w), addend = bias ? contiguous(bias) : Array();
+  if (winograd(p, ConvPass::forward, from, weights, addend, y)) return y;
   const Stencil s = forward_stencil(p);
   const int64_t item_size = static_cast<int64_t>(x.item_size());
   p.plan = plan_any_stencil(op, s, item_size);
-  const Array from = contiguous(x), weights = contiguous(w), addend = bias ? contiguous(bias) : Array();
   launch(kernels::conv2d_forward, x.dtype(), p, {reads(from), reads(weights), reads(addend), writes(y)}, conv_cost(p),
          stencil_workspace_bytes(s, p.plan, item_size));
   return y;
@@ -267,10 +268,11 @@ Array conv2d_backward_data(const Array& dy, const Array& w, Pair image, const Co
   require_shape(op, "dy", dy, {p.N, p.P, p.Q, p.K});
   const Array dx = Array::empty({p.N, p.H, p.W, p.C}, dy.dtype(), dy.device());
   if (dx.numel() == 0) return dx;
+  const Array from = contiguous(dy), weights = contiguous(w);
+  if (winograd(p, ConvPass::backward_data, from, weights, Array(), dx)) return dx;
   const Stencil s = backward_stencil(p);
   const int64_t item_size = static_cast<int64_t>(dy.item_size());
   p.plan = plan_any_stencil(op, s, item_size);
-  const Array from = contiguous(dy), weights = contiguous(w);
   launch(kernels::conv2d_backward_data, dy.dtype(), p, {reads(from), reads(weights), writes(dx)}, conv_cost(p),
          stencil_workspace_bytes(s, p.plan, item_size));
   return dx;
@@ -291,6 +293,14 @@ Array conv2d_backward_weights(const Array& x, const Array& dy, Pair kernel, cons
   launch(kernels::conv2d_backward_weights, x.dtype(), p, {reads(from), reads(gradient), writes(dw)}, conv_cost(p),
          static_cast<size_t>(weights_workspace(p, item_size).end));
   return dw;
+}
+
+ConvAlgorithm conv2d_algorithm(const Array& x, const Array& w, const ConvOptions& options, ConvPass pass) {
+  const char* const op = "conv2d_algorithm";
+  require_images(op, "x", x);
+  require_weights(op, "w", w);
+  require_same_kind(op, x, w);
+  return choose_algorithm(conv_sizes(op, x, w, options), pass, x.dtype(), float32_precision());
 }
 
 }  // namespace tilegrad::ops

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ops/window.h"
+#include "ops/winograd.h"
 #include "params/gemm.h"
 
 namespace tilegrad::ops {
@@ -21,5 +22,8 @@ Array conv2d_backward_data(const Array& dy, const Array& w, Pair image, const Co
 
 // The gradient with respect to w, whose rows and columns are `kernel`.
 Array conv2d_backward_weights(const Array& x, const Array& dy, Pair kernel, const ConvOptions& options);
+
+// Which algorithm a pass of conv2d(x, w) takes at the current precision (ops/winograd.h).
+ConvAlgorithm conv2d_algorithm(const Array& x, const Array& w, const ConvOptions& options, ConvPass pass);
 
 }  // namespace tilegrad::ops

@@ -14,3 +14,4 @@
 #include "params/reduce.h"
 #include "params/sequence.h"
 #include "params/sort.h"
+#include "params/winograd.h"

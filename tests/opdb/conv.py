@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 import tilegrad as tg
+from tilegrad import _C
 
+from .. import winograd
 from .record import Bad, Op, Sample
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
@@ -70,12 +72,26 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+def algorithms(x: np.ndarray, w: np.ndarray, dtype: Any, **options: Any) -> tuple[str, str]:
+    """What computes conv2d of these and its input's gradient at the current precision."""
+    whole: dict[str, Any] = {"stride": 1, "padding": "valid", "dilation": 1, "groups": 1, **options}
+    found: tuple[str, str] = _C.conv2d_algorithm(tg.tensor(x.astype(dtype)), tg.tensor(w.astype(dtype)), **whole)
+    return found
+
+
 def tolerance(sample: Sample, reference: np.ndarray, epsilon: float) -> np.ndarray:
-    """A sum of t products, each rounded once with the sum so far, is off by at most t epsilon sum |a b|."""
+    """A sum of t products, each rounded once with the sum so far, is off by at most t epsilon sum |a b|.
+
+    Winograd's algorithm is off by at most what winograd.error_bound() derives.
+    """
     x, w, *rest = (np.abs(a) if isinstance(a, np.ndarray) else a for a in sample.args)
     terms = w.shape[0] * w.shape[1] * w.shape[2] + 1
     options = {k: v for k, v in sample.kwargs.items() if k != "activation"}
     sums = terms * epsilon * conv2d(x, w, *rest, **options)
+    algorithm = algorithms(x, w, np.float32 if epsilon > 1e-10 else np.float64, **options)[0]
+    if algorithm != "direct":
+        pads = resolve_padding(options.get("padding", "valid"), x.shape[1:3], (3, 3), (1, 1))
+        sums = winograd.error_bound(x, w, pads, int(algorithm[-1]), epsilon) + 2 * epsilon * np.abs(reference)
     # No activation is steeper than 1.13 (gelu's largest slope), or off by more than 8 ULPs of a value of at most 1 + |y|.
     return 1.13 * sums + 8 * epsilon * (1 + np.abs(reference)) if "activation" in sample.kwargs else sums
 
@@ -117,6 +133,17 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((0, 5, 5, 3), (3, 3, 3, 4), {}),
     ((0, 5, 5, 4), (3, 3, 1, 4), {"groups": 4}),
     ((2, 0, 5, 3), (3, 3, 3, 4), {"padding": "same"}),
+    # By Winograd's algorithm, where the sizes are worth it: tiles cut by the image's end, all paddings, one row, one
+    # pixel, channels that fill no vector, more padding than the filter is wide.
+    ((2, 8, 8, 16), (3, 3, 16, 16), {"padding": "same"}),
+    ((1, 7, 9, 17), (3, 3, 17, 33), {"padding": 1}),
+    ((3, 6, 11, 19), (3, 3, 19, 50), {}),
+    ((1, 5, 6, 40), (3, 3, 40, 21), {"padding": ((2, 0), (0, 1))}),
+    ((1, 1, 13, 18), (3, 3, 18, 16), {"padding": "same"}),
+    ((2, 9, 2, 16), (3, 3, 16, 47), {"padding": ((0, 1), (1, 0))}),
+    ((1, 2, 3, 24), (3, 3, 24, 31), {"padding": ((5, 4), (3, 6))}),
+    ((1, 1, 1, 16), (3, 3, 16, 16), {"padding": 1}),
+    ((0, 8, 8, 16), (3, 3, 16, 16), {"padding": 1}),
 ]
 
 
@@ -129,6 +156,8 @@ def samples(rng: np.random.Generator) -> Iterator[Sample]:
     for activation in ACTIVATIONS:
         arguments = [rng.normal(size=size) for size in ((2, 4, 5, 3), (3, 3, 3, 18), (18,))]
         yield Sample(tuple(arguments), {"activation": activation})
+        arguments = [rng.normal(size=size) for size in ((1, 6, 7, 16), (3, 3, 16, 18), (18,))]
+        yield Sample(tuple(arguments), {"activation": activation, "padding": 1})
 
 
 X, W, B = np.ones((1, 5, 5, 3), np.float32), np.ones((3, 3, 3, 4), np.float32), np.ones(4, np.float32)

@@ -1,0 +1,296 @@
+// Winograd's convolution: 3x3, stride 1. Of tiles of m x m outputs, a block at a time:
+//
+//     v[plane][tile][c]  the tile's (m + 2)^2 inputs, transformed
+//     m[plane][tile][k] = sum over c of v[plane][tile][c] * u[plane][c][k], one matrix product for each plane
+//     y's m x m outputs, transformed back, with bias and activation
+//
+// A block's v and m stay in the L2 cache. No padded copy: pixels outside the image are pointers to a pixel of zeros.
+// Channels that do not fill a vector overlap the vector before: csrc/ops sends C and K of at least 16.
+#include "params/winograd.h"
+#include "cpu/epilogue.h"
+#include "cpu/transpose.h"
+#include "cpu/winograd_transforms.h"
+
+namespace tilegrad::cpu::TILEGRAD_ISA {
+namespace {
+
+// Calls f(first channel) for vectors that cover `channels`, the last one overlapping the one before.
+template <typename T, typename F>
+TILEGRAD_INLINE void each_vector(int64_t channels, F f) {
+  int64_t c = 0;
+  for (; c + kLanes<T> <= channels; c += kLanes<T>) f(c);
+  if (c < channels) f(channels - kLanes<T>);
+}
+
+// u = G w G^T for `channels` x `width` filters, w: [tap][channel][width].
+template <typename T, int kTile>
+[[gnu::noinline]] void transform_weights(const T* w, int64_t tap_step, int64_t channels, int64_t width, T* u,
+                                         int64_t plane) {
+  constexpr int kSide = kTile + 2;
+  for (int64_t at = 0; at < channels * width; at += kLanes<T>) {
+    Vec<T> half[3][kSide];
+#pragma GCC unroll 3
+    for (int s = 0; s < 3; ++s) {
+      const Vec<T> g[3] = {load(w + s * tap_step + at), load(w + (3 + s) * tap_step + at),
+                           load(w + (6 + s) * tap_step + at)};
+      Transform<T, kTile>::weights(g, half[s]);
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < kSide; ++i) {
+      const Vec<T> g[3] = {half[0][i], half[1][i], half[2][i]};
+      Vec<T> row[kSide];
+      Transform<T, kTile>::weights(g, row);
+#pragma GCC unroll 6
+      for (int j = 0; j < kSide; ++j) store(u + (i * kSide + j) * plane + at, row[j]);
+    }
+  }
+}
+
+template <typename T>
+void winograd_weights(const Team& team, const WinogradWeights& p, const T* w, T* u) {
+  constexpr int64_t kChannels = 16;  // of one piece of work
+  constexpr int64_t kTap = kChannels * kWinogradPanel;
+  T taps[9 * kTap];
+  const int64_t panels = ceil_div(p.K, kWinogradPanel), pieces = ceil_div(p.C, kChannels);
+  const int64_t plane = winograd_weights_plane(p.C, p.K);
+  const Range mine = team.share(panels * pieces);
+  for (int64_t i = mine.begin; i < mine.end; ++i) {
+    const int64_t first = i / pieces * kWinogradPanel, channel = i % pieces * kChannels;
+    const int64_t columns = smaller(kWinogradPanel, p.K - first), width = winograd_columns(columns);
+    const int64_t channels = smaller(kChannels, p.C - channel);
+    const T* from = w + p.first + channel * p.channel_step + first * p.column_step;
+    for (int tap = 0; tap < 9; ++tap, from += p.tap_step) {
+      pack_panel(from, p.channel_step, p.column_step, channels, columns, width, taps + tap * kTap, width);
+    }
+    T* const to = u + first * p.C + channel * width;
+    if (p.tile == 4) {
+      if constexpr (sizeof(T) == 4) transform_weights<T, 4>(taps, kTap, channels, width, to, plane);
+    } else {
+      transform_weights<T, 2>(taps, kTap, channels, width, to, plane);
+    }
+  }
+}
+
+// v = B^T d B for the tile whose inputs are at pixels[], row by row.
+template <typename T, int kTile>
+[[gnu::noinline]] void transform_input(const T* const* pixels, int64_t channels, T* v, int64_t plane) {
+  constexpr int kSide = kTile + 2;
+  each_vector<T>(channels, [&](int64_t c) {
+    Vec<T> half[kSide][kSide];
+#pragma GCC unroll 6
+    for (int j = 0; j < kSide; ++j) {
+      Vec<T> d[kSide], column[kSide];
+#pragma GCC unroll 6
+      for (int i = 0; i < kSide; ++i) d[i] = load(pixels[i * kSide + j] + c);
+      Transform<T, kTile>::input(d, column);
+#pragma GCC unroll 6
+      for (int i = 0; i < kSide; ++i) half[i][j] = column[i];
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < kSide; ++i) {
+      Vec<T> row[kSide];
+      Transform<T, kTile>::input(half[i], row);
+#pragma GCC unroll 6
+      for (int j = 0; j < kSide; ++j) store(v + (i * kSide + j) * plane + c, row[j]);
+    }
+  });
+}
+
+// y = activation(A^T m A + bias), of which rows x columns outputs exist. Only relu is done here (activate() does the
+// longer ones).
+template <typename T, int kTile>
+[[gnu::noinline]] void transform_output(const T* m, int64_t plane, const T* bias, bool relu, T* y, int64_t line,
+                                        int64_t channels, int64_t rows, int64_t columns) {
+  constexpr int kSide = kTile + 2;
+  each_vector<T>(channels, [&](int64_t k) {
+    Vec<T> half[kTile][kSide];
+#pragma GCC unroll 6
+    for (int j = 0; j < kSide; ++j) {
+      Vec<T> products[kSide], column[kTile];
+#pragma GCC unroll 6
+      for (int i = 0; i < kSide; ++i) products[i] = load(m + (i * kSide + j) * plane + k);
+      Transform<T, kTile>::output(products, column);
+#pragma GCC unroll 4
+      for (int i = 0; i < kTile; ++i) half[i][j] = column[i];
+    }
+    const Vec<T> zero{}, addend = bias ? load(bias + k) : zero;
+#pragma GCC unroll 4
+    for (int i = 0; i < kTile; ++i) {
+      if (i >= rows) break;
+      Vec<T> row[kTile];
+      Transform<T, kTile>::output(half[i], row);
+#pragma GCC unroll 4
+      for (int j = 0; j < kTile; ++j) {
+        if (bias) row[j] = row[j] + addend;
+        if (relu) row[j] = row[j] < zero ? zero : row[j];
+        if (j < columns) store(y + i * line + j * channels + k, row[j]);
+      }
+    }
+  });
+}
+
+// A register tile of one plane's product: kRows tiles by kVectors vectors of columns.
+template <typename T>
+struct Product {
+  const T* v;
+  int64_t v_row;
+  const T* u;
+  int64_t u_row;
+  T* m;
+  int64_t m_row;
+  int64_t channels, chunk;
+};
+
+template <typename T, int kRows, int kVectors>
+[[gnu::noinline]] void multiply(const Product<T>& p) {
+  RegisterTile<T, kRows, kVectors> tile;
+  for (int64_t c = 0; c < p.channels; c += p.chunk) {
+    tile.clear();
+    tile.accumulate(smaller(p.chunk, p.channels - c), RowsInPlace<T>{p.v + c, p.v_row}, p.u + c * p.u_row, p.u_row);
+    if (c > 0) tile.add_to(p.m, p.m_row);
+    tile.store(p.m, p.m_row);
+  }
+}
+
+// `tiles` rows of a plane's product. Register tiles have an even height (fewer of them are compiled): one row more than
+// there are tiles may be computed.
+template <typename T, int kVectors>
+TILEGRAD_INLINE void multiply_rows(Product<T> p, int64_t tiles) {
+  constexpr int kMost = kMaxRows<T, kVectors> / 2;
+  const RowTiles pairs(ceil_div(tiles, 2), kMost);
+  for (int64_t i = 0; i < pairs.count; ++i) {
+    const int count = pairs.rows(i);
+    with_rows<kMost>(count, [&](auto pair) { multiply<T, 2 * pair, kVectors>(p); });
+    p.v += 2 * count * p.v_row;
+    p.m += 2 * count * p.m_row;
+  }
+}
+
+template <typename T, int kTile>
+struct WinogradBlocks {
+  static constexpr int kSide = kTile + 2;
+  static constexpr int64_t kPlanes = kSide * kSide;
+
+  const Winograd& p;
+  const WinogradWorkspace& at;
+  const T* x;
+  const T* u;
+  const T* bias;
+  T* y;
+  T* scratch;
+
+  // Transforms the inputs of tiles [begin, end); the block's first is tile `first`.
+  void load_tiles(int64_t first, int64_t begin, int64_t end) const {
+    const int64_t across = p.tile_columns(), down = p.tile_rows();
+    const T* const zeros = scratch + at.zeros;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = i / across % down * kTile - p.pad_top, column = i % across * kTile - p.pad_left;
+      const T* const image = x + i / (across * down) * p.H * p.W * p.C;
+      const T* pixels[kPlanes];
+      for (int64_t r = 0; r < kSide; ++r) {
+        const bool row_exists = row + r >= 0 && row + r < p.H;
+        for (int64_t s = 0; s < kSide; ++s) {
+          const bool exists = row_exists && column + s >= 0 && column + s < p.W;
+          pixels[r * kSide + s] = exists ? image + ((row + r) * p.W + column + s) * p.C : zeros;
+        }
+      }
+      transform_input<T, kTile>(pixels, p.C, scratch + at.v + (i - first) * at.v_row, at.v_plane);
+    }
+  }
+
+  // The products [begin, end) of a block of `tiles` tiles, counted by plane, then panel of columns.
+  void multiply_planes(int64_t tiles, int64_t begin, int64_t end) const {
+    constexpr int kVectors = 2;
+    constexpr int64_t kColumns = kVectors * kLanes<T>;
+    const int64_t panels = ceil_div(p.K, kWinogradPanel), columns = winograd_columns(p.K);
+    const int64_t chunk = contraction_chunk(p.C), u_plane = winograd_weights_plane(p.C, p.K);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t plane = i / panels, first = i % panels * kWinogradPanel;
+      const int64_t width = smaller(kWinogradPanel, columns - first);
+      Product<T> product{scratch + at.v + plane * at.v_plane,
+                         at.v_row,
+                         u + plane * u_plane + first * p.C,
+                         width,
+                         scratch + at.m + plane * at.m_plane + first,
+                         at.m_row,
+                         p.C,
+                         chunk};
+      int64_t n = 0;
+      for (; n + kColumns <= width; n += kColumns, product.u += kColumns, product.m += kColumns) {
+        multiply_rows<T, kVectors>(product, tiles);
+      }
+      if constexpr (kColumns > kWinogradColumns) {
+        if (n < width) multiply_rows<T, 1>(product, tiles);
+      }
+    }
+  }
+
+  // Writes the outputs of tiles [begin, end).
+  void store_tiles(int64_t first, int64_t begin, int64_t end) const {
+    const int64_t across = p.tile_columns(), down = p.tile_rows(), line = p.Q * p.K;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = i / across % down * kTile, column = i % across * kTile;
+      const int64_t rows = smaller<int64_t>(kTile, p.P - row), columns = smaller<int64_t>(kTile, p.Q - column);
+      T* const to = y + (i / (across * down) * p.P + row) * line + column * p.K;
+      transform_output<T, kTile>(scratch + at.m + (i - first) * at.m_row, at.m_plane, bias,
+                                 p.activation == Activation::relu, to, line, p.K, rows, columns);
+      if (p.activation > Activation::relu) activate(to, line, rows, columns * p.K, p.activation);
+    }
+  }
+};
+
+template <int kTile, typename T>
+void run_winograd(const Team& team, const Winograd& p, const T* x, const T* u, const T* bias, T* y,
+                  const Workspace& workspace) {
+  const bool together = p.members == 0;
+  if (!together && team.rank >= p.members) return;
+  const WinogradWorkspace at = winograd_workspace(p, sizeof(T));
+  T* const scratch = static_cast<T*>(workspace.data) + (together ? 0 : team.rank * at.end);
+  if (!together || team.rank == 0) {
+    for (int64_t c = 0; c < winograd_columns(p.C); ++c) scratch[at.zeros + c] = 0;
+  }
+  const WinogradBlocks<T, kTile> blocks{p, at, x, u, bias, y, scratch};
+  const Team working = together ? team : Team{};
+  const Team sharing{team.rank, static_cast<int>(smaller<int64_t>(team.size, p.members)), nullptr};
+  const Range mine = together ? Range{0, p.tiles()} : sharing.share(p.tiles());
+  const int64_t products = blocks.kPlanes * ceil_div(p.K, kWinogradPanel);
+  working.barrier();
+  for (int64_t first = mine.begin; first < mine.end; first += p.block) {
+    const int64_t tiles = smaller(p.block, mine.end - first);
+    const Range my_tiles = working.share(tiles), my_products = working.share(products);
+    blocks.load_tiles(first, first + my_tiles.begin, first + my_tiles.end);
+    working.barrier();
+    blocks.multiply_planes(tiles, my_products.begin, my_products.end);
+    working.barrier();  // and the next block's v is not read before its own first barrier, nor is m written
+    blocks.store_tiles(first, first + my_tiles.begin, first + my_tiles.end);
+  }
+}
+
+template <typename T>
+TILEGRAD_INLINE void winograd(const Team& team, const Winograd& p, const T* x, const T* u, const T* bias, T* y,
+                              const Workspace& workspace) {
+  if (p.tile == 4) {
+    if constexpr (sizeof(T) == 4) run_winograd<4>(team, p, x, u, bias, y, workspace);
+  } else {
+    run_winograd<2>(team, p, x, u, bias, y, workspace);
+  }
+}
+
+// y = activation(conv(x, w) + bias), where u is winograd_weights of w.
+template <typename T>
+void winograd_forward(const Team& team, const Winograd& p, const T* x, const T* u, const T* bias, T* y,
+                      Workspace workspace) {
+  winograd(team, p, x, u, bias, y, workspace);
+}
+
+// dx from dy, where u is winograd_weights of the turned filter.
+template <typename T>
+void winograd_backward_data(const Team& team, const Winograd& p, const T* dy, const T* u, T* dx, Workspace workspace) {
+  winograd<T>(team, p, dy, u, nullptr, dx, workspace);
+}
+
+}  // namespace
+DEFINE_KERNEL(winograd_weights, FLOATING)
+DEFINE_KERNEL(winograd_forward, FLOATING)
+DEFINE_KERNEL(winograd_backward_data, FLOATING)
+}  // namespace tilegrad::cpu::TILEGRAD_ISA

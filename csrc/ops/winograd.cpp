@@ -1,0 +1,110 @@
+#include "ops/winograd.h"
+
+#include <algorithm>
+
+#include "core/launch.h"
+#include "core/threads.h"
+
+namespace tilegrad::ops {
+namespace {
+
+// Tiles of one block: whole register tiles (14 or 6 rows), and few enough for a block of some hundred channels to stay in
+// the L2 cache. Between 14 and 84 times differ little.
+constexpr int64_t kBlock = 28;
+
+// Fewer channels than this on either side leave too little arithmetic between the transforms (and the kernels need whole
+// vectors).
+constexpr int64_t kLeastChannels = 16;
+
+// Up to here a sum over C of F(2x2) is no less exact than direct convolution's sum over 9 C.
+constexpr int64_t kMostChannelsExact = 128;
+
+// Up to here chunks of a sum over C are 512 long, and F(4x4)'s error stays under 1e-5 of the largest output: half of that
+// at 512 channels and beyond (docs/numerics.md).
+constexpr int64_t kMostChannels = 16384;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// What a pass reads and writes.
+struct Sizes {
+  int64_t H, W, C, P, Q, K, pad_top, pad_left;
+};
+
+Sizes sizes(const Conv2d& p, ConvPass pass) {
+  if (pass == ConvPass::forward) return {p.H, p.W, p.C, p.P, p.Q, p.K, p.pad_top, p.pad_left};
+  return {p.P, p.Q, p.K, p.H, p.W, p.C, p.R - 1 - p.pad_top, p.S - 1 - p.pad_left};
+}
+
+Winograd plan(const Conv2d& p, ConvPass pass, int64_t tile) {
+  const Sizes s = sizes(p, pass);
+  Winograd g{};
+  g.N = p.N, g.H = s.H, g.W = s.W, g.C = s.C;
+  g.P = s.P, g.Q = s.Q, g.K = s.K;
+  g.pad_top = s.pad_top, g.pad_left = s.pad_left;
+  g.tile = tile;
+  g.activation = pass == ConvPass::forward ? p.activation : Activation::none;
+  const int64_t threads = threads::count(), tiles = g.tiles();
+  // Few tiles: all members work on one block, so that each reads only its part of the weights.
+  const bool together = tiles < kBlock * threads;
+  g.members = together ? 0 : threads;
+  g.block = std::min(tiles, together ? kBlock * threads : kBlock);
+  return g;
+}
+
+}  // namespace
+
+const char* name(ConvAlgorithm algorithm) {
+  switch (algorithm) {
+    case ConvAlgorithm::direct:
+      return "direct";
+    case ConvAlgorithm::winograd_2x2:
+      return "winograd 2x2";
+    case ConvAlgorithm::winograd_4x4:
+      return "winograd 4x4";
+  }
+  return "?";
+}
+
+ConvAlgorithm choose_algorithm(const Conv2d& p, ConvPass pass, DType dtype, Precision precision) {
+  const bool fits = p.R == 3 && p.S == 3 && p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 &&
+                    p.dilation_w == 1 && p.groups == 1 && std::min(p.C, p.K) >= kLeastChannels;
+  if (!fits) return ConvAlgorithm::direct;
+  const Sizes s = sizes(p, pass);
+  // Multiplications for one pair of channels, the transforms' time counted as more of them.
+  const auto cost = [&](int64_t tile, double transforms) {
+    return transforms * static_cast<double>(winograd_planes(tile) * ceil_div(s.P, tile) * ceil_div(s.Q, tile));
+  };
+  const bool high = dtype == DType::float32 && precision == Precision::high;
+  const double direct = 9.0 * static_cast<double>(s.P * s.Q);
+  const double small = high || s.C <= kMostChannelsExact ? cost(2, 1.3) : direct;
+  const double large = high && s.C <= kMostChannels ? cost(4, 1.3) : direct;
+  if (large < direct && large <= small) return ConvAlgorithm::winograd_4x4;
+  return small < direct ? ConvAlgorithm::winograd_2x2 : ConvAlgorithm::direct;
+}
+
+bool winograd(const Conv2d& p, ConvPass pass, const Array& from, const Array& w, const Array& bias, const Array& to) {
+  const ConvAlgorithm algorithm = choose_algorithm(p, pass, to.dtype(), float32_precision());
+  if (algorithm == ConvAlgorithm::direct) return false;
+  const int64_t tile = algorithm == ConvAlgorithm::winograd_2x2 ? 2 : 4,
+                item_size = static_cast<int64_t>(to.item_size());
+  const Winograd g = plan(p, pass, tile);
+
+  WinogradWeights weights{g.C, g.K, 0, p.C * p.K, p.K, 1, tile};
+  if (pass == ConvPass::backward_data) weights = {g.C, g.K, 8 * p.C * p.K, -p.C * p.K, 1, p.K, tile};
+  const Array u = Array::empty({winograd_planes(tile) * winograd_weights_plane(g.C, g.K)}, to.dtype(), to.device());
+  launch(kernels::winograd_weights, to.dtype(), weights, {reads(w), writes(u)},
+         Cost::elements(static_cast<double>(u.numel())));
+
+  const Cost cost = Cost::multiply_adds(static_cast<double>(winograd_planes(tile) * g.tiles()) *
+                                        static_cast<double>((g.C + 8) * (g.K + 8)));
+  const auto workspace =
+      static_cast<size_t>(winograd_workspace(g, item_size).end * item_size * std::max<int64_t>(g.members, 1));
+  if (pass == ConvPass::forward) {
+    launch(kernels::winograd_forward, to.dtype(), g, {reads(from), reads(u), reads(bias), writes(to)}, cost, workspace);
+  } else {
+    launch(kernels::winograd_backward_data, to.dtype(), g, {reads(from), reads(u), writes(to)}, cost, workspace);
+  }
+  return true;
+}
+
+}  // namespace tilegrad::ops

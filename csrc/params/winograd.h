@@ -1,0 +1,85 @@
+// Sizes of a convolution by Winograd's algorithm, and where things lie in its operands and workspace: what csrc/ops and
+// the kernels of every ISA must agree on.
+//
+// Both passes take the same kernels. "x" is what a pass reads, [N, H, W, C], and "y" what it writes, [N, P, Q, K]:
+// forward x and y; backward-data dy and dx, with the filter turned and its channels swapped.
+#pragma once
+
+#include <cstdint>
+
+#include "core/team.h"
+#include "params/gemm.h"
+
+namespace tilegrad {
+
+// The output is cut into tiles of m x m, m = 2 or 4; each is made of (m + 2)^2 products, one for each "plane".
+TILEGRAD_INLINE constexpr int64_t winograd_planes(int64_t tile) { return (tile + 2) * (tile + 2); }
+
+// The transformed weights u: [plane][panel of columns][channel][column of the panel]. Panels are kWinogradPanel columns
+// wide, the last one round_up(rest, kWinogradColumns), zeros behind its end. No width here depends on the ISA, so that
+// transformed weights could be kept and used by any.
+inline constexpr int64_t kWinogradPanel = 32;
+inline constexpr int64_t kWinogradColumns = 16;
+
+// Elements between planes that would otherwise start at the same place of the L1 cache.
+inline constexpr int64_t kPlaneGap = 16;
+
+TILEGRAD_INLINE constexpr int64_t winograd_columns(int64_t K) {
+  return (K + kWinogradColumns - 1) / kWinogradColumns * kWinogradColumns;
+}
+TILEGRAD_INLINE constexpr int64_t winograd_weights_plane(int64_t C, int64_t K) {
+  return C * winograd_columns(K) + kPlaneGap;
+}
+
+// Element (tap, channel, column) of the weights is at first + tap * tap_step + channel * channel_step + column *
+// column_step.
+struct WinogradWeights {
+  int64_t C, K;
+  int64_t first, tap_step, channel_step, column_step;
+  int64_t tile;
+};
+
+struct Winograd {
+  int64_t N, H, W, C;
+  int64_t P, Q, K;
+  int64_t pad_top, pad_left;  // of x; negative if its first rows or columns are not seen
+  int64_t tile;
+  Activation activation;
+
+  // How the tiles are shared out; no result depends on it. csrc/ops chooses, because the workspace depends on it.
+  int64_t block;    // tiles that are transformed, multiplied and transformed back at once
+  int64_t members;  // members of the team that work on blocks of their own; 0: all work on each block together
+
+  TILEGRAD_INLINE int64_t tile_rows() const { return (P + tile - 1) / tile; }
+  TILEGRAD_INLINE int64_t tile_columns() const { return (Q + tile - 1) / tile; }
+  TILEGRAD_INLINE int64_t tiles() const { return N * tile_rows() * tile_columns(); }
+};
+
+// The workspace of one block, in elements: transformed inputs v, [plane][tile][channel], products m,
+// [plane][tile][column], and a pixel of zeros that stands for all pixels outside the image.
+struct WinogradWorkspace {
+  int64_t v_row, v_plane, m_row, m_plane;
+  int64_t v, m, zeros, end;
+};
+
+// Rows whose distance is a multiple of 1 KB would share few places of the L1 cache.
+TILEGRAD_INLINE constexpr int64_t winograd_row(int64_t elements, int64_t item_size) {
+  const int64_t row = winograd_columns(elements);
+  return row * item_size % 1024 == 0 ? row + kPlaneGap : row;
+}
+
+TILEGRAD_INLINE WinogradWorkspace winograd_workspace(const Winograd& p, int64_t item_size) {
+  const int64_t rows = p.block + 1;  // register tiles have an even number of rows
+  WinogradWorkspace at;
+  at.v_row = winograd_row(p.C, item_size);
+  at.m_row = winograd_row(p.K, item_size);
+  at.v_plane = rows * at.v_row + kPlaneGap;
+  at.m_plane = rows * at.m_row + kPlaneGap;
+  at.v = 0;
+  at.m = at.v + winograd_planes(p.tile) * at.v_plane;
+  at.zeros = at.m + winograd_planes(p.tile) * at.m_plane;
+  at.end = at.zeros + winograd_columns(p.C);
+  return at;
+}
+
+}  // namespace tilegrad

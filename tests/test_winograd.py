@@ -1,0 +1,291 @@
+"""Winograd's convolution: when it is chosen, how exact it is, and the order of its operations."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tilegrad as tg
+from tilegrad import _C
+
+from . import winograd
+from .opdb.conv import algorithms, resolve_padding
+from .opdb.conv import conv2d as reference
+from .targets import AVAILABLE, THREADS, running_on
+from .test_conv2d import round_to_float32
+
+Precision = Literal["high", "highest"]
+DIRECT, SMALL, LARGE = "direct", "winograd 2x2", "winograd 4x4"
+
+
+@contextmanager
+def precision(name: Precision) -> Iterator[None]:
+    tg.set_float32_precision(name)
+    try:
+        yield
+    finally:
+        tg.set_float32_precision("high")
+
+
+def tensors(*arrays: np.ndarray, dtype: Any = np.float32) -> list[tg.Tensor]:
+    return [tg.tensor(a.astype(dtype)) for a in arrays]
+
+
+# x [N, H, W, C], w [R, S, C, K], options, and the algorithms of the forward pass and the input's gradient.
+CHOICES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], tuple[str, str], tuple[str, str]]] = [
+    ((1, 16, 16, 64), (3, 3, 64, 64), {"padding": 1}, (LARGE, LARGE), (SMALL, SMALL)),
+    ((1, 32, 32, 16), (3, 3, 16, 16), {"padding": "same"}, (LARGE, LARGE), (SMALL, SMALL)),
+    ((1, 8, 8, 512), (3, 3, 512, 512), {"padding": 1}, (LARGE, LARGE), (DIRECT, DIRECT)),
+    ((1, 8, 8, 128), (3, 3, 128, 256), {"padding": 1}, (LARGE, LARGE), (SMALL, DIRECT)),
+    ((1, 1, 40, 64), (3, 3, 64, 64), {"padding": 1}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
+    ((1, 2, 2, 64), (3, 3, 64, 64), {"padding": 1}, (SMALL, SMALL), (SMALL, SMALL)),
+    ((1, 32, 32, 3), (3, 3, 3, 64), {"padding": 1}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
+    ((1, 32, 32, 64), (3, 3, 64, 10), {"padding": 1}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
+    ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": 1, "stride": 2}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
+    ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": 2, "dilation": 2}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
+    ((1, 32, 32, 64), (3, 3, 32, 64), {"padding": 1, "groups": 2}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
+    ((1, 32, 32, 64), (5, 5, 64, 64), {"padding": 2}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
+    ((1, 32, 32, 64), (1, 1, 64, 64), {}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
+]
+
+
+@pytest.mark.parametrize(("image", "kernel", "options", "high", "highest"), CHOICES)
+def test_the_choice_depends_on_sizes_and_precision_alone(
+    image: Any, kernel: Any, options: Any, high: Any, highest: Any
+) -> None:
+    def found(batch: int, dtype: str) -> tuple[str, str]:
+        whole = {"stride": 1, "padding": "valid", "dilation": 1, "groups": 1, **options}
+        x, w = tg.zeros((batch, *image[1:]), dtype=dtype), tg.zeros(kernel, dtype=dtype)
+        chosen: tuple[str, str] = _C.conv2d_algorithm(x, w, **whole)
+        return chosen
+
+    for isa, threads, batch in itertools.product(AVAILABLE, THREADS, (1, 7)):
+        with running_on(isa, threads):
+            assert found(batch, "float32") == high
+            assert found(batch, "float64") == highest
+            with precision("highest"):
+                assert found(batch, "float32") == highest
+                assert found(batch, "float64") == highest
+
+
+@st.composite
+def configurations(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...], Any]:
+    pads = st.integers(0, 4)
+    padding = draw(st.one_of(st.sampled_from(["valid", "same", 1]), st.tuples(*[st.tuples(pads, pads)] * 2)))
+    image = (draw(st.integers(1, 3)), draw(st.integers(3, 14)), draw(st.integers(3, 14)), draw(st.integers(16, 40)))
+    return image, (3, 3, image[3], draw(st.integers(16, 70))), padding
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(configurations(), st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.float64]), st.booleans())
+def test_values_and_gradients_stay_in_the_derived_bounds(configuration: Any, seed: int, dtype: Any, high: bool) -> None:
+    """Every output of both passes, at either precision, whatever the image's size and padding."""
+    image, kernel, padding = configuration
+    rng = np.random.default_rng(seed)
+    x, w = rng.normal(size=image).astype(dtype), rng.normal(size=kernel).astype(dtype)
+    b = rng.normal(size=kernel[-1:]).astype(dtype)
+    x_tensor, w_tensor = tg.tensor(x, requires_grad=True), tg.tensor(w)
+    epsilon = float(np.finfo(dtype).eps)
+    pads = resolve_padding(padding, image[1:3], (3, 3), (1, 1))
+    with precision("high" if high else "highest"):
+        chosen = algorithms(x, w, dtype, padding=padding)
+        y = tg.conv2d(x_tensor, w_tensor, tg.tensor(b), padding=padding)
+        dy = rng.normal(size=y.shape).astype(dtype)
+        y.backward(tg.tensor(dy))
+    x64, w64, dy64 = (a.astype(np.float64) for a in (x, w, dy))
+
+    def bound(images: np.ndarray, filters: np.ndarray, around: Any, algorithm: str) -> np.ndarray:
+        if algorithm != DIRECT:
+            return winograd.error_bound(images, filters, around, int(algorithm[-1]), epsilon)
+        return 9 * filters.shape[2] * epsilon * reference(np.abs(images), np.abs(filters), padding=around)
+
+    want = reference(x64, w64, b.astype(np.float64), padding=padding)
+    assert np.all(np.abs(y.detach().numpy() - want) <= bound(x64, w64, pads, chosen[0]) + 2 * epsilon * np.abs(want))
+
+    # The gradient is a convolution of dy with the turned filter, cropped by what padding exceeds 2.
+    turned = np.ascontiguousarray(w64[::-1, ::-1].transpose(0, 1, 3, 2))
+    inside = tuple(slice(top, top + size) for (top, _), size in zip(pads, image[1:3], strict=True))
+    around = ((2, 2), (2, 2))
+    want = reference(dy64, turned, padding=around)[:, inside[0], inside[1]]
+    gradient = x_tensor.grad
+    assert gradient is not None
+    # Tiles lie differently over the cropped image, so the bound is taken over all places that they may have.
+    allowed = bound(dy64, turned, around, chosen[1])
+    assert np.all(np.abs(gradient.numpy() - want) <= allowed.max())
+
+
+@pytest.mark.parametrize("channels", [16, 33, 64, 128, 256, 512, 520, 1024, 1100])
+def test_the_large_tile_is_exact_to_a_hundred_thousandth_of_the_largest_output(channels: int) -> None:
+    """What "high" promises; the longest chain of sums, 512, is the worst."""
+    worst = 0.0
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(2, 12, 12, channels)).astype(np.float32)
+        w = rng.normal(size=(3, 3, channels, 32)).astype(np.float32)
+        assert algorithms(x, w, np.float32, padding=1) == (LARGE, LARGE)
+        want = reference(x.astype(np.float64), w.astype(np.float64), padding=1)
+        found = tg.conv2d(*tensors(x, w), padding=1).numpy()
+        worst = max(worst, float(np.abs(found - want).max() / np.abs(want).max()))
+    assert worst < 1e-5
+    assert worst > 1e-7  # it is not the direct algorithm that was measured
+
+
+@pytest.mark.parametrize("channels", [16, 64, 128])
+def test_the_small_tile_is_as_exact_as_direct_convolution(channels: int) -> None:
+    """What "highest" relies on: root mean square errors, of the same sums by both algorithms."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 12, 12, channels)).astype(np.float32)
+    w = rng.normal(size=(3, 3, channels, 32)).astype(np.float32)
+    want = reference(x.astype(np.float64), w.astype(np.float64), padding=1)
+
+    def error(y: np.ndarray) -> float:
+        return float(np.sqrt(np.square(y - want).mean()))
+
+    with precision("highest"):
+        assert algorithms(x, w, np.float32, padding=1)[0] == SMALL
+        small = error(tg.conv2d(*tensors(x, w), padding=1).numpy())
+    # Two groups with nothing in the second, and channels that the filter does not see: the direct algorithm.
+    wide = np.concatenate([x, np.zeros_like(x)], axis=3)
+    twice = np.concatenate([w, np.zeros_like(w)], axis=3)
+    assert algorithms(wide, twice, np.float32, padding=1, groups=2)[0] == DIRECT
+    direct = error(tg.conv2d(*tensors(wide, twice), padding=1, groups=2).numpy()[..., :32])
+    assert small <= direct
+
+
+CASES: list[tuple[tuple[int, ...], tuple[int, ...], Any, Precision]] = [
+    ((8, 8, 16), (3, 3, 16, 32), 1, "high"),
+    ((7, 5, 20), (3, 3, 20, 37), ((1, 0), (2, 1)), "high"),
+    ((8, 8, 24), (3, 3, 24, 48), "same", "highest"),
+]
+
+
+@pytest.mark.parametrize(("image", "kernel", "padding", "name"), CASES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_sample_does_not_see_its_batch(image: Any, kernel: Any, padding: Any, name: Any, dtype: Any) -> None:
+    """Forward and input gradient of a sample have the same bits alone, in a batch of 7 and in one of 256."""
+    rng = np.random.default_rng(0)
+    images, w = rng.normal(size=(256, *image)).astype(dtype), rng.normal(size=kernel).astype(dtype)
+    assert DIRECT not in algorithms(images, w, dtype, padding=padding)
+
+    def run(chosen: slice) -> list[bytes]:
+        x = tg.tensor(images[chosen], requires_grad=True)
+        y = tg.conv2d(x, tg.tensor(w), padding=padding)
+        y.backward(y.detach())
+        assert x.grad is not None
+        return [a.tobytes() + b.tobytes() for a, b in zip(y.detach().numpy(), x.grad.numpy(), strict=True)]
+
+    with precision(name):
+        everything = run(slice(None))
+        assert run(slice(3, 10)) == everything[3:10]
+        for i in (0, 5, 255):
+            assert run(slice(i, i + 1)) == [everything[i]]
+
+
+@pytest.mark.parametrize(
+    ("image", "kernel", "name"),
+    [
+        ((70, 8, 8, 17), (3, 3, 17, 35), "high"),  # blocks of tiles for each member
+        ((3, 9, 7, 530), (3, 3, 530, 18), "high"),  # two chunks of channels
+        ((5, 9, 7, 18), (3, 3, 18, 80), "highest"),
+    ],
+)
+def test_bits_do_not_depend_on_isa_or_threads(image: Any, kernel: Any, name: Any) -> None:
+    rng = np.random.default_rng(3)
+    x, w = rng.normal(size=image).astype(np.float32), rng.normal(size=kernel).astype(np.float32)
+    expected = None
+    with precision(name):
+        assert DIRECT not in algorithms(x, w, np.float32, padding=1)
+        for isa in AVAILABLE:
+            for threads in THREADS:
+                with running_on(isa, threads):
+                    x_tensor = tg.tensor(x, requires_grad=True)
+                    y = tg.conv2d(x_tensor, tg.tensor(w), padding=1, activation="tanh")
+                    y.backward(tg.ones(y.shape))
+                assert x_tensor.grad is not None
+                found = (y.detach().numpy().tobytes(), x_tensor.grad.numpy().tobytes())
+                expected = expected or found
+                assert found == expected, (isa, threads)
+
+
+def fma(c: float, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The product of c and a, plus b, each element rounded once."""
+    pairs = zip(a.flat, b.flat, strict=True)
+    flat = [round_to_float32(Fraction(c) * Fraction(float(p)) + Fraction(float(q))) for p, q in pairs]
+    return np.array(flat, np.float32).reshape(a.shape)
+
+
+A, B = 11 / 16, 3 / 2  # the points
+
+
+def weights(g: np.ndarray) -> np.ndarray:
+    """One pass of the weights' transform, along the first axis, as csrc/cpu/winograd_transforms.h writes it."""
+    near, far = fma(A * A, g[2], g[0]), fma(B * B, g[2], g[0])
+    first, second = np.float32(1 / (2 * A * A * (A * A - B * B))), np.float32(1 / (2 * B * B * (B * B - A * A)))
+    return np.stack([
+        np.float32(1 / (A * A * B * B)) * g[0], first * fma(A, g[1], near), first * fma(-A, g[1], near),
+        second * fma(B, g[1], far), second * fma(-B, g[1], far), g[2],
+    ])  # fmt: skip
+
+
+def inputs(d: np.ndarray) -> np.ndarray:
+    near_even, near_odd = fma(-B * B, d[2], d[4]), fma(-B * B, d[1], d[3])
+    far_even, far_odd = fma(-A * A, d[2], d[4]), fma(-A * A, d[1], d[3])
+    both, product = A * A + B * B, A * A * B * B
+    return np.stack([
+        fma(product, d[0], fma(-both, d[2], d[4])), fma(A, near_odd, near_even), fma(-A, near_odd, near_even),
+        fma(B, far_odd, far_even), fma(-B, far_odd, far_even), fma(product, d[1], fma(-both, d[3], d[5])),
+    ])  # fmt: skip
+
+
+def results(m: np.ndarray) -> np.ndarray:
+    near_even, near_odd, far_even, far_odd = m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]
+    return np.stack([
+        m[0] + (near_even + far_even), fma(B, far_odd, np.float32(A) * near_odd),
+        fma(B * B, far_even, np.float32(A * A) * near_even), fma(B**3, far_odd, fma(A**3, near_odd, m[5])),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("isa", AVAILABLE)
+def test_operations_run_in_the_documented_order(isa: str) -> None:
+    """Bit for bit: a tile of 4x4 outputs of one channel, from 515 input channels."""
+    rng = np.random.default_rng(8)
+    x, w = (rng.normal(size=s).astype(np.float32) for s in ((2, 8, 8, 515), (3, 3, 515, 16)))
+    bias = rng.normal(size=16).astype(np.float32)
+    with running_on(isa):
+        y = tg.conv2d(*tensors(x, w, bias), padding=1).numpy()
+    n, k = 1, 5
+    d = np.pad(x[n], ((1, 1), (1, 1), (0, 0)))[4:10, 0:6]  # of the tile of rows 4 to 7 and columns 0 to 3
+    v = inputs(inputs(d).swapaxes(0, 1)).swapaxes(0, 1)
+    u = weights(weights(w[..., k]).swapaxes(0, 1)).swapaxes(0, 1)
+    chunks = []
+    for channels in (range(512), range(512, 515)):
+        total = np.zeros((6, 6), np.float32)
+        for c in channels:
+            exact = [
+                round_to_float32(Fraction(float(p)) * Fraction(float(q)) + Fraction(float(t)))
+                for p, q, t in zip(v[..., c].flat, u[..., c].flat, total.flat, strict=True)
+            ]
+            total = np.array(exact, np.float32).reshape(6, 6)
+        chunks.append(total)
+    tile = results(results(chunks[0] + chunks[1]).swapaxes(0, 1)).swapaxes(0, 1) + bias[k]
+    assert np.array_equal(y[n, 4:8, 0:4, k], tile)
+
+
+def test_a_nan_stays_in_its_tile() -> None:
+    """NaN and infinity may spread over a tile of outputs that sees them, never further."""
+    x = np.ones((1, 12, 12, 16), np.float32)
+    x[0, 5, 5, 3] = np.nan
+    y = tg.conv2d(*tensors(x, np.ones((3, 3, 16, 16))), padding=1).numpy()[0, :, :, 0]
+    assert np.isnan(y[4:7, 4:7]).all()
+    assert np.isnan(y[4:8, 4:8]).any()
+    outside = np.ones((12, 12), bool)
+    outside[4:8, 4:8] = False
+    assert not np.isnan(y[outside]).any()
