@@ -22,22 +22,10 @@ for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(variable, None)
 
 import numpy as np  # noqa: E402
+from shapes import MATMULS as SHAPES  # noqa: E402
 
 import tilegrad as tg  # noqa: E402
 from tilegrad import _C  # noqa: E402
-
-# M, N, K and the layouts worth measuring: N as it lies, T transposed, for A and B.
-SHAPES: dict[str, list[tuple[int, int, int, str]]] = {
-    "square": [(s, s, s, layout) for s in (256, 512, 1024, 2048) for layout in ("NN", "NT", "TN")],
-    "network": [
-        (128, 256, 784, "NN"), (128, 784, 256, "NT"), (784, 256, 128, "TN"), (128, 10, 256, "NN"),
-        (64, 1000, 4096, "NN"), (64, 1000, 4096, "NT"), (50000, 64, 27, "NN"), (65536, 64, 288, "NN"),
-        (288, 64, 65536, "TN"),
-    ],
-    "small": [(s, s, s, layout) for s in (64, 128, 192) for layout in ("NN", "NT", "TN")],
-    "vector": [(1, s, s, layout) for s in (512, 1024, 4096) for layout in ("NN", "NT")],
-}  # fmt: skip
-
 
 # OpenBLAS's threads wait for more work in a loop, for about 26 ms of CPU time, and meanwhile keep a CPU from others.
 LONGEST_SPIN = 0.15

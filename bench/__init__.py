@@ -1,0 +1,1 @@
+"""Benchmarks: docs/performance/measuring.md says how they measure and what is compared with what."""
