@@ -24,12 +24,23 @@ struct Product {
 
 template <typename T>
 struct Scratch {
-  T* b;      // packed B, of the team
-  T* a;      // packed A, of this member
-  T* own_b;  // packed B, of this member alone: its first is also the team's
-  T* chain;  // sums of unfinished chunks, of the team
-  T* parts;  // sums of chunks computed apart, of the team
+  T* b;      // packed B
+  T* a;      // packed A
+  T* chain;  // sums of unfinished chunks
+  T* parts;  // sums of chunks computed apart, of the whole team
 };
+
+// Rows m .. m + M - 1 and columns n .. n + N - 1 of a product.
+template <typename T>
+TILEGRAD_INLINE Product<T> part_of(Product<T> p, int64_t m, int64_t M, int64_t n, int64_t N) {
+  p.M = M;
+  p.N = N;
+  p.a += m * p.a_row_stride;
+  p.b += n * p.b_col_stride;
+  p.c += m * p.c_stride + n;
+  if (p.epilogue.bias) p.epilogue.bias += n * p.epilogue.bias_stride;
+  return p;
+}
 
 // Rows at a distance of a multiple of the L1 cache's way push each other out.
 template <typename T>
@@ -43,7 +54,7 @@ template <typename T>
 TILEGRAD_INLINE bool packs_b(const Product<T>& p) {
   if (p.b_col_stride != 1) return true;
   if (p.M <= 16) return false;
-  return shares_cache_sets<T>(p.b_row_stride) || p.M * p.N * p.K >= 50'000'000 || (p.b_row_stride != p.N && p.M >= 64);
+  return shares_cache_sets<T>(p.b_row_stride) || p.M * p.N * p.K >= 25'000'000;
 }
 
 // A is packed when neither its rows nor its columns can be read as they lie without leaving the caches.
@@ -55,43 +66,48 @@ TILEGRAD_INLINE bool packs_a(const Product<T>& p, int rows) {
   return true;
 }
 
-// How a team of `size` divides tiles x panels: as even as possible, over rows first.
+// How a team of `size` divides the outputs: rows x columns of blocks, one each, so that no member waits for another or
+// reads what another packed (a line that another core wrote is the most expensive to read). The costs are per k, in the
+// time of one vector's fma: a member's fma, its reads of A, and of B with its packing.
 struct Grid {
   int rows, columns;
 };
-TILEGRAD_INLINE Grid grid_for(int size, int64_t tiles, int64_t panels) {
-  Grid best{size, 1};
-  int64_t least = ceil_div(tiles, size) * panels;
-  for (int columns = 2; columns <= size; ++columns) {
+template <typename T>
+TILEGRAD_INLINE Grid grid_for(int size, const Product<T>& p) {
+  Grid best{1, size};
+  double least = 0;
+  for (int columns = size; columns >= 1; --columns) {
     if (size % columns != 0) continue;
-    const int64_t most = ceil_div(tiles, size / columns) * ceil_div(panels, columns);
-    if (most < least) {
-      least = most;
+    const double rows = static_cast<double>(ceil_div(p.M, size / columns));
+    const double vectors = static_cast<double>(ceil_div(ceil_div(p.N, kLanes<T>), columns));
+    const double cost = rows * vectors + 0.5 * rows + 6 * vectors;
+    if (columns == size || cost < least) {
+      least = cost;
       best = {size / columns, columns};
     }
   }
   return best;
 }
 
-// Packs A's tiles t0 .. t1 - 1 for K values of k from k0 on, one [K][rows] panel after the other.
+// Packs A's tiles t0 .. t1 - 1 for K values of k from k0 on: [K][rows] panels at distances of tile_step.
 template <typename T>
-void pack_tiles(const Product<T>& p, const RowTiles& tiles, int64_t t0, int64_t t1, int64_t k0, int64_t K, T* to) {
+void pack_tiles(const Product<T>& p, const RowTiles& tiles, int64_t t0, int64_t t1, int64_t k0, int64_t K, T* to,
+                int64_t tile_step) {
   const T* a = p.a + k0 * p.a_col_stride;
-  const int64_t first_row = tiles.begin(t0);
   if (p.a_row_stride != 1) {
     for (int64_t t = t0; t < t1; ++t) {
       const int64_t m = tiles.begin(t), rows = tiles.rows(t);
-      pack_panel(a + m * p.a_row_stride, p.a_col_stride, p.a_row_stride, K, rows, rows, to + (m - first_row) * K, rows);
+      pack_panel(a + m * p.a_row_stride, p.a_col_stride, p.a_row_stride, K, rows, rows, to + (t - t0) * tile_step,
+                 rows);
     }
     return;
   }
-  while (t0 < t1) {  // once for the taller tiles and once for the others
-    const int64_t m = tiles.begin(t0);
-    const int64_t end = t0 < tiles.taller ? smaller(tiles.taller, t1) : t1;
-    with_rows<kMaxRows<T, 1>>(tiles.rows(t0), [&](auto rows) {
-      interleave<rows>(a + m, p.a_col_stride, K, end - t0, to + (m - first_row) * K);
+  for (int64_t t = t0; t < t1;) {  // once for the taller tiles and once for the others
+    const int64_t end = t < tiles.taller ? smaller(tiles.taller, t1) : t1;
+    with_rows<kMaxRows<T, 1>>(tiles.rows(t), [&](auto rows) {
+      interleave<rows>(a + tiles.begin(t), p.a_col_stride, K, end - t, to + (t - t0) * tile_step, tile_step);
     });
-    t0 = end;
+    t = end;
   }
 }
 
@@ -105,106 +121,100 @@ TILEGRAD_INLINE void prefetch_rows(const Product<T>& p, const RowTiles& tiles, i
   }
 }
 
-// Sums over k from k_begin to k_end. With `part`, one chunk's sums go to part [M, N]; otherwise chunk after chunk is
-// added up in c, and the epilogue follows the last.
+// Sums over k from k_begin to k_end, by one member. With `part`, one chunk's sums go to it, at part_stride; otherwise
+// chunk after chunk is added up in c, and the epilogue follows the last.
 template <typename T>
-void multiply_blocks(const Team& team, const Product<T>& p, int64_t k_begin, int64_t k_end, T* part,
-                     const Scratch<T>& scratch) {
+void multiply_block(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part, int64_t part_stride,
+                    const Scratch<T>& scratch) {
   constexpr int64_t L = kLanes<T>;
   const int64_t chunk = contraction_chunk(p.K);
   const RowTiles panels(ceil_div(p.N, L), kPanelVectors);
   const int tile_rows = most_rows<T>(panels.count ? panels.rows(0) : 1);
   const bool pack_b = packs_b(p), pack_a = packs_a(p, tile_rows);
   const RowTiles tiles(p.M, tile_rows);
-  const Grid grid = grid_for(team.size, tiles.count, panels.count);
-  const Range my_tiles = Team{team.rank / grid.columns, grid.rows}.share(tiles.count);
   const int64_t block_panels = larger(int64_t{1}, GemmBlocks::kBlockN / L / kPanelVectors);
-  const bool ahead = !pack_a && p.a_col_stride == 1 && panels.count <= 4;
   const int64_t block_tiles = larger(int64_t{1}, GemmBlocks::kBlockM / tile_rows);
+  const bool in_rows = !pack_a && p.a_col_stride == 1;
+  const bool ahead = in_rows && panels.count <= 4;
+  const bool relu = p.epilogue.activation == Activation::relu;
 
   for (int64_t p0 = 0; p0 < panels.count; p0 += block_panels) {
     const int64_t p1 = smaller(panels.count, p0 + block_panels);
-    const int64_t n0 = panels.begin(p0) * L, n1 = smaller(p.N, panels.begin(p1) * L);
-    const Range my_panels = Team{team.rank % grid.columns, grid.columns}.share(p1 - p0);
+    const int64_t n0 = panels.begin(p0) * L, chain_stride = (panels.begin(p1) - panels.begin(p0)) * L;
     int64_t k0 = k_begin;
     do {
       const int64_t chunk_begin = k0 / chunk * chunk, chunk_end = smaller(p.K, chunk_begin + chunk);
       const int64_t k1 = smaller(smaller(k0 + kBlockK, chunk_end), k_end), K = k1 - k0;
-      const T* b_block = p.b + k0 * p.b_row_stride;
-
-      if (pack_b) {
-        // Every member packs some rows of the block's panels.
-        const Range rows = team.share(K, 16);
-        for (int64_t i = p0; i < p1 && rows.begin < rows.end; ++i) {
-          const int64_t n = panels.begin(i) * L, width = panels.rows(i) * L;
-          pack_panel(b_block + rows.begin * p.b_row_stride + n * p.b_col_stride, p.b_row_stride, p.b_col_stride,
-                     rows.end - rows.begin, smaller(width, p.N - n), width,
-                     scratch.b + (n - n0) * K + rows.begin * width, width);
-        }
-        team.barrier();
-      }
-      const int64_t last = panels.begin(panels.count - 1) * L;
-      const bool ragged =
-          !pack_b && p.N % L != 0 && p0 + my_panels.end == panels.count && my_tiles.begin < my_tiles.end;
-      if (ragged) {
-        const int64_t width = panels.rows(panels.count - 1) * L;
-        pack_panel(b_block + last, p.b_row_stride, int64_t{1}, K, p.N - last, width, scratch.own_b, width);
-      }
-
-      const bool unfinished = k1 != chunk_end;
-      TileJob<T> job{};
-      job.K = K;
-      for (int64_t t0 = my_tiles.begin; t0 < my_tiles.end; t0 += block_tiles) {
-        const int64_t t1 = smaller(my_tiles.end, t0 + block_tiles);
-        const int64_t first_row = tiles.begin(t0);
-        if (pack_a) pack_tiles(p, tiles, t0, t1, k0, K, scratch.a);
-        for (int64_t i = p0 + my_panels.begin; i < p0 + my_panels.end; ++i) {
+      const bool first = k0 == chunk_begin, unfinished = k1 != chunk_end, last = !part && k1 == p.K;
+      const int64_t tile_step = tile_rows * K + kCacheLine / static_cast<int64_t>(sizeof(T));
+      for (int64_t t0 = 0; t0 < tiles.count; t0 += block_tiles) {
+        const int64_t t1 = smaller(tiles.count, t0 + block_tiles);
+        if (pack_a) pack_tiles(p, tiles, t0, t1, k0, K, scratch.a, tile_step);
+        for (int64_t i = p0; i < p1; ++i) {
           const int64_t n = panels.begin(i) * L;
           const int vectors = panels.rows(i);
-          job.columns = smaller(vectors * L, p.N - n);
-          job.first = n;
-          if (pack_b) {
-            job.b = scratch.b + (n - n0) * K;
+          const int64_t columns = smaller(vectors * L, p.N - n);
+          const auto function = in_rows ? &tile_function<T, RowsInPlace> : &tile_function<T, Interleaved>;
+          const TileFunction<T> functions[2] = {tiles.taller ? function(tiles.rows(0), vectors) : nullptr,
+                                                function(static_cast<int>(tiles.height), vectors)};
+          TileJob<T> job{};
+          job.K = K;
+          job.b = p.b + k0 * p.b_row_stride + n * p.b_col_stride;
+          job.b_step = p.b_row_stride;
+          if (pack_b || columns < vectors * L) {
+            T* const packed = scratch.b + (n - n0) * K;
+            if (t0 == 0) {  // just before it is used for the first time: it may not stay in L2
+              pack_panel(job.b, p.b_row_stride, p.b_col_stride, K, columns, vectors * L, packed, vectors * L);
+            }
+            job.b = packed;
             job.b_step = vectors * L;
-          } else if (ragged && i == panels.count - 1) {
-            job.b = scratch.own_b;
-            job.b_step = vectors * L;
-          } else {
-            job.b = b_block + n;
-            job.b_step = p.b_row_stride;
           }
+          T bias[kPanelVectors * L];
+          if (last && p.epilogue.bias) {
+            for (int64_t j = 0; j < vectors * L; ++j) {
+              bias[j] = j < columns ? p.epilogue.bias[(n + j) * p.epilogue.bias_stride] : T(0);
+            }
+            job.bias = bias;
+          }
+          job.relu = last && relu;
           for (int64_t t = t0; t < t1; ++t) {
             const int64_t m = tiles.begin(t);
             const int rows = tiles.rows(t);
-            if (ahead && i == p0 + my_panels.begin && t + 1 < my_tiles.end) prefetch_rows(p, tiles, t + 1, k0, K);
-            if (part) {
-              job.out = part + m * p.N + n;
-              job.out_stride = p.N;
-              job.chain = k0 == chunk_begin ? nullptr : job.out;
-              job.chain_stride = p.N;
+            if (ahead && i == p0 && t + 1 < tiles.count) prefetch_rows(p, tiles, t + 1, k0, K);
+            T* const out = part ? part + m * part_stride + n : p.c + m * p.c_stride + n;
+            const int64_t out_stride = part ? part_stride : p.c_stride;
+            T* const chain = scratch.chain + m * chain_stride + (n - n0);
+            job.chain = first ? nullptr : chain;
+            job.chain_stride = chain_stride;
+            job.out = unfinished ? chain : out;
+            job.out_stride = unfinished ? chain_stride : out_stride;
+            job.total = unfinished || part || chunk_begin == 0 ? nullptr : out;
+            job.total_stride = out_stride;
+            job.a = pack_a ? scratch.a + (t - t0) * tile_step : p.a + m * p.a_row_stride + k0 * p.a_col_stride;
+            job.a_step = pack_a ? rows : in_rows ? p.a_row_stride : p.a_col_stride;
+            if (columns == vectors * L) {
+              functions[t >= tiles.taller](job);
             } else {
-              T* chain = scratch.chain + m * (n1 - n0) + (n - n0);
-              job.chain = k0 == chunk_begin ? nullptr : chain;
-              job.chain_stride = n1 - n0;
-              job.out = unfinished ? chain : p.c + m * p.c_stride + n;
-              job.out_stride = unfinished ? n1 - n0 : p.c_stride;
-              job.total = unfinished || chunk_begin == 0 ? nullptr : job.out;
-              job.epilogue = k1 == p.K ? &p.epilogue : nullptr;
+              run_ragged_tile(functions[t >= tiles.taller], job, rows, vectors, columns);
             }
-            const T* a = p.a + m * p.a_row_stride + k0 * p.a_col_stride;
-            if (pack_a) {
-              run_tile(rows, vectors, job, Interleaved<T>{scratch.a + (m - first_row) * K, rows});
-            } else if (p.a_col_stride == 1) {
-              run_tile(rows, vectors, job, RowsInPlace<T>{a, p.a_row_stride});
-            } else {
-              run_tile(rows, vectors, job, Interleaved<T>{a, p.a_col_stride});
+            if (last && p.epilogue.activation > Activation::relu) {
+              activate(out, out_stride, rows, columns, p.epilogue.activation);
             }
           }
         }
       }
-      if (pack_b) team.barrier();  // before the block is packed over
       k0 = k1;
     } while (k0 < k_end);
+  }
+}
+
+// The same for any number of rows: unfinished sums are kept of kPassM at a time.
+template <typename T>
+void multiply_rows(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part, const Scratch<T>& scratch) {
+  const int64_t pass = contraction_chunk(p.K) > kBlockK ? GemmBlocks::kPassM : p.M;
+  for (int64_t m = 0; m < p.M; m += pass) {
+    multiply_block(part_of(p, m, smaller(pass, p.M - m), 0, p.N), k_begin, k_end, part ? part + m * p.N : nullptr, p.N,
+                   scratch);
   }
 }
 
@@ -214,9 +224,7 @@ void multiply_parts(const Team& team, const Product<T>& p, const Scratch<T>& scr
   const int64_t chunk = contraction_chunk(p.K), count = ceil_div(p.K, chunk);
   const Range mine = team.share(count);
   for (int64_t i = mine.begin; i < mine.end; ++i) {
-    Scratch<T> own = scratch;
-    own.b = scratch.own_b;
-    multiply_blocks(Team{}, p, i * chunk, smaller(p.K, (i + 1) * chunk), scratch.parts + i * p.M * p.N, own);
+    multiply_rows(p, i * chunk, smaller(p.K, (i + 1) * chunk), scratch.parts + i * p.M * p.N, scratch);
   }
   team.barrier();
   const Range rows = team.share(p.M);
@@ -247,7 +255,12 @@ TILEGRAD_INLINE void multiply(const Team& team, const Product<T>& p, const Scrat
   } else if (team.size > 1 && gemm_splits_sums(p.M, p.N, p.K)) {
     multiply_parts(team, p, scratch);
   } else {
-    multiply_blocks(team, p, 0, p.K, static_cast<T*>(nullptr), scratch);
+    const Grid grid = grid_for(team.size, p);
+    const Range rows = Team{team.rank / grid.columns, grid.rows}.share(p.M);
+    const Range columns = Team{team.rank % grid.columns, grid.columns}.share(p.N, kLanes<T>);
+    if (rows.begin == rows.end || columns.begin == columns.end) return;
+    multiply_rows(part_of(p, rows.begin, rows.end - rows.begin, columns.begin, columns.end - columns.begin), 0, p.K,
+                  static_cast<T*>(nullptr), scratch);
   }
 }
 
@@ -260,16 +273,13 @@ void gemm(const Team& team, const Gemm& g, const T* a, const T* b, const T* bias
   const bool apart =
       team.size > 1 && (batch.numel >= 4 * team.size || (batch.numel > 1 && batch.numel % team.size == 0));
   const GemmBlocks blocks = gemm_blocks(g);
-  const int64_t own = blocks.a + blocks.b + (apart ? blocks.chain + blocks.parts : 0);
   T* const of_team = static_cast<T*>(workspace.data);
-  T* const of_members = of_team + (apart ? 0 : blocks.chain + blocks.parts);
-  T* const mine = of_members + team.rank * own;
+  T* const mine = of_team + (apart ? 0 : blocks.parts) + team.rank * (blocks.of_member() + (apart ? blocks.parts : 0));
   Scratch<T> scratch;
-  scratch.a = mine;
-  scratch.b = (apart ? mine : of_members) + blocks.a;
-  scratch.own_b = mine + blocks.a;
-  scratch.chain = apart ? mine + blocks.a + blocks.b : of_team;
-  scratch.parts = scratch.chain + blocks.chain;
+  scratch.b = mine;
+  scratch.a = scratch.b + blocks.b;
+  scratch.chain = scratch.a + blocks.a;
+  scratch.parts = apart ? scratch.chain + blocks.chain : of_team;
 
   const Range items = apart ? team.share(batch.numel) : Range{0, batch.numel};
   for (int64_t i = items.begin; i < items.end; ++i) {

@@ -6,67 +6,120 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-// One tile's share of one block of k.
+// One tile's share of one block of k. All rows are read and written in whole vectors: at a ragged edge they are copies.
 template <typename T>
 struct TileJob {
   int64_t K;
+  const T* a;
+  int64_t a_step;  // between rows in place, or between k
   const T* b;
   int64_t b_step;
   const T* chain;  // the sums to continue, at stride chain_stride; null to start from 0
   int64_t chain_stride;
-  const T* total;  // the sum of the chunks before, at stride out_stride; null if there is none or the chunk goes on
+  const T* total;  // the sum of the chunks before, at stride total_stride; null if there is none or the chunk goes on
+  int64_t total_stride;
+  const T* bias;  // null if there is none or more chunks come
+  bool relu;
   T* out;
   int64_t out_stride;
-  int64_t columns;              // of out that exist
-  const Epilogue<T>* epilogue;  // null while there are chunks to come
-  int64_t first;                // the first column's place in the bias
 };
 
-// The widest panel of B, in vectors, and its tiles' height: the best of those measured (bench/gemm.py).
+// The widest panel of B, in vectors, and its tiles' height: the best of those measured (docs/performance/gemm.md).
 inline constexpr int kPanelVectors = kVectorRegisters == 32 ? 4 : (kHasFma ? 3 : 2);
+template <typename T, int kVectors>
+inline constexpr int kTileRows = kMaxRows<T, kVectors>;
 
 // How many rows a tile has at most beside panels of at most `vectors` vectors.
 template <typename T>
 TILEGRAD_INLINE int most_rows(int64_t vectors) {
-  return vectors >= 4 ? kMaxRows<T, 4> : vectors == 3 ? kMaxRows<T, 3> : vectors == 2 ? kMaxRows<T, 2> : kMaxRows<T, 1>;
+  return vectors >= 4   ? kTileRows<T, 4>
+         : vectors == 3 ? kTileRows<T, 3>
+         : vectors == 2 ? kTileRows<T, 2>
+                        : kTileRows<T, 1>;
 }
+// Elements of the largest tile: no more than there are registers.
+template <typename T>
+inline constexpr int kMostTileElements = kVectorRegisters * kLanes<T>;
 
-template <typename T, int kRows, int kVectors, typename A>
-[[gnu::noinline]] void run_tile(const TileJob<T>& job, A a) {
-  RegisterTile<T, kRows, kVectors> tile;
+template <typename T>
+using TileFunction = void (*)(const TileJob<T>&);
+
+template <typename T, int kRows, int kVectors, template <typename> typename A>
+[[gnu::noinline]] void run_tile(const TileJob<T>& job) {
+  using Tile = RegisterTile<T, kRows, kVectors>;
+  Tile tile;
   if (job.chain) {
-    tile.load(job.chain, job.chain_stride, job.columns);
+    tile.load(job.chain, job.chain_stride);
   } else {
     tile.clear();
   }
-  tile.accumulate(job.K, a, job.b, job.b_step);
-  if (job.total) tile.add_to(job.total, job.out_stride, job.columns);
-  if (job.epilogue) {
-    finish(tile, *job.epilogue, job.first, job.out, job.out_stride, job.columns);
+  tile.accumulate(job.K, A<T>{job.a, job.a_step}, job.b, job.b_step);
+  if (job.total) tile.add_to(job.total, job.total_stride);
+  if (job.bias) {
+    Tile::each([&](int m, int v) { tile.sum[m][v] = tile.sum[m][v] + load_vector(job.bias, v); });
+  }
+  if (job.relu) {
+    const Vec<T> zero{};
+    Tile::each([&](int m, int v) { tile.sum[m][v] = tile.sum[m][v] < zero ? zero : tile.sum[m][v]; });
+  }
+  tile.store(job.out, job.out_stride);
+}
+
+// The tile of this height and width whose A is read by the accessor A (register_tile.h).
+template <typename T, template <typename> typename A>
+TileFunction<T> tile_function(int rows, int vectors) {
+  TileFunction<T> found = nullptr;
+  const auto of_width = [&](auto width) {
+    with_rows<kTileRows<T, width>>(rows, [&](auto height) { found = &run_tile<T, height, width, A>; });
+  };
+  with_rows<kPanelVectors>(vectors, of_width);
+  return found;
+}
+
+// Copies `columns` elements of each row, in pieces that may overlap.
+template <typename T>
+TILEGRAD_INLINE void copy_row(const T* from, T* to, int64_t columns) {
+  const auto pieces = [&](auto size) {
+    int64_t n = 0;
+    for (; n + size <= columns; n += size) __builtin_memcpy(to + n, from + n, size * sizeof(T));
+    if (n < columns) __builtin_memcpy(to + columns - size, from + columns - size, size * sizeof(T));
+  };
+  if (columns >= 8) {
+    pieces(Constant<8>{});
+  } else if (columns >= 4) {
+    pieces(Constant<4>{});
+  } else if (columns >= 2) {
+    pieces(Constant<2>{});
   } else {
-    tile.store(job.out, job.out_stride, job.columns);
+    *to = *from;
   }
 }
-
-template <typename T, int kVectors, typename A>
-TILEGRAD_INLINE void run_tile_of_width(int rows, const TileJob<T>& job, A a) {
-  with_rows<kMaxRows<T, kVectors>>(rows, [&](auto height) { run_tile<T, height, kVectors>(job, a); });
+template <typename T>
+TILEGRAD_INLINE void copy_rows(const T* from, int64_t from_stride, T* to, int64_t to_stride, int rows,
+                               int64_t columns) {
+  for (int m = 0; m < rows; ++m) copy_row(from + m * from_stride, to + m * to_stride, columns);
 }
 
-template <typename T, typename A>
-TILEGRAD_INLINE void run_tile(int rows, int vectors, const TileJob<T>& job, A a) {
-  switch (vectors) {
-    case 1:
-      return run_tile_of_width<T, 1>(rows, job, a);
-    case 2:
-      return run_tile_of_width<T, 2>(rows, job, a);
-    case 3:
-      if constexpr (kPanelVectors >= 3) return run_tile_of_width<T, 3>(rows, job, a);
-      break;
-    case 4:
-      if constexpr (kPanelVectors >= 4) return run_tile_of_width<T, 4>(rows, job, a);
-      break;
-  }
+// A tile of which only `columns` columns exist in chain, total and out.
+template <typename T>
+[[gnu::noinline]] void run_ragged_tile(TileFunction<T> run, TileJob<T> job, int rows, int vectors, int64_t columns) {
+  const int64_t stride = vectors * kLanes<T>;
+  T chain[kMostTileElements<T>], total[kMostTileElements<T>], out[kMostTileElements<T>];
+  const auto copied = [&](const T*& from, int64_t& from_stride, T* copy) {
+    if (!from) return;
+    for (int64_t i = 0; i < rows * stride; ++i) copy[i] = T(0);
+    copy_rows(from, from_stride, copy, stride, rows, columns);
+    from = copy;
+    from_stride = stride;
+  };
+  copied(job.chain, job.chain_stride, chain);
+  copied(job.total, job.total_stride, total);
+  T* const to = job.out;
+  const int64_t to_stride = job.out_stride;
+  job.out = out;
+  job.out_stride = stride;
+  run(job);
+  copy_rows(static_cast<const T*>(out), stride, to, to_stride, rows, columns);
 }
 
 }  // namespace

@@ -53,18 +53,18 @@ TILEGRAD_INLINE void prefetch(const T* p) {
   __builtin_prefetch(p, 0, 2);
 }
 
-// Copies kWidth contiguous elements of K rows into neighbouring panels: to[(i * K + k) * kWidth + j] =
-// from[k * k_stride + i * kWidth + j] for i < panels.
+// Copies kWidth contiguous elements of K rows into neighbouring panels: to[i * panel_step + k * kWidth + j] =
+// from[k * k_stride + i * kWidth + j] for i < panels. A row is read whole, once: rows may lie at distances that share
+// cache sets. Panels must not, so that panel_step is not a multiple of 4 KB.
 template <int kWidth, typename T>
-TILEGRAD_INLINE void interleave(const T* from, int64_t k_stride, int64_t K, int64_t panels, T* to) {
-  constexpr int64_t kTogether =
-      4;  // panels lie at distances of 4 KB multiples: more of them would fight for the L1 cache
-  for (int64_t first = 0; first < panels; first += kTogether) {
-    const int64_t last = smaller(panels, first + kTogether);
-    for (int64_t k = 0; k < K; ++k) {
-      for (int64_t i = first; i < last; ++i) {
-        __builtin_memcpy(to + (i * K + k) * kWidth, from + k * k_stride + i * kWidth, kWidth * sizeof(T));
-      }
+TILEGRAD_INLINE void interleave(const T* from, int64_t k_stride, int64_t K, int64_t panels, T* to, int64_t panel_step) {
+  constexpr int64_t kAhead = 8;  // rows
+  for (int64_t k = 0; k < K; ++k) {
+    const T* row = from + k * k_stride;
+    const T* next = row + (k + kAhead < K ? kAhead * k_stride : 0);
+    for (int64_t i = 0; i < panels; ++i) {
+      prefetch(next + i * kWidth);
+      __builtin_memcpy(to + i * panel_step + k * kWidth, row + i * kWidth, kWidth * sizeof(T));
     }
   }
 }
@@ -79,9 +79,16 @@ template <typename T>
     const int64_t whole = count / L * L, rest = count - whole;
     Vec<T> exists{};  // 1 in the lanes of a row's last, incomplete vector that exist
     for (int i = 0; i < rest; ++i) exists[i] = T(1);
+    constexpr int64_t kAhead = 8;  // rows
+    const bool far = k_stride >= 2 * width || k_stride <= -2 * width;
     for (int64_t k = 0; k < K; ++k) {
       const T* source = from + k * k_stride;
       T* target = to + k * step;
+      if (far && k + kAhead < K) {
+        for (int64_t j = 0; j < count; j += kCacheLine / static_cast<int64_t>(sizeof(T))) {
+          prefetch(source + kAhead * k_stride + j);
+        }
+      }
       for (int64_t j = 0; j < whole; j += L) store(target + j, load(source + j));
       int64_t j = whole;
       if (rest > 0 && j + L <= width && (K - 1 - k) * k_stride + rest >= L) {  // what lies behind is part of later rows

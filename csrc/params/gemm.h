@@ -25,17 +25,20 @@ struct Gemm {
   LoopNest<3> batch;
 };
 
-// Blocks of a product that fit the caches: a [kBlockK, up to kBlockN] block of B is packed for the whole team, a
-// [kBlockM, kBlockK] block of A by each member for itself. Chunks longer than kBlockK continue from memory.
+// Blocks of a product that fit the caches: a member packs a [kBlockK, up to kBlockN] block of its part of B and
+// [up to kBlockM, kBlockK] blocks of its part of A. Chunks longer than kBlockK continue from memory, for at most kPassM
+// rows at a time.
 struct GemmBlocks {
   static constexpr int64_t kBlockK = 512;
   static constexpr int64_t kBlockN = 1024;
   static constexpr int64_t kBlockM = 120;
+  static constexpr int64_t kPassM = 2048;
   static constexpr int64_t kSlack = 64;  // elements: at least a panel of any ISA; also keeps the pieces 64-byte aligned
 
-  // Pieces of the workspace, in elements. Sums of several blocks live in `chain`, [M, kBlockN]; partial sums of chunks
-  // that are computed apart in `parts`, [chunks, M, N].
+  // Pieces of the workspace, in elements. Sums of several blocks live in `chain`, [kPassM, kBlockN]; partial sums of
+  // chunks that are computed apart in `parts`, [chunks, M, N], which the team shares.
   int64_t b, a, chain, parts;
+  constexpr int64_t of_member() const { return b + a + chain; }
 };
 
 TILEGRAD_INLINE constexpr int64_t gemm_round_up(int64_t count) {
@@ -51,12 +54,13 @@ TILEGRAD_INLINE constexpr GemmBlocks gemm_blocks(const Gemm& g) {
   GemmBlocks blocks{};
   const int64_t K = g.K < GemmBlocks::kBlockK ? g.K : GemmBlocks::kBlockK;
   const int64_t N = gemm_round_up(g.N < GemmBlocks::kBlockN ? g.N : GemmBlocks::kBlockN) + GemmBlocks::kSlack;
-  const int64_t M = (g.M < GemmBlocks::kBlockM ? g.M : GemmBlocks::kBlockM) + GemmBlocks::kSlack;
+  const int64_t rows = g.M < GemmBlocks::kBlockM ? g.M : GemmBlocks::kBlockM;
   const int64_t chunk = contraction_chunk(g.K);
   blocks.b = gemm_round_up(K * N);
-  blocks.a = gemm_round_up(K * M + GemmBlocks::kSlack);
-  blocks.chain =
-      chunk > GemmBlocks::kBlockK ? gemm_round_up(g.M * (g.N < GemmBlocks::kBlockN ? g.N : GemmBlocks::kBlockN)) : 0;
+  blocks.a = gemm_round_up((K + GemmBlocks::kSlack) * (rows + GemmBlocks::kSlack));
+  if (chunk > GemmBlocks::kBlockK) {
+    blocks.chain = gemm_round_up((g.M < GemmBlocks::kPassM ? g.M : GemmBlocks::kPassM) * N);
+  }
   blocks.parts = gemm_splits_sums(g.M, g.N, g.K) ? gemm_round_up((g.K + chunk - 1) / chunk * g.M * g.N) : 0;
   return blocks;
 }
@@ -65,8 +69,7 @@ TILEGRAD_INLINE constexpr GemmBlocks gemm_blocks(const Gemm& g) {
 TILEGRAD_INLINE constexpr int64_t gemm_workspace(const Gemm& g, int64_t threads) {
   if (g.M == 1 || g.N == 1) return 0;
   const GemmBlocks blocks = gemm_blocks(g);
-  return blocks.parts + threads * (blocks.a + blocks.b + (g.batch.numel > 1 ? blocks.chain + blocks.parts : 0)) +
-         blocks.chain;
+  return threads * (blocks.of_member() + (g.batch.numel > 1 ? blocks.parts : 0)) + blocks.parts;
 }
 
 }  // namespace tilegrad
