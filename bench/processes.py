@@ -73,7 +73,7 @@ class Process:
         while b"\n" not in self.pending:
             ready = select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))[0]
             if not ready:
-                self.stop()
+                self.stop(patience=0.0)
                 raise LostError(f"no answer within {limit:.0f} s")
             chunk = os.read(self.process.stdout.fileno(), 1 << 16)
             if not chunk:
@@ -83,17 +83,22 @@ class Process:
         return line
 
     def last_words(self) -> str:
-        code = self.process.wait()
         self.stop()
+        code = self.process.returncode
         lines = self.log.read_text(errors="replace").splitlines()
         said = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return without_paths(f"its process ended with code {code}: {said}")[:300]
 
-    def stop(self) -> None:
-        if self.process.poll() is None:
+    def stop(self, patience: float = 5.0) -> None:
+        """Lets the process end by itself, as it does when nobody asks any more, or ends it."""
+        if self.process.stdin and not self.process.stdin.closed:
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout, self.errors):
+            self.process.wait()
+        for stream in (self.process.stdout, self.errors):
             if stream and not stream.closed:
-                with contextlib.suppress(OSError):
-                    stream.close()
+                stream.close()

@@ -30,6 +30,7 @@ class Candidate:
     """A run of a side that may be timed."""
 
     side: str
+    process: Process
     number: int
     described: dict[str, Any]
     figures: list[float] = field(default_factory=list)
@@ -101,54 +102,62 @@ class Session:
         arrays = case.draw()
         np.savez(inputs, **arrays)  # type: ignore[arg-type]
         candidates: list[Candidate] = []
-        taken: dict[str, Process] = {}
         for side in case.sides or SIDES:
             if side not in self.sides or (case.sides is None and side.endswith("-avx2")):
                 continue
             try:
-                candidates += self.prepare(case, side, inputs, taken)
+                candidates += self.prepare(case, side, inputs)
             except (LostError, RuntimeError) as error:
                 record.problems[side] = str(error)
                 if side in OURS:  # without ours there is nothing to compare
                     break
         self.check(case, arrays, candidates, record)
-        self.time(case, [c for c in candidates if not c.problem and c.described["mode"] != "reference"], taken, record)
+        self.time(case, [c for c in candidates if not c.problem and c.described["mode"] != "reference"], record)
         for candidate in candidates:
             if candidate.problem:
                 record.problems[f"{candidate.side} {candidate.described['variant']}"] = candidate.problem
-        for side, process in taken.items():
+        for process in {id(c.process): c.process for c in candidates}.values():
             if case.fresh:
                 process.stop()
-            elif side in self.processes:
+            elif self.processes.get(process.side) is process:
                 try:
                     process.ask("forget")
                 except (LostError, RuntimeError):
-                    self.drop(side)
+                    self.drop(process.side)
         return record
 
-    def prepare(self, case: Case, side: str, inputs: Path, taken: dict[str, Process]) -> list[Candidate]:
-        process = self.process(side) if not case.fresh or side not in self.kinds else None
+    def prepare(self, case: Case, side: str, inputs: Path) -> list[Candidate]:
+        """What the side can run; in a fresh case each of its runs in a process of its own."""
+        if not case.fresh or side not in self.kinds:
+            self.process(side)
         if case.kind not in self.kinds[side]:
             return []
-        if case.fresh:
-            process = self.start(side)
-        assert process is not None
-        taken[side] = process
-        outputs = Path(self.folder.name) / f"outputs-{side}"
+        process = self.start(side) if case.fresh else self.process(side)
+        runs = self.build(case, process, inputs)
+        found = [
+            Candidate(side, process, number, run, problem=without_paths(run.get("problem", "")))
+            for number, run in enumerate(runs)
+        ]
+        for candidate in found[1:] if case.fresh else []:
+            candidate.process = self.start(side)
+            self.build(case, candidate.process, inputs)
+        return found
+
+    def build(self, case: Case, process: Process, inputs: Path) -> list[dict[str, Any]]:
+        outputs = Path(self.folder.name) / f"outputs-{process.side}"
         try:
             answer = process.ask(
                 "prepare", case.limit, family=case.family, case=case.name, inputs=str(inputs), outputs=str(outputs),
                 check=not case.fresh,
             )  # fmt: skip
-        except LostError:
-            taken.pop(side)
-            if not case.fresh:
-                self.drop(side)
+        except (LostError, RuntimeError) as error:
+            if case.fresh:
+                process.stop()
+            elif isinstance(error, LostError):
+                self.drop(process.side)
             raise
-        found = []
-        for number, described in enumerate(answer["runs"]):
-            found.append(Candidate(side, number, described, problem=without_paths(described.get("problem", ""))))
-        return found
+        runs: list[dict[str, Any]] = answer["runs"]
+        return runs
 
     def check(self, case: Case, arrays: Arrays, candidates: list[Candidate], record: Record) -> None:
         """Compares all values with the reference; who is wrong is not timed."""
@@ -176,20 +185,20 @@ class Session:
                 wrong = compare(case, values[id(candidate)], reference)
                 candidate.problem = f"wrong values: {wrong}" if wrong else ""
 
-    def time(self, case: Case, candidates: list[Candidate], taken: dict[str, Process], record: Record) -> None:
-        for turn in range(self.pace.rounds):
+    def time(self, case: Case, candidates: list[Candidate], record: Record) -> None:
+        # Without a rival there are no turns to take.
+        alone = len({candidate.side for candidate in candidates}) < 2
+        for turn in range(min(2, self.pace.rounds) if alone else self.pace.rounds):
             for candidate in candidates:
                 slow = candidate.figures and min(candidate.figures) > self.pace.slow and case.unit == "s"
                 if candidate.problem or (candidate.probe and turn) or (slow and turn >= self.pace.slow_rounds):
                     continue
                 try:
-                    answer = taken[candidate.side].ask(
-                        "time", case.limit, run=candidate.number, seconds=self.pace.seconds
-                    )
+                    answer = candidate.process.ask("time", case.limit, run=candidate.number, seconds=self.pace.seconds)
                 except (LostError, RuntimeError) as error:
                     # Of a lost process, all runs are lost.
                     for other in candidates if isinstance(error, LostError) else [candidate]:
-                        if other.side == candidate.side:
+                        if other.process is candidate.process:
                             other.problem = str(error)
                     if isinstance(error, LostError) and not case.fresh:
                         self.drop(candidate.side)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import statistics
 import time
@@ -29,7 +28,6 @@ def median(call: Callable[[], object], seconds: float, least: int = 3) -> float:
 
     Calls before that warm the caches and wake the threads: at least one, for up to a quarter of the time.
     """
-    gc.collect()
     clock = time.perf_counter
     begin = clock()
     shortest = float("inf")

@@ -31,6 +31,8 @@ class Worker:
         self.module = SIDES[name].load()
         self.module.set_threads(threads)
         self.runs: list[Any] = []
+        gc.collect()
+        gc.freeze()  # a library's own objects need not be walked through after every case
 
     def about(self) -> dict[str, Any]:
         return {"versions": self.module.versions(), "kinds": sorted(self.module.BUILDERS)}

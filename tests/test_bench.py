@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from bench.goals import GOALS, ROWS, AtMost, Ratio, StreamShare, Verdict
 from bench.processes import without_paths
 from bench.results import Record, Timing
 from bench.rivals import SIDES
+from bench.session import Pace, Session
 
 
 def record(name: str, ours: float | None, rivals: dict[str, float], **named: object) -> Record:
@@ -210,3 +212,48 @@ def test_json_has_no_nan(tmp_path: Path) -> None:
     assert "NaN" not in path.read_text()
     assert list(json.loads(path.read_text())) == ["runs"]
     assert {goal.row for goal in GOALS} == set(ROWS)
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    with Session(1, ["ours", "numpy"], Pace(seconds=0.0, rounds=1)) as made:
+        yield made
+
+
+(SMALL_PRODUCT,) = [case for case in cases.of_family("gemm") if case.name == "NN 64x64x64"]
+
+
+def test_a_case_is_run_by_all_sides(session: Session) -> None:
+    found = session.run(SMALL_PRODUCT)
+    assert [timing.side for timing in found.timings] == ["ours", "numpy"]
+    assert found.problems == {}
+    assert found.checked == "NumPy float64"
+
+
+def test_who_is_wrong_is_not_timed(session: Session) -> None:
+    found = session.run(dataclasses.replace(SMALL_PRODUCT, tolerance=1e-12))
+    assert found.timings == []
+    assert all("wrong values: product is off by" in text for text in found.problems.values())
+    assert len(found.problems) == 2
+
+
+def test_a_lost_process_is_reported_and_started_anew(session: Session) -> None:
+    session.run(SMALL_PRODUCT)
+    session.processes["numpy"].process.kill()
+    found = session.run(SMALL_PRODUCT)
+    assert [timing.side for timing in found.timings] == ["ours"]
+    assert "its process ended with code -9" in found.problems["numpy"]
+    assert [timing.side for timing in session.run(SMALL_PRODUCT).timings] == ["ours", "numpy"]
+
+
+def test_an_answer_that_does_not_come(session: Session) -> None:
+    found = session.run(dataclasses.replace(SMALL_PRODUCT, limit=0.0))
+    assert "no answer within 0 s" in found.problems["ours"]
+    assert session.processes.get("ours") is None
+
+
+def test_a_side_that_does_not_start(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.processes.START", 0.0)
+    found = session.run(SMALL_PRODUCT)
+    assert found.problems["ours"].startswith("does not start")
+    assert session.broken["ours"] == found.problems["ours"]

@@ -84,4 +84,5 @@ def case(op: Op, size: str, sample: Sample) -> Case:
     )
 
 
-CASES = [case(op, size, sample) for op in OPS for size, sample in chosen(op).items()]
+# A record without dtypes holds bad inputs only.
+CASES = [case(op, size, sample) for op in OPS if op.dtypes for size, sample in chosen(op).items()]

@@ -21,6 +21,13 @@ def add4(spec: Spec, arrays: Arrays) -> list[Run]:
 
 
 def mlp16(spec: Spec, arrays: Arrays) -> list[Run]:
+    runs = [mlp16_run(spec["stage"], arrays, "eager")]
+    if spec["stage"] == 2 and hasattr(tg, "capture"):
+        runs.append(mlp16_run(2, arrays, "captured"))
+    return runs
+
+
+def mlp16_run(stage: int, arrays: Arrays, mode: str) -> Run:
     layers = [tg.nn.Linear(16, 16, activation="relu" if i < 2 else None) for i in range(3)]
     for i, layer in enumerate(layers):
         layer.load_state_dict({"weight": tg.tensor(arrays[f"w{i}"]), "bias": tg.tensor(arrays[f"b{i}"])})
@@ -29,33 +36,23 @@ def mlp16(spec: Spec, arrays: Arrays) -> list[Run]:
     optimizer = tg.optim.SGD(model.parameters(), lr=1e-3)
     bias: Any = layers[-1].bias
 
-    def forward(x: Any, target: Any) -> Any:
-        return tg.mse_loss(model(x), target)
-
-    def backward(x: Any, target: Any) -> Any:
-        optimizer.zero_grad()
-        loss = forward(x, target)
-        loss.backward()
-        return loss
-
     def step(x: Any, target: Any) -> Any:
-        loss = backward(x, target)
-        optimizer.step()
+        if stage:
+            optimizer.zero_grad()
+        loss = tg.mse_loss(model(x), target)
+        if stage:
+            loss.backward()
+        if stage == 2:
+            optimizer.step()
         return loss
 
-    stage = (forward, backward, step)[spec["stage"]]
+    function: Callable[..., Any] = tg.capture(step) if mode == "captured" else step
 
-    def run(function: Callable[..., Any], variant: str, mode: str) -> Run:
-        def value() -> Arrays:
-            found = {"loss": array(function(x, target))}
-            return {**found, "gradient": array(bias.grad)} if spec["stage"] else found
+    def value() -> Arrays:
+        found = {"loss": array(function(x, target))}
+        return {**found, "gradient": array(bias.grad)} if stage else found
 
-        return Run(variant, lambda: function(x, target), value, mode)
-
-    runs = [run(stage, "eager", "eager")]
-    if spec["stage"] == 2 and hasattr(tg, "capture"):
-        return [*runs, run(tg.capture(step), "captured", "captured")]
-    return runs
+    return Run(mode, lambda: function(x, target), value, mode)
 
 
 def allocate(spec: Spec, arrays: Arrays) -> list[Run]:
@@ -63,25 +60,30 @@ def allocate(spec: Spec, arrays: Arrays) -> list[Run]:
     return [Run("eager", partial(tg.ones, n) if spec["fill"] else partial(tg.empty, n), dict)]
 
 
+def modes() -> list[str]:
+    return ["eager", "captured"] if hasattr(tg, "capture") else ["eager"]
+
+
+def step_of(spec: Spec, arrays: Arrays, mode: str) -> Callable[[], object]:
+    step, x, labels = training_step(NETS[spec["net"]], arrays)
+    function = tg.capture(step) if mode == "captured" else step
+    return lambda: function(x, labels)
+
+
 def alternate(spec: Spec, arrays: Arrays) -> list[Probe]:
     """A training step and NumPy's product by turns: each compared with itself alone."""
-    step, x, labels = training_step(NETS[spec["net"]], arrays)
-    found = [Probe("eager", lambda: probes.alternating(lambda: step(x, labels)), "eager")]
-    if hasattr(tg, "capture"):
-        other, x2, labels2 = training_step(NETS[spec["net"]], arrays)
-        captured = tg.capture(other)
-        found.append(Probe("captured", lambda: probes.alternating(lambda: captured(x2, labels2)), "captured"))
-    return found
+    return [Probe(mode, partial(measured, probes.alternating, spec, arrays, mode), mode) for mode in modes()]
 
 
 def peak_memory(spec: Spec, arrays: Arrays) -> list[Probe]:
-    step, x, labels = training_step(NETS[spec["net"]], arrays)
-    found = [Probe("eager", lambda: probes.peak_memory(lambda: step(x, labels)), "eager")]
-    if hasattr(tg, "capture"):
-        captured = tg.capture(step)
-        # After the eager one in the same process, whose peak it can only pass.
-        found.append(Probe("captured", lambda: probes.peak_memory(lambda: captured(x, labels)), "captured"))
-    return found
+    return [Probe(mode, partial(measured, probes.peak_memory, spec, arrays, mode), mode) for mode in modes()]
+
+
+def measured(
+    probe: Callable[[Callable[[], object]], dict[str, float]], spec: Spec, arrays: Arrays, mode: str
+) -> dict[str, float]:
+    """Builds the network only now: the process of another mode has none of it."""
+    return probe(step_of(spec, arrays, mode))
 
 
 BUILDERS: dict[str, Builder] = {
