@@ -52,9 +52,11 @@ class Verdict:
     status: str  # "met", "under the goal", "under the floor", "unmeasured"
     found: str = ""
     reason: str = ""
-    ratio: float | None = None  # found over the goal's own measure: what the figure draws
-    goal_ratio: float | None = None
-    floor_ratio: float | None = None
+    ratio: float | None = None  # the geometric mean, where it is one
+    # For the figure, with the goal as 1 and more is better: all cases together, the least of them, the floor.
+    reach: float | None = None
+    least: float | None = None
+    floor_mark: float | None = None
 
 
 @dataclass(frozen=True)
@@ -123,23 +125,23 @@ class Ratio(Goal):
         found = f"{mean:.2f} x"
         if len(measured) > 1:
             found += f", least {measured[worst]:.2f} x ({' '.join(worst.split())})"
-        reached = mean >= self.goal or not self.ratio_counts
+        reach = mean / self.goal if self.ratio_counts else math.inf
         if self.share:
             top = peaks.get(self.peak)
             rates = [r.flops / t.figure for r in cases if (t := r.ours(self.our_modes))]
             part = statistics.geometric_mean(rates) / top if top else math.nan
             found = f"{100 * part:.0f} % of peak, {found}"
-            reached = reached and part >= self.share
+            reach = min(reach, part / self.share)
         lacking = sorted(set(ratios) - set(measured))
         reason = f"without {len(lacking)} of {len(ratios)} cases: {lacking[0]}" if lacking else ""
-        status = "met" if reached else "under the goal"
+        status = "met" if reach >= 1 else "under the goal"
         if measured[worst] < self.floor:
             status = "under the floor"
         elif lacking and status == "met":
             status = "under the goal"  # a goal is met by all of its cases
         return self.verdict(
-            threads, status, found, reason, ratio=mean, goal_ratio=self.goal if self.ratio_counts else None,
-            floor_ratio=self.floor,
+            threads, status, found, reason, ratio=mean, reach=reach,
+            least=measured[worst] / self.goal, floor_mark=self.floor / self.goal,
         )  # fmt: skip
 
 
@@ -161,7 +163,12 @@ class StreamShare(Goal):
         mean, worst = statistics.geometric_mean(shares.values()), min(shares, key=lambda name: shares[name])
         found = f"{100 * mean:.0f} %, least {100 * shares[worst]:.0f} % ({worst})"
         return self.verdict(
-            threads, "met" if mean >= self.share else "under the goal", found, ratio=mean, goal_ratio=self.share
+            threads,
+            "met" if mean >= self.share else "under the goal",
+            found,
+            ratio=mean,
+            reach=mean / self.share,
+            least=shares[worst] / self.share,
         )
 
 
@@ -201,8 +208,8 @@ class AtMost(Goal):
             found += f", PyTorch {theirs * self.scale:.3g}"
         status = "met" if ours.figure <= goal else "under the goal" if ours.figure <= floor else "under the floor"
         return self.verdict(
-            threads, status, found, ratio=goal / ours.figure if ours.figure > 0 else None, goal_ratio=1.0,
-            floor_ratio=goal / floor if floor else None,
+            threads, status, found, reach=goal / ours.figure if ours.figure > 0 else None,
+            floor_mark=goal / floor if floor else None,
         )  # fmt: skip
 
 

@@ -206,6 +206,19 @@ def test_lstm_of_numpy_forgets_and_remembers() -> None:
     assert twice[0, 0] == pytest.approx(np.tanh(2.0))
 
 
+def test_figure_shows_every_goal(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from bench.figure import draw, label
+
+    found = RATIO.judge([record("x", 1.0, {"numpy": 2.0})], {}, 2)
+    every = [found, *goals.verdicts([], {}, 2)]
+    draw(every, tmp_path / "goals.svg")
+    drawn = (tmp_path / "goals.svg").read_text()
+    assert all(label(verdict).replace("'", "&#x27;") in drawn or label(verdict) in drawn for verdict in every)
+    assert "2.00 x" in drawn
+    assert len({label(verdict) for verdict in every[1:]}) == len(GOALS)
+
+
 def test_json_has_no_nan(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     results.save(path, [results.Run("now", "m", "s", "r", 1, records=[record("x", 1.0, {})])])
