@@ -33,6 +33,7 @@ CASES = [
         inputs=inputs,
         reference=reference,
         tolerance=1e-4,
+        sides=("ours", "torch", "jax", "tensorflow", "onnxruntime"),
         quick=letter in "ab",
         limit=120.0,
     )

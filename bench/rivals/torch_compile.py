@@ -6,12 +6,9 @@ instead of timed.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from bench.case import Arrays, Builder, Run, Spec
-from bench.nets import NETS
 from bench.rivals import torch_nets
 
 
@@ -32,13 +29,4 @@ def train(spec: Spec, arrays: Arrays) -> list[Run]:
     return runs
 
 
-def infer(spec: Spec, arrays: Arrays) -> list[Run]:
-    layout = torch_nets.layouts(spec)[-1]
-    network: Any = torch_nets.model(NETS[spec["net"]], {k: v for k, v in arrays.items() if k != "x"}).eval()
-    x = torch_nets.samples(arrays["x"], layout)
-    if layout == "channels last":
-        network.to(memory_format=torch.channels_last)
-    return [torch_nets.inference_run(layout, torch.compile(network), x, "compiled")]
-
-
-BUILDERS: dict[str, Builder] = {"train": train, "infer": infer}
+BUILDERS: dict[str, Builder] = {"train": train}
