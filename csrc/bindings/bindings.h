@@ -22,5 +22,6 @@ void register_indexing(py::module_& m);     // gather, scatter, sort, sequences
 void register_inplace(py::module_& m);      // writing into tensors
 void register_random(py::module_& m);       // draws and dropout
 void register_optimizer(py::module_& m);    // optimizer steps, clipping
+void register_capture(py::module_& m);      // recording and replay
 
 }  // namespace tilegrad::bindings

@@ -13,6 +13,7 @@ enum class ErrorKind {
   device,    // tilegrad.DeviceError (ValueError)
   argument,  // tilegrad.ArgumentError (ValueError)
   autograd,  // tilegrad.AutogradError (RuntimeError)
+  capture,   // tilegrad.CaptureError (RuntimeError)
   index,     // IndexError
   memory,    // MemoryError
 };

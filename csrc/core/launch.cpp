@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/allocator.h"
+#include "core/recording.h"
 #include "core/threads.h"
 
 namespace tilegrad {
@@ -14,20 +15,13 @@ namespace {
 // work (measured in bench/).
 std::atomic<double> nanoseconds_per_member{15'000};
 
+// A barrier between threads that run costs 0.2 us, and the values that one made are in another core's cache.
+constexpr double kShareBeside = 0.2;
+
 // Releasing and taking the GIL costs about 0.1 us: not worth it for less than this.
 constexpr double kNanosecondsToRelease = 5'000;
 
 constexpr int kInlineOperands = 16;
-
-LongCall long_call{};
-
-int team_size(Cost cost) {
-  const int most = threads::count();
-  const double per_member = nanoseconds_per_member.load(std::memory_order_relaxed);
-  if (per_member <= 0) return most;
-  const double worth = cost.nanoseconds / per_member;
-  return worth >= most ? most : std::max(1, static_cast<int>(worth));
-}
 
 struct Scratch {
   explicit Scratch(size_t bytes) : bytes(bytes), data(bytes ? cpu_memory::allocate(bytes) : nullptr) {}
@@ -39,17 +33,6 @@ struct Scratch {
   void* const data;
 };
 
-// Other Python threads run while this lives.
-struct Released {
-  explicit Released(bool worth_it) : active(worth_it && long_call.enter), state(active ? long_call.enter() : nullptr) {}
-  ~Released() noexcept(false) {  // Python may end the thread here
-    if (active) long_call.leave(state);
-  }
-  Released(const Released&) = delete;
-  const bool active;
-  void* const state;
-};
-
 struct Bound {
   Kernel kernel;
   KernelCall call;
@@ -57,7 +40,7 @@ struct Bound {
 
 void call_kernel(Kernel kernel, const KernelCall& call, Cost cost) {
   Bound bound{kernel, call};
-  const int size = team_size(cost);
+  const int size = team_size(cost, threads::count(), Waking::asleep);
   if (size == 1) return kernel(Team{}, call);
   threads::run(
       size,
@@ -72,7 +55,15 @@ void call_kernel(Kernel kernel, const KernelCall& call, Cost cost) {
 
 void set_work_per_member(double nanoseconds) { nanoseconds_per_member.store(nanoseconds); }
 
-void set_long_call(LongCall hooks) { long_call = hooks; }
+int team_size(Cost cost, int most, Waking waking) {
+  const double per_member =
+      nanoseconds_per_member.load(std::memory_order_relaxed) * (waking == Waking::beside ? kShareBeside : 1);
+  if (per_member <= 0) return most;
+  const double worth = cost.nanoseconds / per_member;
+  return worth >= most ? most : std::max(1, static_cast<int>(worth));
+}
+
+bool worth_releasing(Cost cost) { return cost.nanoseconds >= kNanosecondsToRelease; }
 
 void run(const Launch& launch) {
   const int count = static_cast<int>(launch.operands.size());
@@ -96,12 +87,13 @@ void run(const Launch& launch) {
   const Scratch scratch(launch.workspace_bytes);
   const KernelCall call{launch.params, {data, numel, count}, {scratch.data}};
   {
-    const Released released(launch.cost.nanoseconds >= kNanosecondsToRelease);
+    const Released released(worth_releasing(launch.cost));
     call_kernel(kernel, call, launch.cost);
   }
   for (const Operand& operand : launch.operands) {
     if (operand.array && operand.access != Access::read) operand.array->storage()->bump_version();
   }
+  if (Recording* recording = Recording::active()) recording->note(launch);
 }
 
 }  // namespace tilegrad

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "core/array.h"
+#include "core/long_call.h"
 #include "dispatch.h"
 #include "kernels.h"
 
@@ -43,6 +44,7 @@ struct Launch {
   DType dtype;
   const void* params;
   size_t params_bytes;
+  void (*clear_padding)(void* params);  // makes equal params equal byte by byte
   std::span<const Operand> operands;
   size_t workspace_bytes;
   Cost cost;
@@ -52,37 +54,36 @@ struct Launch {
 void run(const Launch& launch);
 
 template <typename P>
-void launch(const KernelName<P>& kernel, DType dtype, const std::type_identity_t<P>& params,
-            std::initializer_list<Operand> operands, Cost cost, size_t workspace_bytes = 0) {
-  static_assert(std::is_trivially_copyable_v<P>);
-  run({kernel.name,
-       kernel.entry,
-       dtype,
-       &params,
-       sizeof(P),
-       {operands.begin(), operands.size()},
-       workspace_bytes,
-       cost});
+void clear_padding([[maybe_unused]] void* params) {
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_clear_padding)
+  __builtin_clear_padding(static_cast<P*>(params));
+#endif
+#endif
 }
 
-// The same for a list of operands whose length is known only at run time.
 template <typename P>
 void launch(const KernelName<P>& kernel, DType dtype, const std::type_identity_t<P>& params,
             std::span<const Operand> operands, Cost cost, size_t workspace_bytes = 0) {
   static_assert(std::is_trivially_copyable_v<P>);
-  run({kernel.name, kernel.entry, dtype, &params, sizeof(P), operands, workspace_bytes, cost});
+  run({kernel.name, kernel.entry, dtype, &params, sizeof(P), &clear_padding<P>, operands, workspace_bytes, cost});
+}
+template <typename P>
+void launch(const KernelName<P>& kernel, DType dtype, const std::type_identity_t<P>& params,
+            std::initializer_list<Operand> operands, Cost cost, size_t workspace_bytes = 0) {
+  launch(kernel, dtype, params, std::span<const Operand>(operands.begin(), operands.size()), cost, workspace_bytes);
 }
 
 // The least work that another team member is woken for; 0 gives every launch the whole team. For tests, which must see
 // small inputs run on many threads.
 void set_work_per_member(double nanoseconds);
 
-// Called around kernels that take long enough for other Python threads to run: the bindings release the GIL there. The
-// core itself knows no Python.
-struct LongCall {
-  void* (*enter)();
-  void (*leave)(void* state);
-};
-void set_long_call(LongCall hooks);
+// How many members of `most` are worth having for a launch. Waking a thread that sleeps costs far more than meeting one
+// that runs the same program beside us.
+enum class Waking { asleep, beside };
+int team_size(Cost cost, int most, Waking waking);
+
+// Whether a call takes long enough for other threads to run meanwhile.
+bool worth_releasing(Cost cost);
 
 }  // namespace tilegrad

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "core/allocator.h"
+#include "core/recording.h"
 
 namespace tilegrad {
 
@@ -13,6 +14,7 @@ Storage* Storage::allocate(size_t bytes, Device device) {
   storage->data_ = cpu_memory::allocate(bytes);
   storage->bytes_ = bytes;
   storage->device_ = device;
+  Recording::storage_made(storage.get());
   return storage.release();
 }
 
@@ -27,6 +29,7 @@ Storage* Storage::borrow(void* data, size_t bytes, Device device, void* owner, v
 }
 
 void Storage::destroy() {
+  if (recording_) Recording::storage_dies(this);
   if (let_go_) {
     let_go_(owner_);
   } else {

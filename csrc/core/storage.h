@@ -18,6 +18,8 @@ struct Device {
 
 const char* name(Device device);
 
+class Recording;  // recording.h
+
 class Storage {
  public:
   // Memory of our own, from the device's caching allocator. Counted once, for the caller.
@@ -41,6 +43,10 @@ class Storage {
   uint32_t version() const { return version_.load(std::memory_order_relaxed); }
   void bump_version() { version_.fetch_add(1, std::memory_order_relaxed); }
 
+  // The recording that wants to know when this memory is let go; null for none.
+  Recording* recording() const { return recording_; }
+  void set_recording(Recording* recording) { recording_ = recording; }
+
  private:
   Storage() = default;
   void destroy();
@@ -52,6 +58,7 @@ class Storage {
   Device device_;
   void* owner_ = nullptr;
   void (*let_go_)(void*) = nullptr;
+  Recording* recording_ = nullptr;
 };
 
 // Owns one reference to a Storage.

@@ -1,6 +1,7 @@
 #include "ops/creation.h"
 
 #include "core/launch.h"
+#include "core/recording.h"
 #include "ops/loop_nest.h"
 
 namespace tilegrad::ops {
@@ -8,6 +9,7 @@ namespace tilegrad::ops {
 Array scalar(const char* op, const Scalar& value, DType dtype, Device device) {
   Array array = Array::empty({}, dtype, device);
   write_scalar(op, value, dtype, array.data());
+  if (Recording* recording = Recording::active()) recording->note_host_write(array);
   return array;
 }
 

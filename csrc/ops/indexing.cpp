@@ -1,6 +1,7 @@
 #include "ops/indexing.h"
 
 #include "core/launch.h"
+#include "core/recording.h"
 #include "core/size.h"
 #include "ops/creation.h"
 #include "ops/elementwise.h"
@@ -44,18 +45,20 @@ void add_offsets(const char* op, const Array& index, int axis, int64_t size, int
   const Array bad = scalar(op, Scalar(int64_t{INT64_MAX}), DType::int64, index.device());
   launch(kernels::index_offsets, index.dtype(), params, {reads(index), writes(offsets), updates(bad)},
          Cost::elements(static_cast<double>(params.nest.numel), 0.5));
-  const int64_t position = read_scalar(DType::int64, bad.data()).integer;
-  if (position == INT64_MAX) return;
-  Array seen = broadcast_to(index, shape);
-  int64_t rest = position;
-  for (int d = shape.size() - 1; d >= 0; --d) {
-    const int64_t at = rest % shape[d];
-    rest /= shape[d];
-    seen = select(seen, d, at);
-  }
-  fail(ErrorKind::index, "%s: index %lld at position %s is out of range for axis %d of size %lld", op,
-       static_cast<long long>(read_scalar(seen.dtype(), seen.data()).integer), coordinates(shape, position).c_str(),
-       axis, static_cast<long long>(size));
+  check_values({reads(bad), reads(index)}, [=, dtype = index.dtype(),
+                                            strides = broadcast_strides(index, shape)](void* const* data) {
+    const int64_t position = *static_cast<const int64_t*>(data[0]);
+    if (position == INT64_MAX) return;
+    int64_t rest = position, offset = 0;
+    for (int d = shape.size() - 1; d >= 0; --d) {
+      offset += rest % shape[d] * strides[d];
+      rest /= shape[d];
+    }
+    const char* const seen = static_cast<const char*>(data[1]) + offset * static_cast<int64_t>(item_size(dtype));
+    fail(ErrorKind::index, "%s: index %lld at position %s is out of range for axis %d of size %lld", op,
+         static_cast<long long>(read_scalar(dtype, seen).integer), coordinates(shape, position).c_str(), axis,
+         static_cast<long long>(size));
+  });
 }
 
 // Which elements of x the indices choose, and the shape they make.
@@ -232,6 +235,9 @@ Array one_hot(const Array& index, int64_t classes, DType dtype) {
 
 Array nonzero(const Array& x) {
   if (x.ndim() == 0) fail(ErrorKind::shape, "nonzero: a 0-d tensor has no axes; reshape it to [1] first");
+  if (Recording* recording = Recording::active()) {
+    recording->give_up("the shape of what nonzero (or a boolean mask) returns depends on values; use tg.where");
+  }
   const Array mask = contiguous(x);
   MaskScan params{};
   params.numel = mask.numel();

@@ -1,7 +1,10 @@
 // Making loop nests: broadcasting shapes and coalescing dimensions.
 #pragma once
 
+#include <cstring>
+
 #include "core/array.h"
+#include "core/recording.h"
 #include "params/loop_nest.h"
 
 namespace tilegrad::ops {
@@ -17,6 +20,8 @@ Dims broadcast_strides(const Array& array, const Dims& shape);
 template <int kOperands>
 LoopNest<kOperands> make_nest(const Dims& shape, const Dims (&strides)[kOperands]) {
   LoopNest<kOperands> nest;
+  // Recorded nests are compared byte by byte; otherwise most of the struct is never touched.
+  if (Recording::active()) std::memset(static_cast<void*>(&nest), 0, sizeof nest);
   nest.ndim = 0;
   nest.numel = 1;
   for (int d = 0; d < shape.size(); ++d) {

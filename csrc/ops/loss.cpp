@@ -1,6 +1,7 @@
 #include "ops/loss.h"
 
 #include "core/launch.h"
+#include "core/recording.h"
 #include "ops/elementwise.h"
 #include "ops/views.h"
 
@@ -17,31 +18,37 @@ void refuse_empty_mean(const char* op, LossReduction reduction, const Array& x, 
 }
 
 template <typename T>
-void check_labels(const Array& target, int64_t C, std::optional<int64_t> ignore_index) {
-  const T* labels = static_cast<const T*>(target.data());
+void check_labels(const T* labels, const Dims& shape, int64_t count, int64_t C, std::optional<int64_t> ignore_index) {
   const int64_t ignored = ignore_index.value_or(0);
   const bool ignores = ignore_index.has_value();
   // Vectorised over all labels first; the offending one is looked for only if there is one.
   int64_t bad = 0;
-  for (int64_t n = 0; n < target.numel(); ++n) {
+  for (int64_t n = 0; n < count; ++n) {
     const int64_t label = static_cast<int64_t>(labels[n]);
     bad |= static_cast<int64_t>(static_cast<uint64_t>(label) >= static_cast<uint64_t>(C)) &
            static_cast<int64_t>(!ignores | (label != ignored));
   }
   if (!bad) return;
-  for (int64_t n = 0; n < target.numel(); ++n) {
+  for (int64_t n = 0; n < count; ++n) {
     const int64_t label = static_cast<int64_t>(labels[n]);
     if (label >= 0 && label < C) continue;
     if (ignores && label == ignored) continue;
     std::string place;
     int64_t rest = n;
-    for (int d = target.ndim() - 1; d >= 0; --d) {
-      place = std::to_string(rest % target.size(d)) + (place.empty() ? "" : ", ") + place;
-      rest /= target.size(d);
+    for (int d = shape.size() - 1; d >= 0; --d) {
+      place = std::to_string(rest % shape[d]) + (place.empty() ? "" : ", ") + place;
+      rest /= shape[d];
     }
     fail(ErrorKind::index, "cross_entropy: target[%s] is %lld, expected 0 to %lld", place.c_str(),
          static_cast<long long>(label), static_cast<long long>(C - 1));
   }
+}
+
+template <typename T>
+void check_labels(const Array& target, int64_t C, std::optional<int64_t> ignore_index) {
+  check_values({reads(target)}, [=, shape = target.shape(), count = target.numel()](void* const* data) {
+    check_labels(static_cast<const T*>(data[0]), shape, count, C, ignore_index);
+  });
 }
 
 TargetKind check_target(const Array& logits, const Array& target, int64_t C, std::optional<int64_t> ignore_index) {

@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/recording.h"
 #include "ops/creation.h"
 #include "ops/elementwise.h"
 #include "ops/views.h"
@@ -160,7 +161,11 @@ void accumulate_into_leaf(Variable* leaf, Object gradient) {
   if (leaf->grad) {
     const Array& total = as_tensor(leaf->grad)->array;
     ops::binary_into(kernels::add, total, as_tensor(gradient.get())->array, total);
-  } else if (exclusively_owned(gradient.get())) {
+    return;
+  }
+  // The next call finds a gradient here, and adds to it.
+  if (Recording* recording = Recording::active()) recording->note_first_time();
+  if (exclusively_owned(gradient.get())) {
     leaf->grad = gradient.release();
   } else {
     leaf->grad = wrap(ops::copy(as_tensor(gradient.get())->array));

@@ -7,7 +7,7 @@
 namespace tilegrad {
 namespace {
 
-PyObject* types[7];  // by ErrorKind
+PyObject* types[8];  // by ErrorKind
 
 PyObject* new_type(PyObject* module, const char* name, const char* doc, PyObject* base, PyObject* builtin) {
   PyObject* bases = builtin ? PyTuple_Pack(2, base, builtin) : PyTuple_Pack(1, base);
@@ -30,6 +30,8 @@ void register_errors(PyObject* module) {
   set(ErrorKind::argument, new_type(module, "ArgumentError", "An argument out of its range.", base, PyExc_ValueError));
   set(ErrorKind::autograd,
       new_type(module, "AutogradError", "A gradient that cannot be had.", base, PyExc_RuntimeError));
+  set(ErrorKind::capture,
+      new_type(module, "CaptureError", "What a captured function cannot do.", base, PyExc_RuntimeError));
   set(ErrorKind::index,
       new_type(module, "OutOfRangeError", "An index, label or axis out of its range.", base, PyExc_IndexError));
   set(ErrorKind::memory, PyExc_MemoryError);

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "core/recording.h"
 #include "tensor/errors.h"
 #include "tensor/exchange.h"
 
@@ -61,6 +62,7 @@ struct Export {
 
 template <typename Managed>
 Managed* make_export(const Array& array) {
+  require_values("__dlpack__");
   auto owned = std::make_unique<Export<Managed>>();
   owned->array = array;
   const size_t ndim = static_cast<size_t>(array.ndim());

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "core/recording.h"
 #include "tensor/errors.h"
 #include "tensor/exchange.h"
 
@@ -45,6 +46,7 @@ bool is_protected(const TensorObject* tensor) { return tensor->variable && tenso
 }  // namespace
 
 PyObject* to_numpy(TensorObject* tensor) {
+  require_values("numpy");
   const Array& array = tensor->array;
   const char* format = format_of(array.dtype());
   if (!format) fail(ErrorKind::dtype, "numpy: bfloat16 has no NumPy dtype; cast with .astype(tg.float32) first");
@@ -96,6 +98,7 @@ Array from_numpy(PyObject* object) {
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->obj = nullptr;
   return guarded(-1, [&] {
+    require_values("buffer");
     TensorObject* tensor = as_tensor(self);
     const Array& array = tensor->array;
     const auto refuse = [&](const char* why) {

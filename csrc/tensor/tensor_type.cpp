@@ -1,6 +1,7 @@
 #include <new>
 
 #include "core/launch.h"
+#include "core/recording.h"
 #include "core/scalar.h"
 #include "tensor/dtype_object.h"
 #include "tensor/errors.h"
@@ -39,6 +40,7 @@ void set_requires_grad(TensorObject* tensor, bool wanted) {
     tensor->variable->shape = tensor->array.shape();
     tensor->variable->dtype = tensor->array.dtype();
   }
+  if (tensor->variable->requires_grad != wanted) note_change();
   tensor->variable->requires_grad = wanted;
 }
 
@@ -142,6 +144,7 @@ PyObject* detach(PyObject* self, PyObject*) {
 
 PyObject* item(PyObject* self, PyObject*) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    require_values("item");
     const Array& array = array_of(self);
     if (array.numel() != 1) {
       fail(ErrorKind::shape, "item: %s does not have exactly one element; index it first, or use .tolist()",

@@ -8,6 +8,7 @@ from . import ops, optim
 from ._C import (
     ArgumentError,
     AutogradError,
+    CaptureError,
     DeviceError,
     DType,
     DTypeError,
@@ -25,6 +26,7 @@ from ._C import (
 from ._C import bool as bool_
 from ._version import __version__
 from .autograd import enable_grad, no_grad
+from .capture import capture
 from .gradcheck import GradientError, gradcheck
 from .config import *
 from .ops import *

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from .. import _C
 from ..autograd import no_grad
+from ..capture import depends_on
 from ..tensor import Tensor
 from .layer_path import name_layer
 from .parameter import Parameter
@@ -84,7 +85,9 @@ class Module:
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         try:
             if self._unbuilt:
-                self._create(*inputs)
+                self._build_from(inputs)
+            if _C.is_recording():
+                depends_on(self._settings)
             output = self.forward(*inputs, **named)
             for hook in self._hooks:
                 replacement = hook(self, inputs, output)
@@ -105,6 +108,12 @@ class Module:
                     stacklevel=2,
                 )
         object.__setattr__(self, name, value)
+        _C.changed()
+
+    def _settings(self) -> tuple[Any, ...]:
+        """What a captured function depends on besides its arguments: the mode, and which parameters are trained."""
+        own = [value for value in vars(self).values() if isinstance(value, Tensor)]
+        return (self.training, len(self._hooks), *[(id(tensor), tensor.requires_grad) for tensor in own])
 
     # What is inside.
 
@@ -259,7 +268,7 @@ class Module:
                         new = value.detach().astype(dtype)
                         is_parameter = isinstance(value, Parameter)
                         changed[id(value)] = Parameter(new, value.requires_grad) if is_parameter else new
-                    vars(module)[name] = changed[id(value)]
+                    setattr(module, name, changed[id(value)])
         return self
 
     def register_forward_hook(self, hook: Hook) -> HookHandle:
@@ -268,6 +277,11 @@ class Module:
         return HookHandle(self._hooks, hook)
 
     # Sizes that are inferred.
+
+    def _build_from(self, inputs: tuple[Any, ...]) -> None:
+        """Make the parameters, once: no part of what a captured function does."""
+        with _C.Unrecorded():
+            self._create(*inputs)
 
     def _create(self, *inputs: Any) -> None:
         """Find sizes in the first input and give them to :meth:`_infer`; of layers that set ``_unbuilt``."""

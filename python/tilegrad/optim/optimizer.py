@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import _C
+from ..capture import depends_on
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -76,7 +77,8 @@ class ParameterGroup:
 
     def _write(self, rate: float) -> None:
         if rate != self._written:
-            _C.fill_(self._rate, rate)
+            with _C.Unrecorded():
+                _C.fill_(self._rate, rate)
             self._written = rate
 
     def __getitem__(self, name: str) -> Any:
@@ -86,18 +88,24 @@ class ParameterGroup:
         changed = {**self._options, name: value}
         self._optimizer._check_options(changed)
         self._options = changed
+        _C.changed()
 
     def __len__(self) -> int:
         return len(self.parameters)
 
     def _prepare(self, position: int) -> None:
         """Gives a parameter its counter and its state, zeros, before its first update."""
+        missing = [
+            name for name, values in self._state.items() if values[position] is None and self._optimizer._needs(self, name)
+        ]
+        if self._steps[position] is not None and not missing:
+            return
         parameter = self.parameters[position]
-        if self._steps[position] is None:
-            self._steps[position] = _C.full((1,), 0, _C.int64)
-        for name, values in self._state.items():
-            if values[position] is None and self._optimizer._needs(self, name):
-                values[position] = _C.full(parameter.shape, 0, parameter.dtype)
+        with _C.Unrecorded():
+            if self._steps[position] is None:
+                self._steps[position] = _C.full((1,), 0, _C.int64)
+            for name in missing:
+                self._state[name][position] = _C.full(parameter.shape, 0, parameter.dtype)
 
     def _items(self, position: int) -> dict[str, Tensor]:
         """The counter and state of a parameter, by name."""
@@ -156,6 +164,7 @@ class Optimizer:
     @clip_norm.setter
     def clip_norm(self, value: float | None) -> None:
         self._clip_norm = None if value is None else check_number(self._name, "clip_norm", value, open_low=True)
+        _C.changed()
 
     def add_group(self, group: Mapping[str, Any]) -> None:
         """Adds parameters with a rate and options of their own, for example of layers that are thawed later.
@@ -226,7 +235,10 @@ class Optimizer:
         ArgumentError
             If a schedule returns a rate that is negative or not finite. Nothing is changed then.
         """
-        rates = [group._rate_at(self.steps) for group in self.groups]
+        rates = self._rates()
+        if _C.is_recording():
+            depends_on(self._settings)
+            _C.at_replay(self._replay_step)
         gradients = [
             [parameter.grad if parameter.requires_grad else None for parameter in group.parameters]
             for group in self.groups
@@ -244,6 +256,21 @@ class Optimizer:
                     group._prepare(position)
                 self._update(group, clip, positions, list(present.values()))
         self.steps += 1
+
+    def _rates(self) -> list[float]:
+        return [group._rate_at(self.steps) for group in self.groups]
+
+    def _replay_step(self) -> None:
+        """What :meth:`step` does besides launches, at its place in a replay."""
+        for group, rate in zip(self.groups, self._rates(), strict=True):
+            group._write(rate)
+        self.steps += 1
+
+    def _settings(self) -> tuple[Any, ...]:
+        """What a captured function depends on besides its arguments."""
+        options = [tuple(sorted(group._options.items())) for group in self.groups]
+        trained = [parameter.requires_grad for group in self.groups for parameter in group.parameters]
+        return (self._clip_norm, *options, *trained)
 
     def zero_grad(self) -> None:
         """Fills all gradients with zeros; the tensors that hold them stay."""
