@@ -269,3 +269,37 @@ WITHOUT_RECORD = {
 
 def test_isas_of_this_machine_are_listed() -> None:
     assert _C.isa() in AVAILABLE
+
+
+def with_gradients(op: Op, sample: Sample) -> Any:
+    """A function of the sample's tensors: the op's outputs, and its gradients where it has some."""
+    tensors: list[np.ndarray] = []
+    call(op, sample, lambda a: (tensors.append(a), cast(a, "float64"))[1])
+
+    def run(*given: tg.Tensor) -> list[Any]:
+        inputs = [tg.Tensor(t, requires_grad=op.gradient and t.dtype in ("float32", "float64")) for t in given]
+        left = iter(inputs)
+        results = outputs(call(op, sample, lambda _: next(left)))
+        for result in results:
+            if isinstance(result, _C.TensorBase) and result.requires_grad:
+                result.backward(tg.ones(result.shape, result.dtype), retain_graph=True)
+        return [*results, *[t.grad for t in inputs]]
+
+    return tensors, run
+
+
+@pytest.mark.filterwarnings("ignore:capture")
+@pytest.mark.parametrize(("op", "dtype"), CASES)
+def test_replay_has_the_bits_of_the_call(op: Op, dtype: str) -> None:
+    """A captured call, its recording and its replays on other memory give what the op gives, to the bit."""
+    for sample in op.draw():
+        arrays, run = with_gradients(op, sample)
+        state = tg.random.default_generator.state()
+        expected = [None if t is None else bits(t) for t in run(*[cast(a, dtype) for a in arrays])]
+        captured, checked = tg.capture(run), tg.capture(run, check=True)
+        for repetition in range(5):
+            tg.random.default_generator.set_state(state)
+            for function in (captured, checked):
+                tg.random.default_generator.set_state(state)
+                found = [None if t is None else bits(t) for t in function(*[cast(a, dtype) for a in arrays])]
+                assert found == expected, (sample, repetition, function)

@@ -11,6 +11,7 @@ namespace {
 // with _C.Unrecorded(): ...
 struct Unrecorded {
   std::unique_ptr<Recording::Pause> pause;
+  bool hidden = false;
 };
 
 // Called for every layer and captured call, so without pybind11's argument handling.
@@ -42,6 +43,12 @@ void register_capture(py::module_& m) {
       "What is being recorded makes state that the next call will find.");
 
   m.def(
+      "give_up_recording",
+      [](const std::string& why) {
+        if (Recording* recording = Recording::active()) recording->give_up(why);
+      },
+      py::arg("why"), "What follows depends on values: the function is not replayed.");
+  m.def(
       "at_replay",
       [](const py::function& function) {
         Recording* recording = Recording::active();
@@ -64,14 +71,23 @@ void register_capture(py::module_& m) {
       .def(py::init<>())
       .def("input", &Recording::input, py::arg("argument"), "A tensor that stands for an argument while recording.")
       .def_property_readonly("first_time", &Recording::is_first_time)
-      .def_property_readonly("reason", [](const Recording& r) { return r.reason(); }, "Why it cannot be replayed, or \"\".")
+      .def_property_readonly(
+          "reason", [](const Recording& r) { return r.reason(); }, "Why it cannot be replayed, or \"\".")
       .def("discard", &Recording::discard, "Ends the recording without a program.")
       .def("finish", &Recording::finish, py::arg("outputs"), "Ends the recording; these are what replays return.");
 
-  py::class_<Unrecorded>(m, "Unrecorded", "A context in which launches are not recorded.")
+  py::class_<Unrecorded>(m, "Unrecorded", "A context outside the function that is being captured: for making state.")
       .def(py::init<>())
-      .def("__enter__", [](Unrecorded& self) { self.pause = std::make_unique<Recording::Pause>(); })
-      .def("__exit__", [](Unrecorded& self, const py::args&) { self.pause.reset(); });
+      .def("__enter__",
+           [](Unrecorded& self) {
+             self.pause = std::make_unique<Recording::Pause>();
+             self.hidden = values_hidden();
+             set_values_hidden(false);
+           })
+      .def("__exit__", [](Unrecorded& self, const py::args&) {
+        self.pause.reset();
+        set_values_hidden(self.hidden);
+      });
 }
 
 }  // namespace tilegrad::bindings

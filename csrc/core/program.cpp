@@ -93,7 +93,8 @@ void Program::region(void* context, const Team& team) {
       }
       continue;
     }
-    void* const workspace = item.workspace < 0 ? nullptr : run.block + program.slots[static_cast<size_t>(item.workspace)].offset;
+    void* const workspace =
+        item.workspace < 0 ? nullptr : run.block + program.slots[static_cast<size_t>(item.workspace)].offset;
     const KernelCall call{program.params.data() + item.params,
                           {data, program.numel_.data() + item.first_operand, item.operands},
                           {workspace}};

@@ -83,10 +83,10 @@ class Program {
   static void region(void* context, const Team& team);
 
   std::mutex busy_;
-  std::vector<void*> data_;      // per operand, filled in by replay()
+  std::vector<void*> data_;  // per operand, filled in by replay()
   std::vector<int64_t> numel_;
-  std::vector<int> members_;     // per item
-  int most_members_ = 1;         // threads when it was recorded: workspaces have room for no more
+  std::vector<int> members_;  // per item
+  int most_members_ = 1;      // threads when it was recorded: workspaces have room for no more
   size_t block_bytes_ = 0;
   int new_blocks_ = 0;
 };

@@ -54,6 +54,13 @@ void Recording::storage_made(Storage* storage) {
   active_->add_slot(storage, ProgramSlot::Kind::temporary);
 }
 
+void Recording::host_memory_seen(Storage* storage) {
+  if (!active_) return;
+  const std::lock_guard lock(deaths());
+  storage->retain();
+  active_->host_memory_.emplace_back(active_->add_slot(storage, ProgramSlot::Kind::outside), StorageRef(storage));
+}
+
 void Recording::storage_dies(Storage* storage) {
   const std::lock_guard lock(deaths());
   if (Recording* recording = storage->recording()) recording->slots_.erase(storage);
@@ -81,6 +88,7 @@ Array Recording::input(const Array& argument) {
   int64_t elements = argument.numel() > 0;
   for (int d = 0; elements && d < argument.ndim(); ++d) elements += (argument.size(d) - 1) * argument.stride(d);
   const size_t bytes = static_cast<size_t>(elements) * argument.item_size();
+  const Pause pause;
   Storage* original = argument.storage();
   original->retain();
   const StorageRef alias(Storage::borrow(argument.data(), bytes, argument.device(), original,
@@ -116,6 +124,11 @@ void Recording::append_operands(std::span<const Operand> operands, ProgramItem& 
     program_->operands.push_back(
         {slot, operand.access, array.offset() * static_cast<int64_t>(array.item_size()), array.numel()});
   }
+}
+
+void Recording::give_up(const std::string& why) {
+  if (reason_.empty()) reason_ = why;
+  hidden = false;  // nothing will be replayed
 }
 
 void Recording::note(const Launch& launch) {
@@ -166,6 +179,16 @@ std::shared_ptr<Program> Recording::finish(const std::vector<Array>& outputs) {
     program_->outputs.push_back({slot, array.offset(), array.shape(), array.strides(), array.dtype()});
   }
   const std::lock_guard lock(deaths());
+  for (auto& [index, memory] : host_memory_) {
+    ProgramSlot& slot = program_->slots[static_cast<size_t>(index)];
+    if (slot.is_written || slot.kind == ProgramSlot::Kind::output) {  // it is meant to be seen by the host
+      slot.kept = memory;
+    } else {
+      const char* bytes = static_cast<const char*>(memory->data());
+      slot.kind = ProgramSlot::Kind::constant;
+      slot.initial.assign(bytes, bytes + memory->bytes());
+    }
+  }
   for (const auto& [storage, index] : slots_) {
     ProgramSlot& slot = program_->slots[static_cast<size_t>(index)];
     if (slot.kind == ProgramSlot::Kind::temporary) {
@@ -180,6 +203,7 @@ std::shared_ptr<Program> Recording::finish(const std::vector<Array>& outputs) {
   }
   slots_.clear();
   kept_.clear();
+  host_memory_.clear();
   program_->plan();
   return program_;
 }

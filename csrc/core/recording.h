@@ -5,7 +5,7 @@
 //
 //     input      given as an argument: another one takes its place in every replay
 //     outside    was there before, or outlives the recording: parameters, gradients, optimizer state
-//     constant   written by the host while recording, a Python number for example: the same bytes in every replay
+//     constant   written by the host while recording, a Python number or NumPy array: the same bytes in every replay
 //     temporary  made and let go while recording: a place in the program's own block of memory (buffer_plan.h)
 //     output     made while recording and returned: new memory in every replay
 #pragma once
@@ -43,7 +43,7 @@ class Recording {
   // What is recorded would not be what a second call does: state was made on the way.
   void note_first_time() { first_time_ = true; }
   // A result's shape depends on values: nothing that follows can be replayed.
-  void give_up(const char* why) { reason_ = reason_.empty() ? why : reason_; }
+  void give_up(const std::string& why);
   // Names the launches that follow, for profiles: a layer's path.
   void set_scope(int scope) { scope_ = scope; }
 
@@ -69,6 +69,7 @@ class Recording {
 
   // Called by Storage.
   static void storage_made(Storage* storage);
+  static void host_memory_seen(Storage* storage);
   static void storage_dies(Storage* storage);
 
  private:
@@ -80,8 +81,9 @@ class Recording {
   static thread_local Recording* active_;
 
   std::shared_ptr<Program> program_;
-  std::unordered_map<Storage*, int> slots_;  // of storages that are alive
-  std::vector<StorageRef> kept_;             // outside memory must not be given to others while recording
+  std::unordered_map<Storage*, int> slots_;              // of storages that are alive
+  std::vector<StorageRef> kept_;                         // memory whose addresses must stay its own while recording
+  std::vector<std::pair<int, StorageRef>> host_memory_;  // NumPy's, seen first while recording
   bool first_time_ = false;
   std::string reason_;
   int scope_ = -1;

@@ -25,6 +25,7 @@ Storage* Storage::borrow(void* data, size_t bytes, Device device, void* owner, v
   storage->device_ = device;
   storage->owner_ = owner;
   storage->let_go_ = let_go;
+  Recording::host_memory_seen(storage);
   return storage;
 }
 

@@ -173,8 +173,7 @@ class Captured(Generic[R]):
             signature.runs_eagerly = True
             self._warn(f"there are {self.programs} programs already (max_programs); more kinds of calls run without")
         if signature.runs_eagerly:
-            with _values_hidden():
-                return self._call(args, kwargs, iter(inputs))
+            return self._call(args, kwargs, iter(inputs))
         recording = _C.Recording()
         guards: list[Guard] = []
         try:

@@ -47,7 +47,7 @@ def run_cross_entropy(
     """Class weights and soft targets come as integers (quarters and eighths), because no gradient flows to them."""
 
     def fraction(tensor: tg.Tensor, parts: int) -> tg.Tensor:
-        return tg.tensor((tensor.numpy() / parts).astype(logits.dtype.name))
+        return tensor.astype(logits.dtype) * (1 / parts)
 
     return tg.cross_entropy(
         logits, fraction(target, 8) if soft else target, None if weight is None else fraction(weight, 4), **options

@@ -114,6 +114,7 @@ def _winners(picked: Tensor, source: Tensor, indices: list[Tensor | None], in_fr
     last = _C.full(source.shape, 0, "int64")
     _C.scatter("setitem", last, indices, in_front, numbers)
     lost = _C.not_equal(_C.gather("setitem", last, indices, in_front), numbers)
+    _C.give_up_recording("how the gradient of an assignment goes to repeated indices depends on values")
     if lost.any():
         picked = _C.copy(picked)
         where = list(_unstack(_C.nonzero(lost)))
@@ -220,8 +221,8 @@ def _axes_used(item: Any) -> int:
 
 def _mask_indices(op: str, x: Tensor, mask: Tensor, axis: int) -> list[Tensor]:
     """The coordinates of a mask's true elements, one index tensor for each of its axes."""
-    if mask.ndim == 0:
-        return [_C.full((int(mask),), 0, "int64")]
+    if mask.ndim == 0:  # index 0 of an axis of size 1, or nothing
+        return _unstack(_C.nonzero(_C.reshape(mask, (1,))))
     shape = x.shape[axis : axis + mask.ndim]
     if mask.shape != shape:
         raise _C.OutOfRangeError(

@@ -96,7 +96,9 @@ class ParameterGroup:
     def _prepare(self, position: int) -> None:
         """Gives a parameter its counter and its state, zeros, before its first update."""
         missing = [
-            name for name, values in self._state.items() if values[position] is None and self._optimizer._needs(self, name)
+            name
+            for name, values in self._state.items()
+            if values[position] is None and self._optimizer._needs(self, name)
         ]
         if self._steps[position] is not None and not missing:
             return
