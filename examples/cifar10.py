@@ -39,7 +39,7 @@ def main() -> None:
     loader = tg.data.DataLoader((x_train, train.labels), options.batch_size, shuffle=True, seed=options.seed)
     schedule = tg.optim.schedules.OneCycle(3e-3, steps=options.epochs * len(loader))
     optimizer = tg.optim.AdamW(model.parameters(), lr=schedule)
-    trainer = tg.train.Trainer(model, tg.nn.CrossEntropyLoss(), optimizer, metrics=["accuracy"])
+    trainer = tg.train.Trainer(model, tg.nn.CrossEntropyLoss(), optimizer, metrics=["accuracy"], capture=True)
     history = trainer.fit(loader, options.epochs, validation_data=(x_test, test.labels))
 
     print(f"{np.median(history['samples_per_second']):,.0f} samples per second")

@@ -53,7 +53,7 @@ def main() -> None:
     loader = tg.data.DataLoader((x_train, y_train), batch_size=32, shuffle=True, seed=options.seed)
     schedule = tg.optim.schedules.OneCycle(6e-3, steps=options.epochs * len(loader))
     optimizer = tg.optim.Adam(model.parameters(), lr=schedule)
-    trainer = tg.train.Trainer(model, nn.CrossEntropyLoss(), optimizer, metrics=["accuracy"])
+    trainer = tg.train.Trainer(model, nn.CrossEntropyLoss(), optimizer, metrics=["accuracy"], capture=True)
     trainer.fit(loader, epochs=options.epochs)
     print(f"test accuracy {trainer.evaluate((x_test, y_test))['accuracy']:.4f}")
 

@@ -34,7 +34,7 @@ def main() -> None:
     loader = tg.data.DataLoader((x_train, train.labels), options.batch_size, shuffle=True, seed=options.seed)
     schedule = tg.optim.schedules.OneCycle(2e-3, steps=options.epochs * len(loader))
     optimizer = tg.optim.Adam(model.parameters(), lr=schedule)
-    trainer = tg.train.Trainer(model, tg.nn.CrossEntropyLoss(), optimizer, metrics=["accuracy"])
+    trainer = tg.train.Trainer(model, tg.nn.CrossEntropyLoss(), optimizer, metrics=["accuracy"], capture=True)
     history = trainer.fit(loader, epochs=options.epochs)
 
     print(f"{np.median(history['samples_per_second']):,.0f} samples per second")

@@ -14,11 +14,11 @@ X = np.random.default_rng(1).normal(size=(100, 2)).astype(np.float32)
 Y = (X[:, 0] * X[:, 1] > 0).astype(np.int64)
 
 
-def trainer(seed: int = 0) -> tg.train.Trainer:
+def trainer(seed: int = 0, capture: bool = False) -> tg.train.Trainer:
     tg.manual_seed(seed)
     model = nn.Sequential(nn.Linear(2, 16, activation="tanh"), nn.Dropout(0.1), nn.Linear(16, 2))
     return tg.train.Trainer(
-        model, nn.CrossEntropyLoss(), tg.optim.Adam(model.parameters(), lr=0.05), metrics=["accuracy"]
+        model, nn.CrossEntropyLoss(), tg.optim.Adam(model.parameters(), lr=0.05), metrics=["accuracy"], capture=capture
     )
 
 
@@ -56,6 +56,16 @@ def test_the_same_seed_gives_the_same_weights() -> None:
         return b"".join(p.detach().numpy().tobytes() for p in t.model.parameters())
 
     assert weights(3) == weights(3) != weights(4)
+
+
+def test_captured_steps_give_the_same_weights_and_history() -> None:
+    def run(capture: bool) -> tuple[bytes, dict[str, list[float]]]:
+        t = trainer(capture=capture)
+        history = t.fit((X, Y), epochs=4, batch_size=16, validation_data=(X, Y), verbose=0)
+        del history["samples_per_second"]
+        return b"".join(p.detach().numpy().tobytes() for p in t.model.parameters()), history
+
+    assert run(True) == run(False)
 
 
 def test_functions_as_metrics() -> None:

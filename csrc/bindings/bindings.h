@@ -23,5 +23,6 @@ void register_inplace(py::module_& m);      // writing into tensors
 void register_random(py::module_& m);       // draws and dropout
 void register_optimizer(py::module_& m);    // optimizer steps, clipping
 void register_capture(py::module_& m);      // recording and replay
+void register_profile(py::module_& m);      // what launches take
 
 }  // namespace tilegrad::bindings

@@ -15,6 +15,9 @@ struct Unrecorded {
 };
 
 // Called for every layer and captured call, so without pybind11's argument handling.
+PyObject* is_observed(PyObject*, PyObject*) {
+  return PyBool_FromLong(Recording::active() != nullptr || profile::is_on());
+}
 PyObject* is_recording(PyObject*, PyObject*) { return PyBool_FromLong(Recording::active() != nullptr); }
 PyObject* are_values_hidden(PyObject*, PyObject*) { return PyBool_FromLong(values_hidden()); }
 PyObject* count_changes(PyObject*, PyObject*) { return PyLong_FromUnsignedLongLong(changes()); }
@@ -25,6 +28,7 @@ PyObject* changed(PyObject*, PyObject*) {
 
 PyMethodDef functions[] = {
     {"is_recording", is_recording, METH_NOARGS, "is_recording()\n\nWhether this thread's launches are recorded."},
+    {"is_observed", is_observed, METH_NOARGS, "is_observed()\n\nWhether launches are recorded or profiled."},
     {"values_hidden", are_values_hidden, METH_NOARGS, "values_hidden()\n\nWhether a captured function runs."},
     {"changes", count_changes, METH_NOARGS, "changes()\n\nHow often changed() was called."},
     {"changed", changed, METH_NOARGS, "changed()\n\nSomething that captured functions depend on has changed."},

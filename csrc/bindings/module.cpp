@@ -59,4 +59,5 @@ PYBIND11_MODULE(_C, m, py::mod_gil_not_used()) {
   bindings::register_random(m);
   bindings::register_optimizer(m);
   bindings::register_capture(m);
+  bindings::register_profile(m);
 }

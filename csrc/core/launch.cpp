@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/allocator.h"
+#include "core/profile.h"
 #include "core/recording.h"
 #include "core/threads.h"
 
@@ -38,10 +39,9 @@ struct Bound {
   KernelCall call;
 };
 
-void call_kernel(Kernel kernel, const KernelCall& call, Cost cost) {
-  Bound bound{kernel, call};
-  const int size = team_size(cost, threads::count(), Waking::asleep);
+void call_kernel(Kernel kernel, const KernelCall& call, int size) {
   if (size == 1) return kernel(Team{}, call);
+  Bound bound{kernel, call};
   threads::run(
       size,
       [](void* context, const Team& team) {
@@ -61,6 +61,16 @@ int team_size(Cost cost, int most, Waking waking) {
   if (per_member <= 0) return most;
   const double worth = cost.nanoseconds / per_member;
   return worth >= most ? most : std::max(1, static_cast<int>(worth));
+}
+
+double bytes_moved(std::span<const Operand> operands) {
+  double bytes = 0;
+  for (const Operand& operand : operands) {
+    if (!operand.array) continue;
+    const double size = static_cast<double>(operand.array->numel()) * static_cast<double>(operand.array->item_size());
+    bytes += operand.access == Access::update ? 2 * size : size;
+  }
+  return bytes;
 }
 
 bool worth_releasing(Cost cost) { return cost.nanoseconds >= kNanosecondsToRelease; }
@@ -88,7 +98,14 @@ void run(const Launch& launch) {
   const KernelCall call{launch.params, {data, numel, count}, {scratch.data}};
   {
     const Released released(worth_releasing(launch.cost));
-    call_kernel(kernel, call, launch.cost);
+    const int size = team_size(launch.cost, threads::count(), Waking::asleep);
+    const bool profiled = profile::is_on();
+    const int64_t start = profiled ? profile::now() : 0;
+    call_kernel(kernel, call, size);
+    if (profiled) {
+      profile::add({launch.name, launch.dtype, current_scope(), start, profile::now(), bytes_moved(launch.operands),
+                    launch.cost.flops, size, false});
+    }
   }
   for (const Operand& operand : launch.operands) {
     if (operand.array && operand.access != Access::read) operand.array->storage()->bump_version();

@@ -29,13 +29,14 @@ inline Operand updates(const Array& array) { return {array ? &array : nullptr, A
 // Never part of a result: the bits are the same for any team.
 struct Cost {
   double nanoseconds;
+  double flops = 0;  // of products of matrices and convolutions, for profiles
 
   // Moving this many bytes through memory.
   static Cost bytes(double count) { return {count * 0.05}; }
   // Evaluating this many elements of an elementwise function that takes about `each` ns.
   static Cost elements(double count, double each = 0.25) { return {count * each}; }
   // This many multiply-adds at vector speed.
-  static Cost multiply_adds(double count) { return {count * 0.02}; }
+  static Cost multiply_adds(double count) { return {count * 0.02, 2 * count}; }
 };
 
 struct Launch {
@@ -82,6 +83,9 @@ void set_work_per_member(double nanoseconds);
 // that runs the same program beside us.
 enum class Waking { asleep, beside };
 int team_size(Cost cost, int most, Waking waking);
+
+// What a launch of these operands moves at least, in bytes.
+double bytes_moved(std::span<const Operand> operands);
 
 // Whether a call takes long enough for other threads to run meanwhile.
 bool worth_releasing(Cost cost);

@@ -71,6 +71,7 @@ struct Program::Run {
   std::vector<std::unique_ptr<Barrier>> meetings;  // by the size of a part of the team
   bool failed = false;                             // written by the first member, read by others behind a barrier
   std::exception_ptr error;
+  bool profiled = false;
 };
 
 void Program::region(void* context, const Team& team) {
@@ -82,27 +83,38 @@ void Program::region(void* context, const Team& team) {
     const int members = std::min(program.members_[i], team.size);
     if (members > 1 || before > 1) team.barrier();
     before = members;
-    if (team.rank >= members || run.failed) continue;
-    void* const* data = program.data_.data() + item.first_operand;
-    if (!item.entry) {
-      try {
-        item.host_call(data);
-      } catch (...) {
-        run.error = std::current_exception();
-        run.failed = true;
-      }
-      continue;
+    const int64_t start = run.profiled ? profile::now() : 0;
+    if (team.rank < members && !run.failed) run_item(run, item, team, members);
+    if (!run.profiled) continue;
+    if (members > 1) team.barrier();  // the time is that of the slowest
+    if (team.rank == 0) {
+      profile::add(
+          {item.name, item.dtype, item.scope, start, profile::now(), item.bytes, item.cost.flops, members, true});
     }
-    void* const workspace =
-        item.workspace < 0 ? nullptr : run.block + program.slots[static_cast<size_t>(item.workspace)].offset;
-    const KernelCall call{program.params.data() + item.params,
-                          {data, program.numel_.data() + item.first_operand, item.operands},
-                          {workspace}};
-    const Kernel kernel = (run.table->*item.entry)->by_dtype[static_cast<int>(item.dtype)];
-    Team part{team.rank, members, team.meeting};
-    if (members < team.size) part.meeting = members > 1 ? run.meetings[static_cast<size_t>(members)].get() : nullptr;
-    kernel(part, call);
   }
+}
+
+void Program::run_item(Run& run, const ProgramItem& item, const Team& team, int members) {
+  Program& program = *run.program;
+  void* const* data = program.data_.data() + item.first_operand;
+  if (!item.entry) {
+    try {
+      item.host_call(data);
+    } catch (...) {
+      run.error = std::current_exception();
+      run.failed = true;
+    }
+    return;
+  }
+  void* const workspace =
+      item.workspace < 0 ? nullptr : run.block + program.slots[static_cast<size_t>(item.workspace)].offset;
+  const KernelCall call{program.params.data() + item.params,
+                        {data, program.numel_.data() + item.first_operand, item.operands},
+                        {workspace}};
+  const Kernel kernel = (run.table->*item.entry)->by_dtype[static_cast<int>(item.dtype)];
+  Team part{team.rank, members, team.meeting};
+  if (members < team.size) part.meeting = members > 1 ? run.meetings[static_cast<size_t>(members)].get() : nullptr;
+  kernel(part, call);
 }
 
 std::vector<Array> Program::replay(const std::vector<Array>& given) {
@@ -149,7 +161,7 @@ std::vector<Array> Program::replay(const std::vector<Array>& given) {
   const int most = std::min(most_members_, threads::count());
   int size = 1;
   double nanoseconds = 0;
-  Run run{this, &kernel_table({}), block.data, {}, false, nullptr};
+  Run run{this, &kernel_table({}), block.data, {}, false, nullptr, profile::is_on()};
   for (size_t i = 0; i < items.size(); ++i) {
     members_[i] = items[i].entry ? team_size(items[i].cost, most, Waking::beside) : 1;
     size = std::max(size, members_[i]);

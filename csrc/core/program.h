@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/launch.h"
+#include "core/profile.h"
 
 namespace tilegrad {
 
@@ -43,7 +44,8 @@ struct ProgramItem {
   int first_operand = 0, operands = 0;
   int workspace = -1;  // slot
   Cost cost{0};
-  int scope = -1;
+  double bytes = 0;  // moved at least, for profiles
+  Scope scope;
 };
 
 // How to make a returned array anew.
@@ -81,6 +83,7 @@ class Program {
  private:
   struct Run;
   static void region(void* context, const Team& team);
+  static void run_item(Run& run, const ProgramItem& item, const Team& team, int members);
 
   std::mutex busy_;
   std::vector<void*> data_;  // per operand, filled in by replay()

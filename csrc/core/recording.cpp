@@ -112,7 +112,8 @@ void Recording::append_operands(std::span<const Operand> operands, ProgramItem& 
   const int position = static_cast<int>(program_->items.size());
   item.first_operand = static_cast<int>(program_->operands.size());
   item.operands = static_cast<int>(operands.size());
-  item.scope = scope_;
+  item.scope = current_scope();
+  item.bytes = bytes_moved(operands);
   for (const Operand& operand : operands) {
     if (!operand.array) {
       program_->operands.push_back({-1, operand.access, 0, 0});

@@ -44,8 +44,6 @@ class Recording {
   void note_first_time() { first_time_ = true; }
   // A result's shape depends on values: nothing that follows can be replayed.
   void give_up(const std::string& why);
-  // Names the launches that follow, for profiles: a layer's path.
-  void set_scope(int scope) { scope_ = scope; }
 
   bool is_first_time() const { return first_time_; }
   // Why there can be no program; empty if there can.
@@ -86,7 +84,6 @@ class Recording {
   std::vector<std::pair<int, StorageRef>> host_memory_;  // NumPy's, seen first while recording
   bool first_time_ = false;
   std::string reason_;
-  int scope_ = -1;
 };
 
 // For ops that look at values: refuses while a function is being captured, because a replay would not look again.

@@ -45,7 +45,7 @@ void add_offsets(const char* op, const Array& index, int axis, int64_t size, int
   const Array bad = scalar(op, Scalar(int64_t{INT64_MAX}), DType::int64, index.device());
   launch(kernels::index_offsets, index.dtype(), params, {reads(index), writes(offsets), updates(bad)},
          Cost::elements(static_cast<double>(params.nest.numel), 0.5));
-  check_values({reads(bad), reads(index)}, [=, dtype = index.dtype(),
+  check_values({reads(bad), reads(index)}, [=, op = std::string(op), dtype = index.dtype(),
                                             strides = broadcast_strides(index, shape)](void* const* data) {
     const int64_t position = *static_cast<const int64_t*>(data[0]);
     if (position == INT64_MAX) return;
@@ -55,7 +55,7 @@ void add_offsets(const char* op, const Array& index, int axis, int64_t size, int
       rest /= shape[d];
     }
     const char* const seen = static_cast<const char*>(data[1]) + offset * static_cast<int64_t>(item_size(dtype));
-    fail(ErrorKind::index, "%s: index %lld at position %s is out of range for axis %d of size %lld", op,
+    fail(ErrorKind::index, "%s: index %lld at position %s is out of range for axis %d of size %lld", op.c_str(),
          static_cast<long long>(read_scalar(dtype, seen).integer), coordinates(shape, position).c_str(), axis,
          static_cast<long long>(size));
   });

@@ -69,6 +69,7 @@ void attach(PyObject* const* outputs, Py_ssize_t output_count, PyObject* rule, P
             Py_ssize_t saved_count) {
   Ref<Node> node(new Node);
   node->outputs = static_cast<int>(output_count);
+  node->scope = {current_scope().number, true};
   node->rule = Py_NewRef(rule);
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(inputs); ++i) {
     PyObject* input = PyTuple_GET_ITEM(inputs, i);
@@ -271,8 +272,12 @@ struct Taken {
 
 struct WithoutRecording {
   bool before = recording;
+  Scope scope = current_scope();
   WithoutRecording() { recording = false; }
-  ~WithoutRecording() { recording = before; }
+  ~WithoutRecording() {
+    recording = before;
+    set_current_scope(scope);
+  }
 };
 
 Object seed(const TensorObject* tensor, PyObject* grad) {
@@ -382,6 +387,7 @@ void backward(PyObject* object, PyObject* grad, bool retain_graph) {
   for (Node* node : order) {
     const Taken arrived{arrivals.take(node)};
     if (std::all_of(arrived.gradients.begin(), arrived.gradients.end(), [](PyObject* g) { return !g; })) continue;
+    set_current_scope(node->scope);
     Object result = call_rule(node, arrived.gradients);
     for (size_t i = 0; i < node->inputs.size(); ++i) {
       const Ref<Variable>& input = node->inputs[i];
@@ -401,6 +407,7 @@ void backward(PyObject* object, PyObject* grad, bool retain_graph) {
       }
     }
   }
+  set_current_scope({-1, true});
   for (auto& [leaf, gradient] : for_leaves) accumulate_into_leaf(leaf.get(), std::move(gradient));
   if (!retain_graph) {
     for (Node* node : order) Py_CLEAR(node->saved);

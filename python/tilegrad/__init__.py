@@ -30,6 +30,7 @@ from .capture import capture
 from .gradcheck import GradientError, gradcheck
 from .config import *
 from .ops import *
+from .profiling import profile
 from .random import *
 from .tensor import Tensor
 

@@ -107,8 +107,8 @@ class _Signature:
         self.runs_eagerly = False
 
 
-# How often a call may make state that the next one finds (gradients at first, say) before the recording of one that does
-# so is kept: such a function does it in every call.
+# How often a call may make state that the next one finds (the first gradients, say) before a recording of it is kept:
+# such a function does it in every call.
 _MOST_FIRST_TIMES = 2
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 from .. import _C
 from ..autograd import no_grad
 from ..capture import depends_on
+from ..scopes import layer_scope
 from ..tensor import Tensor
 from .layer_path import name_layer
 from .parameter import Parameter
@@ -86,17 +87,22 @@ class Module:
         try:
             if self._unbuilt:
                 self._build_from(inputs)
-            if _C.is_recording():
+            if _C.is_observed():
                 depends_on(self._settings)
-            output = self.forward(*inputs, **named)
-            for hook in self._hooks:
-                replacement = hook(self, inputs, output)
-                if replacement is not None:
-                    output = replacement
-            return output
+                with layer_scope(self):
+                    return self._compute(inputs, named)
+            return self._compute(inputs, named)
         except _C.TilegradError as error:
             name_layer(error, self)
             raise
+
+    def _compute(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        output = self.forward(*inputs, **named)
+        for hook in self._hooks:
+            replacement = hook(self, inputs, output)
+            if replacement is not None:
+                output = replacement
+        return output
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, (list, tuple, dict)):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import _C
 from ..capture import depends_on
+from ..scopes import named_scope
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -237,10 +238,16 @@ class Optimizer:
         ArgumentError
             If a schedule returns a rate that is negative or not finite. Nothing is changed then.
         """
+        if _C.is_observed():
+            with named_scope(self._name):
+                depends_on(self._settings)
+                _C.at_replay(self._replay_step)
+                self._step()
+        else:
+            self._step()
+
+    def _step(self) -> None:
         rates = self._rates()
-        if _C.is_recording():
-            depends_on(self._settings)
-            _C.at_replay(self._replay_step)
         gradients = [
             [parameter.grad if parameter.requires_grad else None for parameter in group.parameters]
             for group in self.groups

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _C, ops
 from ..autograd import no_grad
+from ..capture import capture as captured
 from ..data.loader import DataLoader
 from ..tensor import Tensor
 
@@ -45,6 +46,10 @@ class Trainer:
         Of the model's parameters.
     metrics
         ``"accuracy"``, or functions ``(output, target) -> float``; reported as means over samples.
+    capture
+        Whether steps are recorded and replayed (:func:`tilegrad.capture`): the same bits without the time that Python
+        takes. Model and loss must not look at values then. The trainer's model, loss and optimizer are those of its
+        making; it must not be given others.
 
     Examples
     --------
@@ -59,8 +64,18 @@ class Trainer:
     1.0
     """
 
-    def __init__(self, model: Module, loss: Callable[..., Tensor], optimizer: Any, metrics: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        model: Module,
+        loss: Callable[..., Tensor],
+        optimizer: Any,
+        metrics: Sequence[Any] = (),
+        capture: bool = False,
+    ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
+        self._update, self._judge = self._update_on, self._judge_on
+        if capture:
+            self._update, self._judge = captured(self._update_on), captured(self._judge_on)
         self.metrics: dict[str, Metric] = {}
         for metric in metrics:
             if isinstance(metric, str) and metric not in METRICS:
@@ -123,14 +138,23 @@ class Trainer:
 
     def _step(self, x: Tensor, y: Tensor) -> dict[str, float]:
         """One update; the loss and metrics of its batch before it."""
+        return self._measure(y, *self._update(x, y))
+
+    def _update_on(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """One update; the output and the loss before it."""
         self.optimizer.zero_grad()
         output = self.model(x)
         loss = self.loss(output, y)
         loss.backward()
         self.optimizer.step()
-        return self._measure(output, y, loss)
+        return output, loss
 
-    def _measure(self, output: Tensor, y: Tensor, loss: Tensor) -> dict[str, float]:
+    def _judge_on(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The output and the loss."""
+        output = self.model(x)
+        return output, self.loss(output, y)
+
+    def _measure(self, y: Tensor, output: Tensor, loss: Tensor) -> dict[str, float]:
         return {"loss": loss.item(), **{name: metric(output, y) for name, metric in self.metrics.items()}}
 
     def evaluate(self, data: Any, batch_size: int = 256) -> dict[str, float]:
@@ -138,8 +162,7 @@ class Trainer:
         means = _Means()
         with _Evaluating(self.model):
             for x, y in _loader(data, batch_size):
-                output = self.model(x)
-                means.add(self._measure(output, y, self.loss(output, y)), len(x))
+                means.add(self._measure(y, *self._judge(x, y)), len(x))
         return means.values()
 
     def predict(self, x: Any, batch_size: int = 256) -> Tensor:
