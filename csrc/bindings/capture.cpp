@@ -4,6 +4,7 @@
 
 #include "bindings/bindings.h"
 #include "core/recording.h"
+#include "ops/inference.h"
 
 namespace tilegrad::bindings {
 namespace {
@@ -66,6 +67,7 @@ void register_capture(py::module_& m) {
 
   py::class_<Program, std::shared_ptr<Program>>(m, "Program", "The launches of a captured function.")
       .def("replay", &Program::replay, py::arg("inputs"), "Makes all calls again and returns new outputs.")
+      .def("prepare_for_inference", &ops::prepare_for_inference, "Folds what depends on parameters alone.")
       .def("difference", &Program::difference, py::arg("other"), "The first difference in words; \"\" for none.")
       .def_property_readonly("launches", &Program::launches)
       .def_property_readonly("block_bytes", &Program::block_bytes, "What its temporaries take together.")

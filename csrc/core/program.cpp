@@ -38,9 +38,29 @@ std::unique_lock<std::mutex> locked(std::mutex& mutex) {
 
 }  // namespace
 
+void Program::find_uses() {
+  for (ProgramSlot& slot : slots) slot.first = slot.last = -1, slot.is_written = false;
+  for (size_t i = 0; i < items.size(); ++i) {
+    const auto use = [&](int index, Access access) {
+      if (index < 0) return;
+      ProgramSlot& slot = slots[static_cast<size_t>(index)];
+      if (slot.first < 0) slot.first = static_cast<int>(i);
+      slot.last = static_cast<int>(i);
+      slot.is_written |= access != Access::read;
+    };
+    for (int k = 0; k < items[i].operands; ++k) {
+      const ProgramOperand& operand = operands[static_cast<size_t>(items[i].first_operand + k)];
+      use(operand.slot, operand.access);
+    }
+    use(items[i].workspace, Access::write);
+  }
+}
+
 void Program::plan() {
+  find_uses();
   std::vector<Lifetime> lifetimes;
   std::vector<ProgramSlot*> owners;
+  new_blocks_ = 0;
   for (ProgramSlot& slot : slots) {
     if (slot.kind == Kind::output) slot.number = new_blocks_++;
     if (slot.kind != Kind::temporary) continue;

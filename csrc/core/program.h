@@ -65,7 +65,9 @@ class Program {
   // "" if the other program makes the same calls on the same memory, else the first difference in words.
   std::string difference(const Program& other) const;
 
-  // To be called once everything is recorded: plans the block of temporaries.
+  // Finds which items use and write each slot.
+  void find_uses();
+  // To be called when the items are complete or have changed: finds lifetimes and plans the block of temporaries.
   void plan();
 
   size_t block_bytes() const { return block_bytes_; }

@@ -101,15 +101,7 @@ Array Recording::input(const Array& argument) {
   return Array(alias, 0, argument.shape(), argument.strides(), argument.dtype());
 }
 
-void Recording::touch(int slot, int item, Access access) {
-  ProgramSlot& touched = program_->slots[static_cast<size_t>(slot)];
-  if (touched.first < 0) touched.first = item;
-  touched.last = item;
-  touched.is_written |= access != Access::read;
-}
-
 void Recording::append_operands(std::span<const Operand> operands, ProgramItem& item) {
-  const int position = static_cast<int>(program_->items.size());
   item.first_operand = static_cast<int>(program_->operands.size());
   item.operands = static_cast<int>(operands.size());
   item.scope = current_scope();
@@ -121,7 +113,6 @@ void Recording::append_operands(std::span<const Operand> operands, ProgramItem& 
     }
     const Array& array = *operand.array;
     const int slot = slot_of(array);
-    touch(slot, position, operand.access);
     program_->operands.push_back(
         {slot, operand.access, array.offset() * static_cast<int64_t>(array.item_size()), array.numel()});
   }
@@ -151,7 +142,6 @@ void Recording::note(const Launch& launch) {
     item.workspace = static_cast<int>(program_->slots.size());
     ProgramSlot& workspace = program_->slots.emplace_back();
     workspace.bytes = launch.workspace_bytes;
-    touch(item.workspace, static_cast<int>(program_->items.size()), Access::write);
   }
   program_->items.push_back(std::move(item));
 }
@@ -173,6 +163,7 @@ void Recording::note_host_write(const Array& array) {
 
 std::shared_ptr<Program> Recording::finish(const std::vector<Array>& outputs) {
   active_ = nullptr;
+  program_->find_uses();
   for (const Array& array : outputs) {
     const int slot = slot_of(array);
     ProgramSlot& returned = program_->slots[static_cast<size_t>(slot)];

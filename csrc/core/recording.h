@@ -73,7 +73,6 @@ class Recording {
  private:
   int slot_of(const Array& array);
   int add_slot(Storage* storage, ProgramSlot::Kind kind);
-  void touch(int slot, int item, Access access);
   void append_operands(std::span<const Operand> operands, ProgramItem& item);
 
   static thread_local Recording* active_;

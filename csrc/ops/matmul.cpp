@@ -81,7 +81,7 @@ Array multiply(const char* op, const Array& a, const Array& b, const Array& bias
   const double macs = products * static_cast<double>(g.M) * static_cast<double>(g.N) * static_cast<double>(g.K);
   const double bytes = item * static_cast<double>(a.numel() + b.numel() + c.numel());
   const double arithmetic = Cost::multiply_adds(macs * item / 4).nanoseconds;
-  const Cost cost{std::max(arithmetic, Cost::bytes(bytes).nanoseconds)};
+  const Cost cost{std::max(arithmetic, Cost::bytes(bytes).nanoseconds), 2 * macs};
   const size_t workspace = static_cast<size_t>(gemm_workspace(g, threads::count())) * a.item_size();
   launch(kernels::gemm, a.dtype(), g, {reads(a), reads(b), reads(bias), writes(c)}, cost, workspace);
   return c;

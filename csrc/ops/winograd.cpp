@@ -95,8 +95,9 @@ bool winograd(const Conv2d& p, ConvPass pass, const Array& from, const Array& w,
   launch(kernels::winograd_weights, to.dtype(), weights, {reads(w), writes(u)},
          Cost::elements(static_cast<double>(u.numel())));
 
-  const Cost cost = Cost::multiply_adds(static_cast<double>(winograd_planes(tile) * g.tiles()) *
-                                        static_cast<double>((g.C + 8) * (g.K + 8)));
+  Cost cost = Cost::multiply_adds(static_cast<double>(winograd_planes(tile) * g.tiles()) *
+                                  static_cast<double>((g.C + 8) * (g.K + 8)));
+  cost.flops = 2.0 * 9 * static_cast<double>(p.N * p.P * p.Q) * static_cast<double>(p.C * p.K);  // of the definition
   const auto workspace =
       static_cast<size_t>(winograd_workspace(g, item_size).end * item_size * std::max<int64_t>(g.members, 1));
   if (pass == ConvPass::forward) {

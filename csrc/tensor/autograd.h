@@ -63,7 +63,7 @@ struct Node {
   std::atomic<int> references{1};
   uint64_t sequence = 0;  // nodes were made in this order
   int outputs = 1;
-  Scope scope;  // of the call, for profiles
+  Scope scope;                        // of the call, for profiles
   PyObject* rule = nullptr;           // rule(needs, grad, *saved) -> one gradient or None per input
   PyObject* saved = nullptr;          // tuple of what the rule needs; null once it has been used up
   std::vector<uint32_t> versions;     // of the storages of saved tensors, when they were saved

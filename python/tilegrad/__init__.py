@@ -29,6 +29,7 @@ from .autograd import enable_grad, no_grad
 from .capture import capture
 from .gradcheck import GradientError, gradcheck
 from .config import *
+from .inference import compile_for_inference
 from .ops import *
 from .profiling import profile
 from .random import *

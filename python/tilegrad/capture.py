@@ -152,8 +152,7 @@ class Captured(Generic[R]):
             args = (*args, kwargs.pop(self._names[len(args)]))  # f(x, y=y) is f(x, y)
         inputs = _Inputs()
         key = (
-            _C.grad_enabled(),
-            _C.float32_precision(),
+            self._mode(),
             flatten(args, inputs.take),
             flatten(dict(sorted(kwargs.items())), inputs.take) if kwargs else None,
         )
@@ -166,6 +165,10 @@ class Captured(Generic[R]):
         with self._lock:
             signature = self._signatures.setdefault(key, _Signature())
             return self._run(signature, args, kwargs, inputs)
+
+    def _mode(self) -> Hashable:
+        """What of the thread's state programs depend on."""
+        return _C.grad_enabled(), _C.float32_precision()
 
     def _run(self, signature: _Signature, args: Any, kwargs: Any, inputs: _Inputs) -> R:
         """Calls the function itself, and notes its launches if they can be replayed."""
@@ -188,7 +191,7 @@ class Captured(Generic[R]):
                 return result
             outputs: list[Any] = []
             shape = replace(result, _is_tensor, lambda tensor: outputs.append(tensor) or _PLACE)
-            program = _Program(recording.finish(outputs), guards, shape)
+            program = self._program(recording.finish(outputs), guards, shape)
         finally:
             recording.discard()
         if self._check and signature.programs:
@@ -201,6 +204,10 @@ class Captured(Generic[R]):
         else:
             signature.programs.append(program)
         return result
+
+    def _program(self, native: _C.Program, guards: list[Guard], shape: Any) -> _Program:
+        """What replays run."""
+        return _Program(native, guards, shape)
 
     def _call(self, args: Any, kwargs: Any, inputs: Iterator[Any]) -> R:
         """The function's result for these inputs, without gradients."""
