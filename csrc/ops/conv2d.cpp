@@ -7,6 +7,7 @@
 #include "core/size.h"
 #include "core/threads.h"
 #include "ops/elementwise.h"
+#include "ops/matmul.h"
 #include "ops/views.h"
 #include "params/stencil.h"
 
@@ -19,6 +20,9 @@ constexpr int64_t kWindowBytes = 384 * 1024;
 
 // What the window and the output of a unit of kBatchLanes images may take.
 constexpr int64_t kBatchBytes = 512 * 1024;
+
+// What the ring of rows of backward-weights may take of the L1 cache.
+constexpr int64_t kSpreadWindowBytes = 20 * 1024;
 
 // Windows this much larger than the input are refused: they are all padding.
 constexpr int64_t kMostWindowBytes = int64_t{1} << 32;
@@ -181,6 +185,18 @@ size_t stencil_workspace_bytes(const Stencil& s, const ConvPlan& plan, int64_t i
                                         : stencil_workspace(s, plan, item_size).end);
 }
 
+// Whether lanes of backward-weights run along dw rather than output channels. In multiply-adds of whole vectors a pixel:
+// along channels, each group's need whole vectors; along dw, x and dy must be spread, at the cost of about 4 multiply-adds
+// for every vector of an input pixel and 2 of an output pixel (measured in bench/conv2d.py).
+bool runs_along_weights(const Conv2d& p, int64_t item_size) {
+  const double lanes = 64.0 / static_cast<double>(item_size);
+  const auto vectors = [&](int64_t count) { return std::ceil(static_cast<double>(count) / lanes); };
+  const int64_t filter = p.R * p.S * (p.C / p.groups), taps = spreads_rows(p) ? p.R : p.R * p.S;
+  const double seen = static_cast<double>(p.stride_h * (spreads_rows(p) ? 1 : p.stride_w));
+  const double along_channels = 1.2 * static_cast<double>(p.groups * filter) * vectors(p.K / p.groups);
+  return vectors(filter * p.K / taps) * (static_cast<double>(taps) + 4 * seen + 2) < along_channels;
+}
+
 ConvPlan plan_backward_weights(const char* op, const Conv2d& p, int64_t item_size) {
   const Stencil s = forward_stencil(p);
   const int64_t pixels = p.N * p.P * p.Q;
@@ -197,18 +213,41 @@ ConvPlan plan_backward_weights(const char* op, const Conv2d& p, int64_t item_siz
     return rows * p.stride_h + images * s.row.extent(1);
   };
   const int64_t columns = s.column.extent(p.Q);
-  // Long blocks keep the sums in registers for long.
-  plan.band = std::min<int64_t>(512, pixels);
-  while (plan.band > 64 &&
-         saturated_multiply(window_rows(plan.band), saturated_multiply(columns, p.C * item_size)) > 2 * kWindowBytes)
-    plan.band /= 2;
-  if (!reads_in_place(s, item_size)) {
-    plan.window = window_elements(op, window_rows(plan.band), columns, p.C, item_size);
+  if (runs_along_weights(p, item_size)) {
+    // A ring of as many rows as the cache holds, of kSpreadBytes for each output column, or each input column.
+    const int64_t line = saturated_multiply(spreads_rows(p) ? p.Q : columns, kSpreadBytes);
+    const int64_t least = s.row.extent(1);
+    const int64_t rows = std::clamp(kSpreadWindowBytes / line, least, std::max(least, s.row.extent(p.P)));
+    plan.band = ((rows - least) / p.stride_h + 1) * p.Q;
+    plan.window = window_elements(op, rows, line / item_size, 1, item_size);
+    plan.block = window_elements(op, 1, columns, p.C, item_size);
+  } else {
+    // Long blocks keep the sums in registers for long.
+    plan.band = std::min<int64_t>(512, pixels);
+    while (plan.band > 64 && saturated_multiply(window_rows(plan.band), saturated_multiply(columns, p.C * item_size)) >
+                                 2 * kWindowBytes) {
+      plan.band /= 2;
+    }
+    if (!reads_in_place(s, item_size)) {
+      plan.window = window_elements(op, window_rows(plan.band), columns, p.C, item_size);
+    }
   }
   // Few filter elements make too few tiles to share among many members; then the chunks are shared.
   const bool by_chunks = chunks > 1 && weights <= 16384;
-  plan.partials = by_chunks ? chunks : chunk > plan.band ? 1 : 0;
+  plan.partials = by_chunks ? chunks : 1;
   return plan;
+}
+
+// A 1 x 1 convolution of stride 1 is a product of matrices [pixels, C] and [C, K], whose sums have the same order.
+bool is_product(const Conv2d& p) {
+  return p.R * p.S == 1 && p.groups == 1 && p.stride_h == 1 && p.stride_w == 1 && p.P == p.H && p.Q == p.W;
+}
+
+// With fewer output channels the convolution's tiles are faster than those of the product (measured in bench/conv2d.py).
+constexpr int64_t kProductChannels = 64;
+
+Array as_matrix(const Array& x, Dims shape, Dims strides) {
+  return Array(x.storage_ref(), x.offset(), shape, strides, x.dtype());
 }
 
 Cost conv_cost(const Conv2d& p) {
@@ -246,6 +285,9 @@ Array conv2d(const Array& x, const Array& w, const Array& bias, const ConvOption
     }
   }
   p.activation = activation;
+  if (is_product(p) && p.K >= kProductChannels) {
+    return linear(contiguous(x), as_matrix(contiguous(w), {p.C, p.K}, {p.K, 1}), bias, activation);
+  }
   const Array y = Array::empty({p.N, p.P, p.Q, p.K}, x.dtype(), x.device());
   if (y.numel() == 0) return y;
   const Array from = contiguous(x), weights = contiguous(w), addend = bias ? contiguous(bias) : Array();
@@ -266,6 +308,9 @@ Array conv2d_backward_data(const Array& dy, const Array& w, Pair image, const Co
   const int64_t C = checked_multiply(w.size(2), std::max<int64_t>(options.groups, 1), op);
   Conv2d p = conv_sizes(op, dy.size(0), image, C, {w.size(0), w.size(1)}, w.size(2), w.size(3), options);
   require_shape(op, "dy", dy, {p.N, p.P, p.Q, p.K});
+  if (is_product(p) && p.K >= 16) {
+    return matmul(contiguous(dy), as_matrix(contiguous(w), {p.K, p.C}, {1, p.K}));
+  }
   const Array dx = Array::empty({p.N, p.H, p.W, p.C}, dy.dtype(), dy.device());
   if (dx.numel() == 0) return dx;
   const Array from = contiguous(dy), weights = contiguous(w);
@@ -286,6 +331,12 @@ Array conv2d_backward_weights(const Array& x, const Array& dy, Pair kernel, cons
   const int64_t group_in = x.size(3) / std::max<int64_t>(options.groups, 1);
   Conv2d p = conv_sizes(op, x.size(0), {x.size(1), x.size(2)}, x.size(3), kernel, group_in, dy.size(3), options);
   require_shape(op, "dy", dy, {p.N, p.P, p.Q, p.K});
+  if (is_product(p) && p.K >= kProductChannels) {
+    const int64_t pixels = checked_multiply(p.N, checked_multiply(p.P, p.Q, op), op);
+    const Array product =
+        matmul(as_matrix(contiguous(x), {p.C, pixels}, {1, p.C}), as_matrix(contiguous(dy), {pixels, p.K}, {p.K, 1}));
+    return as_matrix(product, {1, 1, p.C, p.K}, {p.C * p.K, p.C * p.K, p.K, 1});
+  }
   const Array dw = Array::empty({p.R, p.S, group_in, p.K}, x.dtype(), x.device());
   const int64_t item_size = static_cast<int64_t>(x.item_size());
   p.plan = plan_backward_weights(op, p, item_size);

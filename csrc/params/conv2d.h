@@ -15,7 +15,8 @@ struct ConvPlan {
   int64_t parts;     // in how many parts a unit's output channels may be taken by different members
   int64_t members;   // members of the team that have a window of their own; the others only wait
   int64_t window;    // elements of one window; 0 reads the image in place
-  int64_t block;     // elements of a unit's output where lanes run along images (cpu/stencil_batch.h); else 0
+  int64_t block;     // elements of a unit's output where lanes run along images (cpu/stencil_batch.h), of a line of x
+                     // where they run along dw (cpu/weights_blocks.h); else 0
   int64_t partials;  // backward-weights: how many partial results are kept at once
 };
 

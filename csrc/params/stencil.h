@@ -118,26 +118,33 @@ TILEGRAD_INLINE BatchWorkspace batch_workspace(const Stencil& s, const ConvPlan&
   return at;
 }
 
-// What backward-weights keeps in its workspace, in bytes. m counts filter elements (r, s, c) of one group, k pixels of
-// a block of plan.band pixels.
+// How wide panels of lanes along runs of dw are at most.
+inline constexpr int64_t kSpreadBytes = 128;
+
+// What backward-weights keeps in its workspace, in bytes; a block is plan.band pixels.
 struct WeightsWorkspace {
-  int64_t m_offsets, partials, members, end;
-  int64_t k_offsets, panel, window, per_member;  // counted from the member's own part
+  int64_t partials, members, end;
+  int64_t k_offsets, panel, line, window, sums, places, per_member;  // counted from the member's own part
 };
 
 TILEGRAD_INLINE WeightsWorkspace weights_workspace(const Conv2d& p, int64_t item_size) {
-  const int64_t M = p.R * p.S * (p.C / p.groups);
-  const int64_t index = static_cast<int64_t>(sizeof(int64_t));
   WeightsWorkspace at;
   at.k_offsets = 0;
-  at.panel = whole_lines(p.plan.band * index);
-  at.window = at.panel + whole_lines(p.plan.band * kWidestPanel * item_size);
-  at.per_member = at.window + whole_lines(p.plan.window * item_size);
-  at.m_offsets = 0;
-  at.partials = whole_lines(M * index);
-  at.members = at.partials + whole_lines(p.plan.partials * M * p.K * item_size);
+  at.panel = whole_lines(p.plan.band * static_cast<int64_t>(sizeof(int64_t)));
+  at.line = at.panel + whole_lines(p.plan.band * kWidestPanel * item_size);
+  at.window = at.line + whole_lines(p.plan.block * item_size);
+  at.sums = at.window + whole_lines(p.plan.window * item_size);
+  const int64_t lanes = p.plan.block ? p.R * p.S * (p.C / p.groups * p.K + kWidestPanel) : 0;
+  at.places = at.sums + whole_lines(lanes * item_size);
+  at.per_member = at.places + lanes * 64;  // at least sizeof(PanelPlaces) per panel of any ISA
+  at.partials = 0;
+  at.members = whole_lines(p.plan.partials * p.R * p.S * (p.C / p.groups) * p.K * item_size);
   at.end = at.members + p.plan.members * at.per_member;
   return at;
 }
+
+// Backward-weights with lanes along runs of dw (cpu/weights_blocks.h): whether a run is all (s, c, k) of a filter row, which
+// are neighbours in x, or all (c, k) of a tap.
+TILEGRAD_INLINE bool spreads_rows(const Conv2d& p) { return p.groups == 1 && p.dilation_w == 1; }
 
 }  // namespace tilegrad

@@ -1,0 +1,145 @@
+// What conv2d_backward_weights does with one block of pixels.
+#pragma once
+
+#include "cpu/weights_tiles.h"
+
+namespace tilegrad::cpu::TILEGRAD_ISA {
+namespace {
+
+// A member's own memory: where the block's pixels are in the window, a panel of dy, a line of x, the window; of lanes along dw
+// (weights_spread.h), the sums so far and the places of lanes.
+template <typename T>
+struct WeightsScratch {
+  int64_t* offsets;
+  T* panel;
+  T* line;
+  T* window;
+  T* sums;
+  PanelPlaces<T>* places;
+};
+
+// Calls f(image, top, rows, base) for each piece of an image that pixels [begin, end) of the (n, p, q) sequence see: `rows`
+// input rows from `top` on, which go to line `base` of the window; and fills offsets with where each pixel's window
+// begins, in lines of `line` elements and columns of `column`.
+template <typename F>
+TILEGRAD_INLINE void for_each_piece(const Conv2d& p, const StencilAxis& axis, int64_t begin, int64_t end, int64_t line,
+                                    int64_t column, int64_t* offsets, F f) {
+  const int64_t last_row = (end - 1) / p.Q;
+  int64_t at = begin;
+  int64_t base = 0;
+  for (int64_t row = begin / p.Q; row <= last_row;) {
+    const int64_t image = row / p.P, first = row % p.P;
+    const int64_t height = smaller(p.P - first, last_row - row + 1);
+    const int64_t rows = axis.extent(height);
+    const int64_t from = f(image, axis.begin(first), rows, base);
+    for (int64_t i = 0; i < height; ++i, ++row) {
+      const int64_t stop = smaller((row + 1) * p.Q, end);
+      int64_t offset = from + i * p.stride_h * line + at % p.Q * column;
+      for (; at < stop; ++at, offset += column) *offsets++ = offset;
+    }
+    base += rows * line;
+  }
+}
+
+// Lanes along the output channels of a group.
+template <typename T>
+struct DenseBlocks {
+  static constexpr bool kWholeChunks = false;
+  const Conv2d& p;
+  const Stencil& s;
+  const T* x;
+  const T* dy;
+  bool in_place;
+  int64_t line;
+  int64_t runs, run_length;  // rows of dw that are neighbours in x: the (s, c) of a filter row where these touch
+  Panels<T> panels;
+  RowTiles wide, narrow;
+  WeightsScratch<T> scratch{};
+
+  TILEGRAD_INLINE DenseBlocks(const Conv2d& p, const Stencil& s, const T* x, const T* dy)
+      : p(p),
+        s(s),
+        x(x),
+        dy(dy),
+        in_place(p.plan.window == 0),
+        line((in_place ? p.W : s.column.extent(p.Q)) * p.C),
+        runs(joined() ? p.R : p.R * p.S),
+        run_length(joined() ? p.S * p.C : s.group_in),
+        panels{s.group_out},
+        wide(run_length, kMaxRows<T, kConvVectors>),
+        narrow(run_length, kMaxRows<T, 1>) {}
+  void prepare() const {}
+  TILEGRAD_INLINE bool joined() const { return p.groups == 1 && p.dilation_w == 1; }
+  TILEGRAD_INLINE bool is_narrow(int64_t panel) const { return panels.packed_width(panel) == kLanes<T>; }
+  TILEGRAD_INLINE const RowTiles& of(int64_t panel) const { return is_narrow(panel) ? narrow : wide; }
+  // Only the last panel of a group may be narrow.
+  TILEGRAD_INLINE int64_t per_group() const {
+    return runs * ((panels.count() - 1) * wide.count + of(panels.count() - 1).count);
+  }
+  TILEGRAD_INLINE int64_t tiles() const { return p.groups * per_group(); }
+  TILEGRAD_INLINE int64_t run_offset(int64_t run) const {
+    if (joined()) return run * p.dilation_h * line;
+    return run / p.S * p.dilation_h * line + run % p.S * p.dilation_w * p.C;
+  }
+
+  // Rows of the window are copies, or where they lie in x.
+  const T* load_pixels(int64_t begin, int64_t end) const {
+    const int64_t column = s.column.begin(0), columns = line / p.C;
+    for_each_piece(p, s.row, begin, end, line, p.stride_w * p.C, scratch.offsets,
+                   [&](int64_t image, int64_t top, int64_t rows, int64_t base) {
+                     if (in_place) return ((image * p.H + top) * p.W + column) * p.C;
+                     copy_window(x + image * p.H * p.W * p.C, p.H, p.W, p.C, top, column, scratch.window + base, rows,
+                                 columns);
+                     return base;
+                   });
+    return in_place ? x : scratch.window;
+  }
+
+  void run(int64_t begin, int64_t end, Range tiles, const WeightsSums<T>& dw) const {
+    const T* const a = load_pixels(begin, end);
+    for (int64_t i = tiles.begin; i < tiles.end;) {
+      const int64_t group = i / per_group(), in_group = i % per_group();
+      const int64_t panel = smaller(in_group / (runs * wide.count), panels.count() - 1);
+      const RowTiles& row_tiles = of(panel);
+      const int64_t first = in_group - panel * runs * wide.count;
+      const int64_t last = smaller(runs * row_tiles.count, first + tiles.end - i);
+      const int64_t width = panels.width(panel), packed_width = panels.packed_width(panel);
+      const int64_t column = group * s.group_out + panels.first(panel);
+
+      RunTile<T> tile;
+      tile.offsets = scratch.offsets;
+      tile.pixels = end - begin;
+      tile.dy = dy + begin * p.K + column;
+      tile.dy_step = p.K;
+      // A panel that several tiles will read is worth packing; a ragged one must be, so as not to read past dy's end.
+      if (width < packed_width || (last - first > 4 && p.K > packed_width)) {
+        for (int64_t k = 0; k < tile.pixels; ++k) {
+          const T* from = tile.dy + k * p.K;
+          T* to = scratch.panel + k * packed_width;
+          for (int64_t n = 0; n < width; ++n) to[n] = from[n];
+          for (int64_t n = width; n < packed_width; ++n) to[n] = 0;
+        }
+        tile.dy = scratch.panel;
+        tile.dy_step = packed_width;
+      }
+      for (int64_t t = first; t < last; ++t) {
+        const int64_t run = t / row_tiles.count, in_run = row_tiles.begin(t % row_tiles.count);
+        const int rows = row_tiles.rows(t % row_tiles.count);
+        tile.sums = dw.at((run * run_length + in_run) * p.K + column);
+        tile.sums.stride = p.K;
+        tile.sums.columns = width;
+        const T* const from = a + run_offset(run) + group * s.group_in + in_run;
+        if (is_narrow(panel)) {
+          with_rows<kMaxRows<T, 1>>(rows, [&](auto count) { run_weights_tile<T, count, 1>(tile, from); });
+        } else {
+          with_rows<kMaxRows<T, kConvVectors>>(
+              rows, [&](auto count) { run_weights_tile<T, count, kConvVectors>(tile, from); });
+        }
+      }
+      i += last - first;
+    }
+  }
+};
+
+}  // namespace
+}  // namespace tilegrad::cpu::TILEGRAD_ISA

@@ -1,0 +1,231 @@
+// Backward-weights with lanes along runs of dw: all (s, c, k) of a filter row where groups == 1, else all (c, k) of a tap.
+#pragma once
+
+#include "cpu/weights_blocks.h"
+
+namespace tilegrad::cpu::TILEGRAD_ISA {
+namespace {
+
+// The window holds, for one panel of lanes, what each lane reads of some rows of x: an element for every output column, or
+// for every column of the padded image. It is a ring of rows, small enough for the L1 cache: stores that miss it cost more
+// than the arithmetic. dy is spread to lanes as it is read.
+template <typename T>
+struct SpreadBlocks {
+  static constexpr bool kWholeChunks = true;
+  const Conv2d& p;
+  const Stencil& s;
+  const T* x;
+  const T* dy;
+  bool by_rows;
+  int64_t taps, lanes;    // dw is [taps][lanes]
+  int64_t columns, ring;  // of the window
+  Panels<T> panels;
+  RowTiles tap_tiles;
+  WeightsScratch<T> scratch{};
+
+  TILEGRAD_INLINE SpreadBlocks(const Conv2d& p, const Stencil& s, const T* x, const T* dy)
+      : p(p),
+        s(s),
+        x(x),
+        dy(dy),
+        by_rows(spreads_rows(p)),
+        taps(by_rows ? p.R : p.R * p.S),
+        lanes(s.terms() * p.K / taps),
+        columns(by_rows ? p.Q : s.column.extent(p.Q)),
+        ring(p.plan.window / larger<int64_t>(columns * (kSpreadBytes / static_cast<int64_t>(sizeof(T))), 1)),
+        panels{lanes},
+        tap_tiles(taps, kMaxRows<T, kConvVectors>) {}
+  TILEGRAD_INLINE int64_t tiles() const { return panels.count() * tap_tiles.count; }
+
+  // Spreads one line of x, or zeros where there is none.
+  template <int kVectors>
+  void spread_line(const T* image, int64_t row, const PanelPlaces<T>& places, T* to) const {
+    constexpr int64_t kWidth = kVectors * kLanes<T>;
+    const int64_t first = s.column.begin(0);
+    // Pixels `from`, from + step, ...; the common case with all that it needs in registers.
+    const auto put = [&](const T* from, int64_t step, int64_t count) {
+      if (!places.near_x) {
+        for (int64_t j = 0; j < count; ++j, from += step, to += kWidth) {
+          for (int v = 0; v < kVectors; ++v) store_vector(to, v, places.x[v].take(from));
+        }
+        return;
+      }
+      const T* vector[kVectors];
+      LaneIndex<T> index[kVectors];
+      for (int v = 0; v < kVectors; ++v) vector[v] = from + places.x[v].base, index[v] = places.x[v].index;
+      for (int64_t j = 0; j < count; ++j, to += kWidth) {
+#pragma GCC unroll 8
+        for (int v = 0; v < kVectors; ++v, vector[v - 1] += step) {
+          store_vector(to, v, permute<T>(load(vector[v]), index[v]));
+        }
+      }
+    };
+    const auto clear = [&](int64_t count) {
+      for (int64_t j = 0; j < count * kWidth; ++j) to[j] = 0;
+      to += count * kWidth;
+    };
+    if (row < 0 || row >= p.H) return clear(columns);
+    if (by_rows) {
+      copy_window(image, p.H, p.W, p.C, row, first, scratch.line, 1, s.column.extent(p.Q));
+      return put(scratch.line, p.stride_w * p.C, columns);
+    }
+    const int64_t left = smaller(larger<int64_t>(-first, 0), columns);
+    const int64_t inside = larger<int64_t>(smaller(p.W - first, columns) - left, 0);
+    clear(left);
+    put(image + (row * p.W + first + left) * p.C, p.C, inside);
+    clear(columns - left - inside);
+  }
+
+  // Finds the places of all lanes, once.
+  void prepare() const {
+    for (int64_t panel = 0; panel < panels.count(); ++panel) {
+      PanelPlaces<T>& of = scratch.places[panel];
+      of.near_x = of.near_dy = true;
+      for (int v = 0; v < kConvVectors; ++v) {
+        int64_t c[kLanes<T>], k[kLanes<T>];
+        for (int l = 0; l < kLanes<T>; ++l) {
+          const int64_t lane = smaller(panels.first(panel) + v * kLanes<T> + l, lanes - 1);
+          c[l] = lane / p.K, k[l] = lane % p.K;
+        }
+        // Whole vectors may be read of dy's pixels that are narrower than one, but not at dy's end (see run_rows); the
+        // line has room behind it.
+        of.x[v].set(by_rows ? p.S * p.C + kLanes<T> : p.C,
+                    [&](int l) { return by_rows ? c[l] : k[l] / s.group_out * s.group_in + c[l]; });
+        of.dy[v].set(larger<int64_t>(p.K, kLanes<T>), [&](int l) { return k[l]; });
+        of.near_x = of.near_x && of.x[v].near;
+        of.near_dy = of.near_dy && of.dy[v].near;
+      }
+    }
+  }
+
+  // Pixels [begin, end), whose rows of x are in the window: filter row 0 meets row `slot` of the ring in begin's row.
+  template <int kVectors>
+  void run_rows(int64_t begin, int64_t end, int64_t slot, int64_t panel, Range tiles, bool starts) const {
+    const PanelPlaces<T>& of = scratch.places[panel];
+    constexpr int64_t L = kLanes<T>, kWidth = kVectors * L;
+    const int64_t column = by_rows ? kWidth : p.stride_w * kWidth;
+    int64_t* offset = scratch.offsets;
+    for (int64_t at = begin, row = 0; at < end; ++row) {
+      const int64_t stop = smaller((at / p.Q + 1) * p.Q, end);
+      for (int64_t q = at % p.Q; at < stop; ++at, ++q) *offset++ = row * p.stride_h * columns * kWidth + q * column;
+    }
+    LaneTile<T> tile;
+    tile.offsets = scratch.offsets;
+    tile.pixels = end - begin;
+    tile.dy = dy + begin * p.K;
+    tile.dy_step = p.K;
+    const bool near = of.near_dy && (p.K >= L || end * p.K + L <= p.N * p.P * p.Q * p.K);
+    for (int v = 0; v < kVectors; ++v) {
+      tile.base[v] = near ? of.dy[v].base : v * L;
+      for (int l = 0; l < L; ++l) tile.index[v][l] = near ? of.dy[v].index[l] : l;
+    }
+    if (!near) {
+      for (int64_t k = 0; k < tile.pixels; ++k) {
+        for (int64_t j = 0; j < kWidth; ++j) {
+          scratch.panel[k * kWidth + j] = tile.dy[k * p.K + of.dy[j / L].base + of.dy[j / L].index[j % L]];
+        }
+      }
+      tile.dy = scratch.panel;
+      tile.dy_step = kWidth;
+    }
+    for (int64_t t = tiles.begin; t < tiles.end; ++t) {
+      const int64_t tap = tap_tiles.begin(t);
+      const T* rows[kMaxRows<T, kConvVectors>];
+      for (int j = 0; j < tap_tiles.rows(t); ++j) {
+        const int64_t r = by_rows ? tap + j : (tap + j) / p.S, c = by_rows ? 0 : (tap + j) % p.S;
+        rows[j] = scratch.window + ((slot + r * p.dilation_h) % ring * columns + c * p.dilation_w) * kWidth;
+      }
+      T* const sums = sums_of(panel) + tap * kWidth;
+      tile.chain = starts ? nullptr : sums;
+      tile.sums = sums;
+      with_rows<kMaxRows<T, kConvVectors>>(tap_tiles.rows(t),
+                                           [&](auto count) { lane_weights_tile<T, count, kVectors>(tile, rows); });
+    }
+  }
+
+  // How many output rows, the first with its input at `slot`, the tiles can take before a filter row's input wraps around
+  // the ring or the ring is full.
+  TILEGRAD_INLINE int64_t rows_together(int64_t slot) const {
+    int64_t most = (ring - s.row.extent(1)) / p.stride_h + 1;
+    for (int64_t r = 0; r < p.R; ++r) {
+      most = smaller(most, (ring - 1 - (slot + r * p.dilation_h) % ring) / p.stride_h + 1);
+    }
+    return most;
+  }
+
+  // One panel's part of output rows [row, row + height) of an image, pixels [begin, end). `loaded` rows of x from `top` on
+  // are in the window already.
+  template <int kVectors>
+  void run_panel(const T* image, int64_t top, int64_t row, int64_t height, int64_t loaded, int64_t begin, int64_t end,
+                 int64_t panel, Range tiles, bool starts) const {
+    for (; loaded < (row + height - 1) * p.stride_h + s.row.extent(1); ++loaded) {
+      spread_line<kVectors>(image, top + loaded, scratch.places[panel],
+                            scratch.window + loaded % ring * columns * kVectors * kLanes<T>);
+    }
+    run_rows<kVectors>(begin, end, row * p.stride_h % ring, panel, tiles, starts);
+  }
+
+  TILEGRAD_INLINE T* sums_of(int64_t panel) const { return scratch.sums + panels.first(panel) * taps; }
+
+  // Calls f(panel, its tiles) for tiles that may belong to several panels.
+  template <typename F>
+  TILEGRAD_INLINE void for_each_panel(Range tiles, F f) const {
+    for (int64_t i = tiles.begin; i < tiles.end;) {
+      const int64_t panel = i / tap_tiles.count, first = i % tap_tiles.count;
+      const int64_t last = smaller(tap_tiles.count, first + tiles.end - i);
+      f(panel, Range{first, last});
+      i += last - first;
+    }
+  }
+
+  // Prefetches part `part` of `parts` of the elements [from, from + count).
+  TILEGRAD_INLINE static void prefetch_part(const T* from, int64_t count, int64_t part, int64_t parts) {
+    constexpr int64_t kLine = kCacheLine / static_cast<int64_t>(sizeof(T));
+    const Range mine = Team{static_cast<int>(part), static_cast<int>(parts), nullptr}.share(count, kLine);
+    for (int64_t i = mine.begin; i < mine.end; i += kLine) prefetch(from + i);
+  }
+
+  // The whole chunk [begin, end), some output rows at a time: all panels of these, then the next. With one panel the ring
+  // goes on; several share it, and begin anew.
+  void run(int64_t begin, int64_t end, Range tiles, const WeightsSums<T>& dw) const {
+    const bool alone = panels.count() == 1;
+    for (int64_t at = begin; at < end;) {  // image by image
+      const int64_t image = at / (p.P * p.Q), stop = smaller(end, (image + 1) * p.P * p.Q);
+      const T* const pixels = x + image * p.H * p.W * p.C;
+      int64_t top = s.row.begin(at / p.Q % p.P), row = 0, loaded = 0;
+      while (at < stop) {
+        if (!alone) top = s.row.begin(at / p.Q % p.P), row = loaded = 0;
+        const int64_t height = smaller(rows_together(row * p.stride_h % ring), (stop - 1) / p.Q - at / p.Q + 1);
+        const int64_t next = smaller(stop, (at / p.Q + height) * p.Q);
+        const T* const x_next =
+            pixels + larger<int64_t>(smaller(top + row + height * p.stride_h + p.R, p.H), 0) * p.W * p.C;
+        for_each_panel(tiles, [&](int64_t panel, Range of_panel) {
+          if (!alone) {
+            prefetch_part(x_next, height * p.stride_h * p.W * p.C, panel, panels.count());
+            prefetch_part(dy + next * p.K, (next - at) * p.K, panel, panels.count());
+          }
+          if (panels.packed_width(panel) == kLanes<T>) {
+            run_panel<1>(pixels, top, row, height, loaded, at, next, panel, of_panel, at == begin);
+          } else {
+            run_panel<kConvVectors>(pixels, top, row, height, loaded, at, next, panel, of_panel, at == begin);
+          }
+        });
+        loaded = (row + height - 1) * p.stride_h + s.row.extent(1);
+        row += height;
+        at = next;
+      }
+    }
+    for_each_panel(tiles, [&](int64_t panel, Range of_panel) {
+      const int64_t width = panels.packed_width(panel), columns_here = panels.width(panel);
+      const int64_t last_tap = tap_tiles.begin(of_panel.end - 1) + tap_tiles.rows(of_panel.end - 1);
+      for (int64_t tap = tap_tiles.begin(of_panel.begin); tap < last_tap; ++tap) {
+        const T* const sum = sums_of(panel) + tap * width;
+        const int64_t to = tap * lanes + panels.first(panel);
+        for (int64_t n = 0; n < columns_here; ++n) dw.to[to + n] = dw.total ? dw.total[to + n] + sum[n] : sum[n];
+      }
+    });
+  }
+};
+
+}  // namespace
+}  // namespace tilegrad::cpu::TILEGRAD_ISA
