@@ -450,6 +450,19 @@ def test_modes_frozen_parameters_and_options_are_noticed() -> None:
     assert setup.model[-1].weight.tolist() == before
 
 
+def test_a_replaced_layer_is_noticed() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 2))
+    predict = tg.capture(lambda x: model(x))
+    x = tg.ones((4, 3))
+    for _ in range(3):
+        before = predict(x).tolist()
+    model[2] = nn.Linear(2, 5)
+    assert predict(x).shape == (4, 5)
+    assert predict(x).tolist() == model(x).tolist() != before
+    model[0].weight = nn.Parameter(tg.full((3, 2), 0.5))
+    assert predict(x).tolist() == predict(x).tolist() == model(x).tolist()
+
+
 def test_loaded_weights_are_used() -> None:
     setup, other = Setup().model.build((14, 14, 1)).eval(), Setup().model.build((14, 14, 1)).eval()
     for parameter in other.parameters():

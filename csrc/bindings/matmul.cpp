@@ -1,5 +1,7 @@
 #include "ops/matmul.h"
 
+#include <pybind11/stl.h>
+
 #include "bindings/bindings.h"
 #include "ops/fma_peak.h"
 
@@ -29,6 +31,17 @@ void register_matmul(py::module_& m) {
                            ops::activation_named("linear", activation.c_str()));
       },
       py::arg("x"), py::arg("w"), py::arg("b"), py::arg("activation"));
+  m.def(
+      "linear_backward",
+      [](const Array& grad, const Array& x, const Array& w, const std::tuple<bool, bool, bool>& needs) {
+        ops::LinearGradients g =
+            ops::linear_backward(grad, x, w, std::get<0>(needs), std::get<1>(needs), std::get<2>(needs));
+        const auto optional = [](Array& array) {
+          return array ? std::optional<Array>(std::move(array)) : std::optional<Array>();
+        };
+        return std::make_tuple(optional(g.x), optional(g.w), optional(g.bias));
+      },
+      py::arg("grad"), py::arg("x"), py::arg("w"), py::arg("needs"));
   m.def("measure_fma_peak", &ops::measure_fma_peak, py::arg("dtype"), py::arg("threads"),
         "GFLOP/s of fused multiply-adds between registers, at this moment: what benchmarks compare kernels with.");
 }

@@ -7,6 +7,8 @@
 #include "core/threads.h"
 #include "ops/elementwise.h"
 #include "ops/loop_nest.h"
+#include "ops/reduce.h"
+#include "ops/views.h"
 
 namespace tilegrad::ops {
 namespace {
@@ -141,6 +143,23 @@ Array linear(const Array& x, const Array& w, const Array& bias, Activation activ
   if (x.ndim() > 1) return multiply("linear", x, w, bias, activation);
   const Array row = multiply("linear", with_unit_axis(x, 0), w, bias, activation);
   return Array(row.storage_ref(), row.offset(), {out}, {1}, row.dtype());
+}
+
+LinearGradients linear_backward(const Array& grad, const Array& x, const Array& w, bool needs_x, bool needs_w,
+                                bool needs_bias) {
+  const auto rows_of = [](const Array& array) {  // [..., n] as [rows, n]
+    const int64_t n = array.size(array.ndim() - 1);
+    if (array.ndim() == 2) return array;
+    int64_t rows = 1;
+    for (int d = 0; d + 1 < array.ndim(); ++d) rows *= array.size(d);
+    return reshape(array, {rows, n});
+  };
+  const Array g = rows_of(grad);
+  LinearGradients gradients;
+  if (needs_x) gradients.x = matmul(grad, permute(w, {1, 0}));
+  if (needs_w) gradients.w = matmul(permute(rows_of(x), {1, 0}), g);
+  if (needs_bias) gradients.bias = sum(g, int64_t{0}, false);
+  return gradients;
 }
 
 Activation activation_named(const char* op, const char* activation) {

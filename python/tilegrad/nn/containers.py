@@ -27,6 +27,7 @@ class _Container(Module):
         if not name or "." in name:
             raise _C.ArgumentError(f"{type(self).__name__}: {name!r} cannot be a module's name")
         self._modules[name] = module
+        _C.changed()
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules, with their names."""

@@ -119,7 +119,8 @@ class Module:
     def _settings(self) -> tuple[Any, ...]:
         """What a captured function depends on besides its arguments: the mode, and which parameters are trained."""
         own = [value for value in vars(self).values() if isinstance(value, Tensor)]
-        return (self.training, len(self._hooks), *[(id(tensor), tensor.requires_grad) for tensor in own])
+        children = [id(child) for _, child in self.named_children()]
+        return (self.training, len(self._hooks), *children, *[(id(tensor), tensor.requires_grad) for tensor in own])
 
     # What is inside.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .. import _C
+
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
@@ -13,10 +15,8 @@ def sum_to(grad: Tensor, like: Tensor | float | tuple[int, ...]) -> Tensor:
     shape: tuple[int, ...] = like if isinstance(like, tuple) else getattr(like, "shape", ())
     if grad.shape == shape:
         return grad
-    from .reduce import sum as sum_axes
-
     extra = grad.ndim - len(shape)
     axes = tuple(range(extra)) + tuple(
         extra + axis for axis, size in enumerate(shape) if size == 1 and grad.shape[extra + axis] != 1
     )
-    return sum_axes(grad, axis=axes, keepdims=True).reshape(shape)
+    return _C.reshape(_C.sum(grad, axes, True), shape)

@@ -110,9 +110,5 @@ def _fused_gradient(
 def _conv2d_gradient(needs: Needs, grad: Tensor, x: Tensor, w: Tensor, options: Options) -> Gradients:
     dx = _C.conv2d_backward_data(grad, w, x.shape[1:3], *options) if needs[0] else None
     dw = _C.conv2d_backward_weights(x, grad, w.shape[:2], *options) if needs[1] else None
-    db = None
-    if needs[2]:
-        from .reduce import sum as sum_axes
-
-        db = sum_axes(grad, axis=(0, 1, 2))
+    db = _C.sum(grad, (0, 1, 2), False) if needs[2] else None
     return dx, dw, db

@@ -145,12 +145,4 @@ def _fused_gradient(needs: Needs, grad: Tensor, x: Tensor, w: Tensor, activation
 
 
 def _linear_gradient(needs: Needs, grad: Tensor, x: Tensor, w: Tensor) -> Gradients:
-    rows = _flatten(grad)
-    dx = _C.matmul(grad, _swap(w)) if needs[0] else None
-    dw = _C.matmul(_swap(_flatten(x)), rows) if needs[1] else None
-    db = None
-    if needs[2]:
-        from .reduce import sum as sum_axes
-
-        db = sum_axes(rows, axis=0)
-    return dx, dw, db
+    return _C.linear_backward(grad, x, w, needs)
