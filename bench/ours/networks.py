@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -142,27 +143,24 @@ def train(spec: Spec, arrays: Arrays) -> list[Run]:
     return runs
 
 
+def trained(spec: Spec, arrays: Arrays) -> nn.Sequential:
+    """In evaluation and frozen: nothing is recorded."""
+    network = model(NETS[spec["net"]], {name: array for name, array in arrays.items() if name != "x"})
+    network.eval()
+    network.freeze()
+    return network
+
+
 def infer(spec: Spec, arrays: Arrays) -> list[Run]:
-    weights = {name: array for name, array in arrays.items() if name != "x"}
     x = tg.tensor(arrays["x"])
 
     def run(forward: Callable[[Any], Any], variant: str, mode: str) -> Run:
-        def call() -> Any:
-            with tg.no_grad():
-                return forward(x)
+        return Run(variant, partial(forward, x), lambda: {"logits": np.array(forward(x).detach().numpy())}, mode)
 
-        return Run(variant, call, lambda: {"logits": np.array(call().detach().numpy())}, mode)
-
-    network = model(NETS[spec["net"]], weights)
-    network.eval()
-    runs = [run(network, "eager", "eager")]
-    compiled = getattr(tg, "compile_for_inference", None)
-    if compiled or hasattr(network, "compile_for_inference"):
-        other = model(NETS[spec["net"]], weights)
-        other.eval()
-        runs.append(run(compiled(other) if compiled else other.compile_for_inference(), "compiled", "captured"))
-    elif hasattr(tg, "capture"):
-        runs.append(run(tg.capture(network), "captured", "captured"))
+    runs = [run(trained(spec, arrays), "eager", "eager")]
+    compile_for_inference = getattr(tg, "compile_for_inference", None)
+    if compile_for_inference:
+        runs.append(run(compile_for_inference(trained(spec, arrays)), "compiled", "captured"))
     return runs
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -169,7 +170,7 @@ def infer(spec: Spec, arrays: Arrays) -> list[Run]:
     weights = {name: array for name, array in arrays.items() if name != "x"}
     runs = []
     for layout in layouts(spec):
-        network = model(net, weights).eval()
+        network = model(net, weights).eval().requires_grad_(False)  # nothing is recorded
         if layout == "channels last":
             network.to(memory_format=torch.channels_last)
         x = samples(arrays["x"], layout)
@@ -182,8 +183,4 @@ def infer(spec: Spec, arrays: Arrays) -> list[Run]:
 
 
 def inference_run(variant: str, network: Any, x: torch.Tensor, mode: str) -> Run:
-    def call() -> Any:
-        with torch.inference_mode():
-            return network(x)
-
-    return Run(variant, call, lambda: {"logits": call().numpy()}, mode)
+    return Run(variant, partial(network, x), lambda: {"logits": network(x).detach().numpy()}, mode)
