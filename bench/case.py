@@ -89,10 +89,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Probe:
-    """A measurement that is not the time of a call: returns its ``figure`` and whatever explains it."""
+    """A measurement that is not the time of a call.
+
+    ``measure(seconds)`` takes as much care as a side's turn of that length, and returns its ``figure`` and whatever
+    explains it.
+    """
 
     variant: str
-    measure: Callable[[], dict[str, float]]
+    measure: Callable[[float], dict[str, float]]
     mode: str = "eager"
 
 

@@ -20,18 +20,21 @@ from bench.timing import median, settle
 STEPS = 5
 IMPORTS = 15
 PRODUCT = 512
-SECONDS = 0.4
+TURN = 0.06  # the turn that the numbers here are for; a shorter one lowers them
+PHASE = 0.4
 
 
-def import_time(module: str) -> Probe:
+def import_time(module: str, source_tree: bool = False) -> Probe:
     """Milliseconds that importing a module takes over importing NumPy, in fresh processes, by turns."""
 
-    def measure() -> dict[str, float]:
+    def measure(seconds: float) -> dict[str, float]:
         program = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
-        # Compiled files of its own, as an installed package has them, whatever the surroundings say about writing them.
+        # Compiled files as an installed package has them, whatever the surroundings say about writing them.
         compiled = tempfile.TemporaryDirectory(prefix="bench-import-")
-        surroundings = {**os.environ, "PYTHONPYCACHEPREFIX": compiled.name}
-        surroundings.pop("PYTHONDONTWRITEBYTECODE", None)
+        surroundings = dict(os.environ)
+        if source_tree:
+            surroundings["PYTHONPYCACHEPREFIX"] = compiled.name
+            surroundings.pop("PYTHONDONTWRITEBYTECODE", None)
 
         def milliseconds(name: str) -> float:
             command = [sys.executable, "-c", program.format(name)]
@@ -41,7 +44,7 @@ def import_time(module: str) -> Probe:
         with compiled:
             for name in ("numpy", module):  # fills the file cache and that of compiled files
                 milliseconds(name)
-            count = IMPORTS if milliseconds(module) < 300 else 3
+            count = max(2, min(round(IMPORTS * seconds / TURN), IMPORTS if milliseconds(module) < 300 else 3))
             rounds = [(milliseconds("numpy"), milliseconds(module)) for _ in range(count)]
         over = statistics.median(ours - numpy for numpy, ours in rounds)
         return {"figure": over, "numpy": statistics.median(numpy for numpy, _ in rounds)}
@@ -49,7 +52,7 @@ def import_time(module: str) -> Probe:
     return Probe("import", measure)
 
 
-def peak_memory(step: Callable[[], object]) -> dict[str, float]:
+def peak_memory(step: Callable[[], object], seconds: float) -> dict[str, float]:
     """The most memory that this process has had in use at once, in MB, after a few steps."""
     for _ in range(STEPS):
         step()
@@ -65,8 +68,9 @@ def peak_resident() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6
 
 
-def alternating(step: Callable[[], object]) -> dict[str, float]:
+def alternating(step: Callable[[], object], seconds: float) -> dict[str, float]:
     """A step and NumPy's matrix product, each alone and by turns: the larger of the two slowdowns."""
+    phase = PHASE * min(1.0, seconds / TURN)
     rng = np.random.default_rng(0)
     a, b = (rng.normal(size=(PRODUCT, PRODUCT)).astype(np.float32) for _ in range(2))
     out = np.empty_like(a)
@@ -77,12 +81,12 @@ def alternating(step: Callable[[], object]) -> dict[str, float]:
     ratios = []
     for _ in range(3):
         settle()
-        step_alone = median(step, SECONDS)
+        step_alone = median(step, phase)
         settle()
-        product_alone = median(product, SECONDS)
+        product_alone = median(product, phase)
         steps: list[float] = []
         products: list[float] = []
-        end = time.perf_counter() + SECONDS
+        end = time.perf_counter() + phase
         while time.perf_counter() < end or len(steps) < 5:
             start = time.perf_counter()
             step()

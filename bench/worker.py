@@ -59,7 +59,7 @@ class Worker:
     def time(self, run: int, seconds: float) -> dict[str, Any]:
         chosen = self.runs[run]
         if isinstance(chosen, Probe):
-            return {"extra": chosen.measure()}
+            return {"extra": chosen.measure(seconds)}
         figure = median(chosen.call, seconds)
         settle()
         return {"figure": figure}

@@ -80,10 +80,14 @@ def peak_memory(spec: Spec, arrays: Arrays) -> list[Probe]:
 
 
 def measured(
-    probe: Callable[[Callable[[], object]], dict[str, float]], spec: Spec, arrays: Arrays, mode: str
+    probe: Callable[[Callable[[], object], float], dict[str, float]],
+    spec: Spec,
+    arrays: Arrays,
+    mode: str,
+    seconds: float,
 ) -> dict[str, float]:
     """Builds the network only now: the process of another mode has none of it."""
-    return probe(step_of(spec, arrays, mode))
+    return probe(step_of(spec, arrays, mode), seconds)
 
 
 BUILDERS: dict[str, Builder] = {
@@ -92,5 +96,5 @@ BUILDERS: dict[str, Builder] = {
     "allocate": allocate,
     "alternate": alternate,
     "peak memory": peak_memory,
-    "import": lambda spec, arrays: [probes.import_time("tilegrad")],
+    "import": lambda spec, arrays: [probes.import_time("tilegrad", source_tree=True)],
 }

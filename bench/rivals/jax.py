@@ -166,7 +166,7 @@ BUILDERS: dict[str, Builder] = {
     "infer": infer,
     "add4": add4,
     "peak memory": lambda spec, arrays: [
-        Probe("jit", lambda: probes.peak_memory(training_step(spec, arrays)), "compiled")
+        Probe("jit", partial(probes.peak_memory, training_step(spec, arrays)), "compiled")
     ],
     "import": lambda spec, arrays: [probes.import_time("jax")],
 }

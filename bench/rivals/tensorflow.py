@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -142,7 +143,7 @@ BUILDERS: dict[str, Builder] = {
     "infer": infer,
     "add4": add4,
     "peak memory": lambda spec, arrays: [
-        Probe("tf.function", lambda: probes.peak_memory(training_step(spec, arrays, False)), "compiled")
+        Probe("tf.function", partial(probes.peak_memory, training_step(spec, arrays, False)), "compiled")
     ],
     "import": lambda spec, arrays: [probes.import_time("tensorflow")],
 }

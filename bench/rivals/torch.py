@@ -242,12 +242,12 @@ def allocate(spec: Spec, arrays: Arrays) -> list[Run]:
 
 def peak_memory(spec: Spec, arrays: Arrays) -> list[Probe]:
     step = torch_nets.training_step(spec, arrays, "contiguous")
-    return [Probe("contiguous", lambda: probes.peak_memory(step))]
+    return [Probe("contiguous", lambda seconds: probes.peak_memory(step, seconds))]
 
 
 def alternate(spec: Spec, arrays: Arrays) -> list[Probe]:
     step = torch_nets.training_step(spec, arrays, "contiguous")
-    return [Probe("eager", lambda: probes.alternating(step))]
+    return [Probe("eager", lambda seconds: probes.alternating(step, seconds))]
 
 
 BUILDERS: dict[str, Builder] = {
