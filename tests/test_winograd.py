@@ -39,21 +39,25 @@ def tensors(*arrays: np.ndarray, dtype: Any = np.float32) -> list[tg.Tensor]:
     return [tg.tensor(a.astype(dtype)) for a in arrays]
 
 
-# x [N, H, W, C], w [R, S, C, K], options, and the algorithms of the forward pass and the input's gradient.
-CHOICES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], tuple[str, str], tuple[str, str]]] = [
-    ((1, 16, 16, 64), (3, 3, 64, 64), {"padding": 1}, (LARGE, LARGE), (SMALL, SMALL)),
-    ((1, 32, 32, 16), (3, 3, 16, 16), {"padding": "same"}, (LARGE, LARGE), (SMALL, SMALL)),
-    ((1, 8, 8, 512), (3, 3, 512, 512), {"padding": 1}, (LARGE, LARGE), (DIRECT, DIRECT)),
-    ((1, 8, 8, 128), (3, 3, 128, 256), {"padding": 1}, (LARGE, LARGE), (SMALL, DIRECT)),
-    ((1, 1, 40, 64), (3, 3, 64, 64), {"padding": 1}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
-    ((1, 2, 2, 64), (3, 3, 64, 64), {"padding": 1}, (SMALL, SMALL), (SMALL, SMALL)),
-    ((1, 32, 32, 3), (3, 3, 3, 64), {"padding": 1}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
-    ((1, 32, 32, 64), (3, 3, 64, 10), {"padding": 1}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
-    ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": 1, "stride": 2}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
-    ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": 2, "dilation": 2}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
-    ((1, 32, 32, 64), (3, 3, 32, 64), {"padding": 1, "groups": 2}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
-    ((1, 32, 32, 64), (5, 5, 64, 64), {"padding": 2}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
-    ((1, 32, 32, 64), (1, 1, 64, 64), {}, (DIRECT, DIRECT), (DIRECT, DIRECT)),
+Choice = tuple[str, str, str]  # of the forward pass, the input's and the weights' gradient
+NEVER, ALL_LARGE, EXACT = (DIRECT, DIRECT, DIRECT), (LARGE, LARGE, LARGE), (SMALL, SMALL, DIRECT)
+
+# x [N, H, W, C], w [R, S, C, K], options, and the choices at "high" and at "highest".
+CHOICES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], Choice, Choice]] = [
+    ((1, 16, 16, 64), (3, 3, 64, 64), {"padding": 1}, ALL_LARGE, EXACT),
+    ((1, 32, 32, 16), (3, 3, 16, 16), {"padding": "same"}, ALL_LARGE, EXACT),
+    ((1, 8, 8, 512), (3, 3, 512, 512), {"padding": 1}, ALL_LARGE, NEVER),
+    ((1, 8, 8, 128), (3, 3, 128, 256), {"padding": 1}, ALL_LARGE, (SMALL, DIRECT, DIRECT)),
+    ((1, 6, 6, 64), (3, 3, 64, 64), {"padding": 1}, (SMALL, SMALL, LARGE), EXACT),
+    ((1, 2, 2, 64), (3, 3, 64, 64), {"padding": 1}, EXACT, EXACT),
+    ((1, 1, 40, 64), (3, 3, 64, 64), {"padding": 1}, NEVER, NEVER),
+    ((1, 32, 32, 3), (3, 3, 3, 64), {"padding": 1}, NEVER, NEVER),
+    ((1, 32, 32, 64), (3, 3, 64, 10), {"padding": 1}, NEVER, NEVER),
+    ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": 1, "stride": 2}, NEVER, NEVER),
+    ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": 2, "dilation": 2}, NEVER, NEVER),
+    ((1, 32, 32, 64), (3, 3, 32, 64), {"padding": 1, "groups": 2}, NEVER, NEVER),
+    ((1, 32, 32, 64), (5, 5, 64, 64), {"padding": 2}, NEVER, NEVER),
+    ((1, 32, 32, 64), (1, 1, 64, 64), {}, NEVER, NEVER),
 ]
 
 
@@ -61,10 +65,10 @@ CHOICES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], tuple[str,
 def test_the_choice_depends_on_sizes_and_precision_alone(
     image: Any, kernel: Any, options: Any, high: Any, highest: Any
 ) -> None:
-    def found(batch: int, dtype: str) -> tuple[str, str]:
+    def found(batch: int, dtype: str) -> Choice:
         whole = {"stride": 1, "padding": "valid", "dilation": 1, "groups": 1, **options}
         x, w = tg.zeros((batch, *image[1:]), dtype=dtype), tg.zeros(kernel, dtype=dtype)
-        chosen: tuple[str, str] = _C.conv2d_algorithm(x, w, **whole)
+        chosen: Choice = _C.conv2d_algorithm(x, w, **whole)
         return chosen
 
     for isa, threads, batch in itertools.product(AVAILABLE, THREADS, (1, 7)):
@@ -92,7 +96,7 @@ def test_values_and_gradients_stay_in_the_derived_bounds(configuration: Any, see
     rng = np.random.default_rng(seed)
     x, w = rng.normal(size=image).astype(dtype), rng.normal(size=kernel).astype(dtype)
     b = rng.normal(size=kernel[-1:]).astype(dtype)
-    x_tensor, w_tensor = tg.tensor(x, requires_grad=True), tg.tensor(w)
+    x_tensor, w_tensor = tg.tensor(x, requires_grad=True), tg.tensor(w, requires_grad=True)
     epsilon = float(np.finfo(dtype).eps)
     pads = resolve_padding(padding, image[1:3], (3, 3), (1, 1))
     with precision("high" if high else "highest"):
@@ -121,6 +125,20 @@ def test_values_and_gradients_stay_in_the_derived_bounds(configuration: Any, see
     allowed = bound(dy64, turned, around, chosen[1])
     assert np.all(np.abs(gradient.numpy() - want) <= allowed.max())
 
+    def weights_gradient(images: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+        padded = np.pad(images, ((0, 0), *pads, (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+        return np.einsum("npqcrs,npqk->rsck", windows, gradients)
+
+    gradient = w_tensor.grad
+    assert gradient is not None
+    if chosen[2] == DIRECT:
+        terms = dy.size // dy.shape[3]
+        limit = (terms + 32) * epsilon * weights_gradient(np.abs(x64), np.abs(dy64))
+    else:
+        limit = winograd.weights_gradient_error_bound(x64, dy64, pads, epsilon)
+    assert np.all(np.abs(gradient.numpy() - weights_gradient(x64, dy64)) <= limit)
+
 
 @pytest.mark.parametrize("channels", [16, 33, 64, 128, 256, 512, 520, 1024, 1100])
 def test_the_large_tile_is_exact_to_a_hundred_thousandth_of_the_largest_output(channels: int) -> None:
@@ -130,12 +148,30 @@ def test_the_large_tile_is_exact_to_a_hundred_thousandth_of_the_largest_output(c
         rng = np.random.default_rng(seed)
         x = rng.normal(size=(2, 12, 12, channels)).astype(np.float32)
         w = rng.normal(size=(3, 3, channels, 32)).astype(np.float32)
-        assert algorithms(x, w, np.float32, padding=1) == (LARGE, LARGE)
+        assert algorithms(x, w, np.float32, padding=1) == ALL_LARGE
         want = reference(x.astype(np.float64), w.astype(np.float64), padding=1)
         found = tg.conv2d(*tensors(x, w), padding=1).numpy()
         worst = max(worst, float(np.abs(found - want).max() / np.abs(want).max()))
     assert worst < 1e-5
     assert worst > 1e-7  # it is not the direct algorithm that was measured
+
+
+@pytest.mark.parametrize(("batch", "size"), [(1, 8), (3, 11), (8, 32), (48, 16)])
+def test_the_weights_gradient_is_exact_to_a_hundred_thousandth_of_its_largest_element(batch: int, size: int) -> None:
+    """From 4 tiles to 768, two chunks of them."""
+    worst = 0.0
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        x, dy = (rng.normal(size=(batch, size, size, 24)).astype(np.float32) for _ in range(2))
+        w = tg.zeros((3, 3, 24, 24), requires_grad=True)
+        tg.conv2d(tg.tensor(x), w, padding=1).backward(tg.tensor(dy))
+        assert algorithms(x, w.detach().numpy(), np.float32, padding=1)[2] == LARGE
+        padded = np.pad(x.astype(np.float64), ((0, 0), (1, 1), (1, 1), (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+        want = np.tensordot(windows, dy.astype(np.float64), ((0, 1, 2), (0, 1, 2))).transpose(1, 2, 0, 3)
+        assert w.grad is not None
+        worst = max(worst, float(np.abs(w.grad.numpy() - want).max() / np.abs(want).max()))
+    assert 1e-7 < worst < 1e-5
 
 
 @pytest.mark.parametrize("channels", [16, 64, 128])
@@ -173,7 +209,8 @@ def test_a_sample_does_not_see_its_batch(image: Any, kernel: Any, padding: Any, 
     """Forward and input gradient of a sample have the same bits alone, in a batch of 7 and in one of 256."""
     rng = np.random.default_rng(0)
     images, w = rng.normal(size=(256, *image)).astype(dtype), rng.normal(size=kernel).astype(dtype)
-    assert DIRECT not in algorithms(images, w, dtype, padding=padding)
+    with precision(name):
+        assert DIRECT not in algorithms(images, w, dtype, padding=padding)[:2]
 
     def run(chosen: slice) -> list[bytes]:
         x = tg.tensor(images[chosen], requires_grad=True)
@@ -194,6 +231,7 @@ def test_a_sample_does_not_see_its_batch(image: Any, kernel: Any, padding: Any, 
     [
         ((70, 8, 8, 17), (3, 3, 17, 35), "high"),  # blocks of tiles for each member
         ((3, 9, 7, 530), (3, 3, 530, 18), "high"),  # two chunks of channels
+        ((270, 6, 8, 18), (3, 3, 18, 40), "high"),  # three chunks of tiles in the weights' gradient
         ((5, 9, 7, 18), (3, 3, 18, 80), "highest"),
     ],
 )
@@ -202,15 +240,16 @@ def test_bits_do_not_depend_on_isa_or_threads(image: Any, kernel: Any, name: Any
     x, w = rng.normal(size=image).astype(np.float32), rng.normal(size=kernel).astype(np.float32)
     expected = None
     with precision(name):
-        assert DIRECT not in algorithms(x, w, np.float32, padding=1)
+        assert DIRECT not in algorithms(x, w, np.float32, padding=1)[:2]
         for isa in AVAILABLE:
             for threads in THREADS:
                 with running_on(isa, threads):
-                    x_tensor = tg.tensor(x, requires_grad=True)
-                    y = tg.conv2d(x_tensor, tg.tensor(w), padding=1, activation="tanh")
+                    x_tensor, w_tensor = tg.tensor(x, requires_grad=True), tg.tensor(w, requires_grad=True)
+                    y = tg.conv2d(x_tensor, w_tensor, padding=1, activation="tanh")
                     y.backward(tg.ones(y.shape))
                 assert x_tensor.grad is not None
-                found = (y.detach().numpy().tobytes(), x_tensor.grad.numpy().tobytes())
+                assert w_tensor.grad is not None
+                found = tuple(t.detach().numpy().tobytes() for t in (y, x_tensor.grad, w_tensor.grad))
                 expected = expected or found
                 assert found == expected, (isa, threads)
 

@@ -28,6 +28,15 @@ def matrices(m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return a.T, g, transposed_b
 
 
+def _tiles(x: np.ndarray, size: int, step: int, down: int, across: int, top: int = 0, left: int = 0) -> np.ndarray:
+    """Windows of size x size pixels, [N, down, across, C, size, size], with zeros outside the images."""
+    N, H, W, C = x.shape
+    padded = np.zeros((N, max(top + H, step * down + size), max(left + W, step * across + size), C))
+    padded[:, top : top + H, left : left + W] = x
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
+    return windows[:, ::step, ::step][:, :down, :across]
+
+
 def convolution(x: np.ndarray, w: np.ndarray, pads: Pads, m: int, magnitudes: bool = False) -> np.ndarray:
     """The algorithm in float64. With `magnitudes`, of |x| and |w| by matrices of magnitudes.
 
@@ -38,25 +47,40 @@ def convolution(x: np.ndarray, w: np.ndarray, pads: Pads, m: int, magnitudes: bo
     if magnitudes:
         x, w, a, g, b = (np.abs(array) for array in (x, w, a, g, b))
     (top, bottom), (left, right) = pads
-    N, H, W, C = x.shape
+    N, H, W, _ = x.shape
     P, Q = H + top + bottom - 2, W + left + right - 2
     down, across = -(-P // m), -(-Q // m)
-    padded = np.zeros((N, m * down + 2, m * across + 2, C))
-    padded[:, top : top + H, left : left + W] = x
-    seen = np.lib.stride_tricks.sliding_window_view(padded, (m + 2, m + 2), axis=(1, 2))[:, ::m, ::m]
-    v = np.einsum("ri,sj,npqcij->rsnpqc", b, b, seen)
+    v = np.einsum("ri,sj,npqcij->rsnpqc", b, b, _tiles(x, m + 2, m, down, across, top, left))
     u = np.einsum("ri,sj,ijck->rsck", g, g, w)
     products = np.einsum("rsnpqc,rsck->rsnpqk", v, u)
     y = np.einsum("ir,js,rsnpqk->npiqjk", a, a, products)
     return y.reshape(N, m * down, m * across, w.shape[3])[:, :P, :Q]
 
 
-def error_bound(x: np.ndarray, w: np.ndarray, pads: Pads, m: int, epsilon: float) -> np.ndarray:
-    """What the error of every output is at most.
+def weights_gradient(x: np.ndarray, dy: np.ndarray, pads: Pads, magnitudes: bool = False) -> np.ndarray:
+    """The gradient of the weights through tiles of 4 x 4 outputs, likewise."""
+    a, g, b = matrices(4)
+    if magnitudes:
+        x, dy, a, g, b = (np.abs(array) for array in (x, dy, a, g, b))
+    down, across = -(-dy.shape[1] // 4), -(-dy.shape[2] // 4)
+    v = np.einsum("ri,sj,npqcij->rsnpqc", b, b, _tiles(x, 6, 4, down, across, pads[0][0], pads[1][0]))
+    d = np.einsum("ir,js,npqkij->rsnpqk", a, a, _tiles(dy, 4, 4, down, across))
+    return np.einsum("ri,sj,rsck->ijck", g, g, np.einsum("rsnpqc,rsnpqk->rsck", v, d))
 
-    From an input to an output a number is rounded at most 4 times in each of the 2 passes of the 3 transforms (rounded
-    constants included), once for each channel and chunk of channels, and once with the bias: each time by at most half
-    of epsilon. Whole epsilons have room for the products of these errors.
-    """
-    channels = w.shape[2]
-    return (2 * 3 * 4 + channels + channels // 512 + 1) * epsilon * convolution(x, w, pads, m, magnitudes=True)
+
+# From an input to an output a number is rounded at most 4 times in each of the 2 passes of the 3 transforms (rounded
+# constants included), once for each term and each chunk of the sum, and once with the bias: each time by at most half
+# an epsilon. Whole epsilons have room for the products of these errors.
+def roundings(terms: int) -> int:
+    return 2 * 3 * 4 + terms + terms // 512 + 1
+
+
+def error_bound(x: np.ndarray, w: np.ndarray, pads: Pads, m: int, epsilon: float) -> np.ndarray:
+    """What the error of every output is at most."""
+    return roundings(w.shape[2]) * epsilon * convolution(x, w, pads, m, magnitudes=True)
+
+
+def weights_gradient_error_bound(x: np.ndarray, dy: np.ndarray, pads: Pads, epsilon: float) -> np.ndarray:
+    """The same for the gradient of the weights, whose sums run over tiles."""
+    tiles = dy.shape[0] * -(-dy.shape[1] // 4) * -(-dy.shape[2] // 4)
+    return roundings(tiles) * epsilon * weights_gradient(x, dy, pads, magnitudes=True)

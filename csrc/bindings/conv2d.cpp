@@ -49,11 +49,12 @@ void register_conv2d(py::module_& m) {
       [](const Array& x, const Array& w, py::object stride, py::object padding, py::object dilation, int64_t groups) {
         const char* const op = "conv2d_algorithm";
         const ops::ConvOptions chosen = options(op, stride, padding, dilation, groups);
-        return std::pair(ops::name(ops::conv2d_algorithm(x, w, chosen, ops::ConvPass::forward)),
-                         ops::name(ops::conv2d_algorithm(x, w, chosen, ops::ConvPass::backward_data)));
+        return std::tuple(ops::name(ops::conv2d_algorithm(x, w, chosen, ops::ConvPass::forward)),
+                          ops::name(ops::conv2d_algorithm(x, w, chosen, ops::ConvPass::backward_data)),
+                          ops::name(ops::conv2d_algorithm(x, w, chosen, ops::ConvPass::backward_weights)));
       },
       py::arg("x"), py::arg("w"), py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
-      "The algorithms of conv2d(x, w) and of its input's gradient: direct, winograd 2x2 or winograd 4x4.");
+      "The algorithms of conv2d(x, w), its input's and its weights' gradient: direct, winograd 2x2 or winograd 4x4.");
 }
 
 }  // namespace tilegrad::bindings

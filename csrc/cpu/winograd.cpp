@@ -9,18 +9,10 @@
 #include "params/winograd.h"
 #include "cpu/epilogue.h"
 #include "cpu/transpose.h"
-#include "cpu/winograd_transforms.h"
+#include "cpu/winograd_tiles.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
-
-// Calls f(first channel) for vectors that cover `channels`, the last one overlapping the one before.
-template <typename T, typename F>
-TILEGRAD_INLINE void each_vector(int64_t channels, F f) {
-  int64_t c = 0;
-  for (; c + kLanes<T> <= channels; c += kLanes<T>) f(c);
-  if (c < channels) f(channels - kLanes<T>);
-}
 
 // u = G w G^T for `channels` x `width` filters, w: [tap][channel][width].
 template <typename T, int kTile>
@@ -71,44 +63,22 @@ void winograd_weights(const Team& team, const WinogradWeights& p, const T* w, T*
   }
 }
 
-// v = B^T d B for the tile whose inputs are at pixels[], row by row.
-template <typename T, int kTile>
-[[gnu::noinline]] void transform_input(const T* const* pixels, int64_t channels, T* v, int64_t plane) {
-  constexpr int kSide = kTile + 2;
-  each_vector<T>(channels, [&](int64_t c) {
-    Vec<T> half[kSide][kSide];
-#pragma GCC unroll 6
-    for (int j = 0; j < kSide; ++j) {
-      Vec<T> d[kSide], column[kSide];
-#pragma GCC unroll 6
-      for (int i = 0; i < kSide; ++i) d[i] = load(pixels[i * kSide + j] + c);
-      Transform<T, kTile>::input(d, column);
-#pragma GCC unroll 6
-      for (int i = 0; i < kSide; ++i) half[i][j] = column[i];
-    }
-#pragma GCC unroll 6
-    for (int i = 0; i < kSide; ++i) {
-      Vec<T> row[kSide];
-      Transform<T, kTile>::input(half[i], row);
-#pragma GCC unroll 6
-      for (int j = 0; j < kSide; ++j) store(v + (i * kSide + j) * plane + c, row[j]);
-    }
-  });
-}
-
-// y = activation(A^T m A + bias), of which rows x columns outputs exist. Only relu is done here (activate() does the
-// longer ones).
-template <typename T, int kTile>
+// y = activation(A^T m A + bias), of which rows x columns outputs exist; all of them if kWhole. Only relu is done here
+// (activate() does the longer ones).
+template <typename T, int kTile, bool kWhole>
 [[gnu::noinline]] void transform_output(const T* m, int64_t plane, const T* bias, bool relu, T* y, int64_t line,
                                         int64_t channels, int64_t rows, int64_t columns) {
   constexpr int kSide = kTile + 2;
-  each_vector<T>(channels, [&](int64_t k) {
+  const int64_t last = channels - kLanes<T>;
+  for (int64_t first = 0; first < channels; first += kLanes<T>) {
+    const int64_t k = smaller(first, last);
     Vec<T> half[kTile][kSide];
 #pragma GCC unroll 6
     for (int j = 0; j < kSide; ++j) {
       Vec<T> products[kSide], column[kTile];
+      const T* from = m + j * plane + k;
 #pragma GCC unroll 6
-      for (int i = 0; i < kSide; ++i) products[i] = load(m + (i * kSide + j) * plane + k);
+      for (int i = 0; i < kSide; ++i) products[i] = load(from + i * kSide * plane);
       Transform<T, kTile>::output(products, column);
 #pragma GCC unroll 4
       for (int i = 0; i < kTile; ++i) half[i][j] = column[i];
@@ -116,17 +86,18 @@ template <typename T, int kTile>
     const Vec<T> zero{}, addend = bias ? load(bias + k) : zero;
 #pragma GCC unroll 4
     for (int i = 0; i < kTile; ++i) {
-      if (i >= rows) break;
+      if (!kWhole && i >= rows) break;
       Vec<T> row[kTile];
       Transform<T, kTile>::output(half[i], row);
+      T* const to = y + i * line + k;
 #pragma GCC unroll 4
       for (int j = 0; j < kTile; ++j) {
         if (bias) row[j] = row[j] + addend;
         if (relu) row[j] = row[j] < zero ? zero : row[j];
-        if (j < columns) store(y + i * line + j * channels + k, row[j]);
+        if (kWhole || j < columns) store(to + j * channels, row[j]);
       }
     }
-  });
+  }
 }
 
 // A register tile of one plane's product: kRows tiles by kVectors vectors of columns.
@@ -181,19 +152,11 @@ struct WinogradBlocks {
 
   // Transforms the inputs of tiles [begin, end); the block's first is tile `first`.
   void load_tiles(int64_t first, int64_t begin, int64_t end) const {
-    const int64_t across = p.tile_columns(), down = p.tile_rows();
-    const T* const zeros = scratch + at.zeros;
+    const TiledImages<T> inputs{
+        x, p.H, p.W, p.C, p.tile_rows(), p.tile_columns(), kTile, p.pad_top, p.pad_left, scratch + at.zeros};
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t row = i / across % down * kTile - p.pad_top, column = i % across * kTile - p.pad_left;
-      const T* const image = x + i / (across * down) * p.H * p.W * p.C;
       const T* pixels[kPlanes];
-      for (int64_t r = 0; r < kSide; ++r) {
-        const bool row_exists = row + r >= 0 && row + r < p.H;
-        for (int64_t s = 0; s < kSide; ++s) {
-          const bool exists = row_exists && column + s >= 0 && column + s < p.W;
-          pixels[r * kSide + s] = exists ? image + ((row + r) * p.W + column + s) * p.C : zeros;
-        }
-      }
+      inputs.template find<kSide>(i, pixels);
       transform_input<T, kTile>(pixels, p.C, scratch + at.v + (i - first) * at.v_row, at.v_plane);
     }
   }
@@ -232,8 +195,10 @@ struct WinogradBlocks {
       const int64_t row = i / across % down * kTile, column = i % across * kTile;
       const int64_t rows = smaller<int64_t>(kTile, p.P - row), columns = smaller<int64_t>(kTile, p.Q - column);
       T* const to = y + (i / (across * down) * p.P + row) * line + column * p.K;
-      transform_output<T, kTile>(scratch + at.m + (i - first) * at.m_row, at.m_plane, bias,
-                                 p.activation == Activation::relu, to, line, p.K, rows, columns);
+      const auto transform =
+          rows == kTile && columns == kTile ? transform_output<T, kTile, true> : transform_output<T, kTile, false>;
+      transform(scratch + at.m + (i - first) * at.m_row, at.m_plane, bias, p.activation == Activation::relu, to, line,
+                p.K, rows, columns);
       if (p.activation > Activation::relu) activate(to, line, rows, columns * p.K, p.activation);
     }
   }

@@ -79,6 +79,26 @@ struct Transform<T, 4> {
     y[2] = multiply_add(T(bb), far_even, broadcast(T(aa)) * near_even);
     y[3] = multiply_add(T(b * bb), far_odd, multiply_add(T(a * aa), near_odd, m[5]));
   }
+  // The transposes of output() and weights(): what the gradients go through.
+  TILEGRAD_INLINE static void gradient(const V (&y)[4], V (&d)[6]) {
+    const V near_even = multiply_add(T(aa), y[2], y[0]), near_odd = multiply_add(T(aa), y[3], y[1]);
+    const V far_even = multiply_add(T(bb), y[2], y[0]), far_odd = multiply_add(T(bb), y[3], y[1]);
+    d[0] = y[0];
+    d[1] = multiply_add(T(a), near_odd, near_even);
+    d[2] = multiply_add(T(-a), near_odd, near_even);
+    d[3] = multiply_add(T(b), far_odd, far_even);
+    d[4] = multiply_add(T(-b), far_odd, far_even);
+    d[5] = y[3];
+  }
+  TILEGRAD_INLINE static void weights_gradient(const V (&u)[6], V (&g)[3]) {
+    const V near_even = broadcast(T(1 / (2 * aa * (aa - bb)))) * (u[1] + u[2]);
+    const V near_odd = broadcast(T(1 / (2 * aa * (aa - bb)))) * (u[1] - u[2]);
+    const V far_even = broadcast(T(1 / (2 * bb * (bb - aa)))) * (u[3] + u[4]);
+    const V far_odd = broadcast(T(1 / (2 * bb * (bb - aa)))) * (u[3] - u[4]);
+    g[0] = multiply_add(T(1 / (aa * bb)), u[0], near_even + far_even);
+    g[1] = multiply_add(T(b), far_odd, broadcast(T(a)) * near_odd);
+    g[2] = multiply_add(T(bb), far_even, multiply_add(T(aa), near_even, u[5]));
+  }
 };
 
 }  // namespace

@@ -338,9 +338,10 @@ Array conv2d_backward_weights(const Array& x, const Array& dy, Pair kernel, cons
     return as_matrix(product, {1, 1, p.C, p.K}, {p.C * p.K, p.C * p.K, p.K, 1});
   }
   const Array dw = Array::empty({p.R, p.S, group_in, p.K}, x.dtype(), x.device());
+  const Array from = contiguous(x), gradient = contiguous(dy);
+  if (winograd_backward_weights(p, from, gradient, dw)) return dw;
   const int64_t item_size = static_cast<int64_t>(x.item_size());
   p.plan = plan_backward_weights(op, p, item_size);
-  const Array from = contiguous(x), gradient = contiguous(dy);
   launch(kernels::conv2d_backward_weights, x.dtype(), p, {reads(from), reads(gradient), writes(dw)}, conv_cost(p),
          static_cast<size_t>(weights_workspace(p, item_size).end));
   return dw;

@@ -31,11 +31,11 @@ struct Sizes {
 };
 
 Sizes sizes(const Conv2d& p, ConvPass pass) {
-  if (pass == ConvPass::forward) return {p.H, p.W, p.C, p.P, p.Q, p.K, p.pad_top, p.pad_left};
+  if (pass != ConvPass::backward_data) return {p.H, p.W, p.C, p.P, p.Q, p.K, p.pad_top, p.pad_left};
   return {p.P, p.Q, p.K, p.H, p.W, p.C, p.R - 1 - p.pad_top, p.S - 1 - p.pad_left};
 }
 
-Winograd plan(const Conv2d& p, ConvPass pass, int64_t tile) {
+Winograd winograd_sizes(const Conv2d& p, ConvPass pass, int64_t tile) {
   const Sizes s = sizes(p, pass);
   Winograd g{};
   g.N = p.N, g.H = s.H, g.W = s.W, g.C = s.C;
@@ -43,12 +43,14 @@ Winograd plan(const Conv2d& p, ConvPass pass, int64_t tile) {
   g.pad_top = s.pad_top, g.pad_left = s.pad_left;
   g.tile = tile;
   g.activation = pass == ConvPass::forward ? p.activation : Activation::none;
-  const int64_t threads = threads::count(), tiles = g.tiles();
-  // Few tiles: all members work on one block, so that each reads only its part of the weights.
-  const bool together = tiles < kBlock * threads;
-  g.members = together ? 0 : threads;
-  g.block = std::min(tiles, together ? kBlock * threads : kBlock);
   return g;
+}
+
+Cost winograd_cost(const Conv2d& p, const Winograd& g) {
+  Cost cost = Cost::multiply_adds(static_cast<double>(winograd_planes(g.tile) * g.tiles()) *
+                                  static_cast<double>((g.C + 8) * (g.K + 8)));
+  cost.flops = 2.0 * 9 * static_cast<double>(p.N * p.P * p.Q) * static_cast<double>(p.C * p.K);  // of the definition
+  return cost;
 }
 
 }  // namespace
@@ -70,14 +72,17 @@ ConvAlgorithm choose_algorithm(const Conv2d& p, ConvPass pass, DType dtype, Prec
                     p.dilation_w == 1 && p.groups == 1 && std::min(p.C, p.K) >= kLeastChannels;
   if (!fits) return ConvAlgorithm::direct;
   const Sizes s = sizes(p, pass);
-  // Multiplications for one pair of channels, the transforms' time counted as more of them.
-  const auto cost = [&](int64_t tile, double transforms) {
-    return transforms * static_cast<double>(winograd_planes(tile) * ceil_div(s.P, tile) * ceil_div(s.Q, tile));
+  // Multiplications for one pair of channels, and the time of the transforms in terms of them: inversely proportional to
+  // the channels on the other side. The numbers fit what was measured from 16 to 128 channels (docs/performance).
+  const double per_channel = 0.5 / static_cast<double>(s.C) + 0.5 / static_cast<double>(s.K);
+  const auto cost = [&](int64_t tile, double factor) {
+    return factor * static_cast<double>(winograd_planes(tile) * ceil_div(s.P, tile) * ceil_div(s.Q, tile));
   };
   const bool high = dtype == DType::float32 && precision == Precision::high;
   const double direct = 9.0 * static_cast<double>(s.P * s.Q);
-  const double small = high || s.C <= kMostChannelsExact ? cost(2, 1.3) : direct;
-  const double large = high && s.C <= kMostChannels ? cost(4, 1.3) : direct;
+  const double large = high && s.C <= kMostChannels ? cost(4, 1.1 + 10 * per_channel) : direct;
+  if (pass == ConvPass::backward_weights) return large < direct ? ConvAlgorithm::winograd_4x4 : ConvAlgorithm::direct;
+  const double small = high || s.C <= kMostChannelsExact ? cost(2, 1 + 9 * per_channel) : direct;
   if (large < direct && large <= small) return ConvAlgorithm::winograd_4x4;
   return small < direct ? ConvAlgorithm::winograd_2x2 : ConvAlgorithm::direct;
 }
@@ -87,7 +92,12 @@ bool winograd(const Conv2d& p, ConvPass pass, const Array& from, const Array& w,
   if (algorithm == ConvAlgorithm::direct) return false;
   const int64_t tile = algorithm == ConvAlgorithm::winograd_2x2 ? 2 : 4,
                 item_size = static_cast<int64_t>(to.item_size());
-  const Winograd g = plan(p, pass, tile);
+  Winograd g = winograd_sizes(p, pass, tile);
+  // Few tiles: all members work on one block, so that each reads only its part of the weights.
+  const int64_t threads = threads::count(), tiles = g.tiles();
+  const bool together = tiles < kBlock * threads;
+  g.members = together ? 0 : threads;
+  g.block = std::min(tiles, together ? kBlock * threads : kBlock);
 
   WinogradWeights weights{g.C, g.K, 0, p.C * p.K, p.K, 1, tile};
   if (pass == ConvPass::backward_data) weights = {g.C, g.K, 8 * p.C * p.K, -p.C * p.K, 1, p.K, tile};
@@ -95,16 +105,28 @@ bool winograd(const Conv2d& p, ConvPass pass, const Array& from, const Array& w,
   launch(kernels::winograd_weights, to.dtype(), weights, {reads(w), writes(u)},
          Cost::elements(static_cast<double>(u.numel())));
 
-  Cost cost = Cost::multiply_adds(static_cast<double>(winograd_planes(tile) * g.tiles()) *
-                                  static_cast<double>((g.C + 8) * (g.K + 8)));
-  cost.flops = 2.0 * 9 * static_cast<double>(p.N * p.P * p.Q) * static_cast<double>(p.C * p.K);  // of the definition
   const auto workspace =
       static_cast<size_t>(winograd_workspace(g, item_size).end * item_size * std::max<int64_t>(g.members, 1));
   if (pass == ConvPass::forward) {
-    launch(kernels::winograd_forward, to.dtype(), g, {reads(from), reads(u), reads(bias), writes(to)}, cost, workspace);
+    launch(kernels::winograd_forward, to.dtype(), g, {reads(from), reads(u), reads(bias), writes(to)},
+           winograd_cost(p, g), workspace);
   } else {
-    launch(kernels::winograd_backward_data, to.dtype(), g, {reads(from), reads(u), writes(to)}, cost, workspace);
+    launch(kernels::winograd_backward_data, to.dtype(), g, {reads(from), reads(u), writes(to)}, winograd_cost(p, g),
+           workspace);
   }
+  return true;
+}
+
+bool winograd_backward_weights(const Conv2d& p, const Array& x, const Array& dy, const Array& dw) {
+  const ConvAlgorithm algorithm = choose_algorithm(p, ConvPass::backward_weights, dw.dtype(), float32_precision());
+  if (algorithm == ConvAlgorithm::direct || p.N == 0) return false;
+  Winograd g = winograd_sizes(p, ConvPass::backward_weights, 4);
+  // The longer a block is, the less often the sums are read and written; the shorter, the nearer its tiles stay.
+  g.block = std::clamp<int64_t>(ceil_div(g.C * g.K / (g.C + g.K), 64) * 64, 64, 256);
+  g.block = std::min(g.block, g.tiles());
+  const auto item_size = static_cast<int64_t>(dw.item_size());
+  launch(kernels::winograd_backward_weights, dw.dtype(), g, {reads(x), reads(dy), writes(dw)}, winograd_cost(p, g),
+         static_cast<size_t>(winograd_sums(g, item_size).end * item_size));
   return true;
 }
 

@@ -10,14 +10,15 @@ namespace tilegrad::ops {
 enum class ConvAlgorithm : uint8_t { direct, winograd_2x2, winograd_4x4 };
 const char* name(ConvAlgorithm algorithm);
 
-enum class ConvPass : uint8_t { forward, backward_data };
+enum class ConvPass : uint8_t { forward, backward_data, backward_weights };
 
 // Which algorithm computes a pass. It depends on the sizes of the image, the filter and the channels, on the dtype and on
 // the precision asked for; never on the batch, the threads or the ISA.
 ConvAlgorithm choose_algorithm(const Conv2d& p, ConvPass pass, DType dtype, Precision precision);
 
-// Runs a pass by Winograd's algorithm if that is the choice; returns false if direct convolution is. All arrays are
-// contiguous: from is x or dy, to is y or dx; bias may be absent.
+// These run a pass by Winograd's algorithm if that is the choice, and return false if direct convolution is. All arrays
+// are contiguous. Forward and backward_data: from is x or dy, to is y or dx; bias may be absent.
 bool winograd(const Conv2d& p, ConvPass pass, const Array& from, const Array& w, const Array& bias, const Array& to);
+bool winograd_backward_weights(const Conv2d& p, const Array& x, const Array& dy, const Array& dw);
 
 }  // namespace tilegrad::ops

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "core/team.h"
+#include "params/contraction.h"
 #include "params/gemm.h"
 
 namespace tilegrad {
@@ -79,6 +80,31 @@ TILEGRAD_INLINE WinogradWorkspace winograd_workspace(const Winograd& p, int64_t 
   at.m = at.v + winograd_planes(p.tile) * at.v_plane;
   at.zeros = at.m + winograd_planes(p.tile) * at.m_plane;
   at.end = at.zeros + winograd_columns(p.C);
+  return at;
+}
+
+// The workspace of the weights' gradient, in elements: transformed inputs v and gradients d of a block, sums over tiles
+// [plane][channel][column], those of a chunk that is not the first, and a pixel of zeros.
+struct WinogradSums {
+  int64_t v_row, v_plane, d_row, d_plane, sum_row, sum_plane;
+  int64_t v, d, sums, chunk_sums, zeros, end;
+};
+
+TILEGRAD_INLINE WinogradSums winograd_sums(const Winograd& p, int64_t item_size) {
+  const int64_t planes = winograd_planes(p.tile), tiles = p.tiles();
+  WinogradSums at;
+  at.v_row = winograd_row(p.C, item_size);
+  at.d_row = winograd_row(p.K, item_size);
+  at.sum_row = winograd_row(p.K, item_size);
+  at.v_plane = p.block * at.v_row + kPlaneGap;
+  at.d_plane = p.block * at.d_row + kPlaneGap;
+  at.sum_plane = (p.C + 1) * at.sum_row + kPlaneGap;  // register tiles have an even number of rows
+  at.v = 0;
+  at.d = at.v + planes * at.v_plane;
+  at.sums = at.d + planes * at.d_plane;
+  at.chunk_sums = at.sums + planes * at.sum_plane;
+  at.zeros = at.chunk_sums + (tiles > contraction_chunk(tiles) ? planes * at.sum_plane : 0);
+  at.end = at.zeros + winograd_columns(p.C > p.K ? p.C : p.K);
   return at;
 }
 

@@ -72,10 +72,10 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def algorithms(x: np.ndarray, w: np.ndarray, dtype: Any, **options: Any) -> tuple[str, str]:
-    """What computes conv2d of these and its input's gradient at the current precision."""
+def algorithms(x: np.ndarray, w: np.ndarray, dtype: Any, **options: Any) -> tuple[str, str, str]:
+    """What computes conv2d of these, its input's and its weights' gradient at the current precision."""
     whole: dict[str, Any] = {"stride": 1, "padding": "valid", "dilation": 1, "groups": 1, **options}
-    found: tuple[str, str] = _C.conv2d_algorithm(tg.tensor(x.astype(dtype)), tg.tensor(w.astype(dtype)), **whole)
+    found: tuple[str, str, str] = _C.conv2d_algorithm(tg.tensor(x.astype(dtype)), tg.tensor(w.astype(dtype)), **whole)
     return found
 
 

@@ -1,0 +1,196 @@
+// The gradient of the weights by Winograd's algorithm: what backpropagation through y = A^T [(G w G^T) * (B^T x B)] A
+// gives. Over tiles of 4 x 4 outputs, a block at a time,
+//
+//     v[plane][tile][c]  inputs, transformed as in the forward pass: B^T x B
+//     d[plane][tile][k]  gradients of the outputs: A dy A^T
+//     sums[plane][c][k] += sum over tiles of v[plane][tile][c] * d[plane][tile][k]
+//
+// and in the end dw = G^T sums G. Sums are cut into chunks of tiles (contraction_chunk). All members work on a block
+// together: each transforms some of its tiles and owns some of the planes' sums.
+#include "cpu/register_tile.h"
+#include "cpu/winograd_tiles.h"
+#include "params/winograd.h"
+
+namespace tilegrad::cpu::TILEGRAD_ISA {
+namespace {
+
+constexpr int kTile = 4, kSide = kTile + 2;
+constexpr int64_t kPlanes = kSide * kSide;
+
+template <typename T>
+[[gnu::noinline]] void transform_gradient(const T* const* pixels, int64_t channels, T* d, int64_t plane) {
+  transform_pixels<kTile, kSide>(pixels, channels, d, plane,
+                                 [](const auto& dy, auto& to) { Transform<T, kTile>::gradient(dy, to); });
+}
+
+// dw[tap][k] = G^T sums G for the filters of one channel.
+template <typename T>
+[[gnu::noinline]] void transform_sums(const T* sums, int64_t plane, int64_t columns, T* dw, int64_t tap) {
+  const int64_t last = columns - kLanes<T>;
+  for (int64_t first = 0; first < columns; first += kLanes<T>) {
+    const int64_t k = smaller(first, last);
+    Vec<T> half[3][kSide];
+#pragma GCC unroll 6
+    for (int j = 0; j < kSide; ++j) {
+      Vec<T> from[kSide], to[3];
+#pragma GCC unroll 6
+      for (int i = 0; i < kSide; ++i) from[i] = load(sums + (i * kSide + j) * plane + k);
+      Transform<T, kTile>::weights_gradient(from, to);
+#pragma GCC unroll 3
+      for (int i = 0; i < 3; ++i) half[i][j] = to[i];
+    }
+#pragma GCC unroll 3
+    for (int i = 0; i < 3; ++i) {
+      Vec<T> to[3];
+      Transform<T, kTile>::weights_gradient(half[i], to);
+#pragma GCC unroll 3
+      for (int j = 0; j < 3; ++j) store(dw + (i * 3 + j) * tap + k, to[j]);
+    }
+  }
+}
+
+// A block's share in the sums of kRows channels and kVectors vectors of columns.
+template <typename T>
+struct Accumulation {
+  int64_t tiles;
+  const T* v;
+  int64_t v_row;
+  const T* d;
+  int64_t d_row;
+  const T* chain;  // the chunk's sums so far, or null at its start
+  const T* total;  // the sums of the chunks before, to be added at the chunk's end, or null
+  T* to;
+  int64_t row;
+};
+
+template <typename T, int kRows, int kVectors>
+[[gnu::noinline]] void accumulate_tiles(const Accumulation<T>& p) {
+  RegisterTile<T, kRows, kVectors> tile;
+  if (p.chain) {
+    tile.load(p.chain, p.row);
+  } else {
+    tile.clear();
+  }
+  tile.accumulate(p.tiles, Interleaved<T>{p.v, p.v_row}, p.d, p.d_row);
+  if (p.total) tile.add_to(p.total, p.row);
+  tile.store(p.to, p.row);
+}
+
+// All channels. Register tiles have an even height: the sums of one channel more than there are may be computed.
+template <typename T, int kVectors>
+TILEGRAD_INLINE void accumulate_channels(Accumulation<T> p, int64_t channels) {
+  constexpr int kMost = kMaxRows<T, kVectors> / 2;
+  const RowTiles pairs(ceil_div(channels, 2), kMost);
+  for (int64_t i = 0; i < pairs.count; ++i) {
+    const int count = pairs.rows(i);
+    with_rows<kMost>(count, [&](auto pair) { accumulate_tiles<T, 2 * pair, kVectors>(p); });
+    const int64_t next = 2 * count * p.row;
+    p.v += 2 * count;
+    p.chain = p.chain ? p.chain + next : nullptr;
+    p.total = p.total ? p.total + next : nullptr;
+    p.to += next;
+  }
+}
+
+template <typename T>
+struct WinogradGradient {
+  const Winograd& p;
+  const WinogradSums& at;
+  TiledImages<T> inputs, gradients;
+
+  // Transforms tiles begin, ..., end - 1 of a block whose first is tile `first`; each is fetched while others are
+  // transformed.
+  void load_tiles(int64_t first, int64_t begin, int64_t end, T* v, T* d) const {
+    if (begin == end) return;
+    const T* pixels[kPlanes];
+    const T* outputs[kTile * kTile];
+    inputs.template find<kSide>(begin, pixels);
+    for (int64_t i = begin; i < end; ++i) {
+      gradients.template find<kTile>(i, outputs);
+      prefetch_pixels(outputs, p.K);
+      transform_input<T, kTile>(pixels, p.C, v + (i - first) * at.v_row, at.v_plane);
+      if (i + 1 < end) {
+        inputs.template find<kSide>(i + 1, pixels);
+        prefetch_pixels(pixels, p.C);
+      }
+      transform_gradient(outputs, p.K, d + (i - first) * at.d_row, at.d_plane);
+    }
+  }
+
+  // sums = (or, if `continues`, +=) the products of a block; plus `total` if it is given.
+  void accumulate(const Team& team, int64_t tiles, const T* v, const T* d, bool continues, T* sums, const T* total,
+                  T* to) const {
+    constexpr int kVectors = 2;
+    constexpr int64_t kColumns = kVectors * kLanes<T>;
+    const int64_t columns = winograd_columns(p.K), panels = ceil_div(columns, kColumns);
+    const Range mine = team.share(kPlanes * panels);
+    for (int64_t i = mine.begin; i < mine.end; ++i) {
+      const int64_t plane = i / panels, first = i % panels * kColumns, place = plane * at.sum_plane + first;
+      const Accumulation<T> sum{tiles,
+                                v + plane * at.v_plane,
+                                at.v_row,
+                                d + plane * at.d_plane + first,
+                                at.d_row,
+                                continues ? sums + place : nullptr,
+                                total ? total + place : nullptr,
+                                to + place,
+                                at.sum_row};
+      if (columns - first >= kColumns) {
+        accumulate_channels<T, kVectors>(sum, p.C);
+      } else if constexpr (kColumns > kWinogradColumns) {
+        accumulate_channels<T, 1>(sum, p.C);
+      }
+    }
+  }
+
+  // A chunk's sums, by the whole of `team`. At its end they are added to total, if there is one, and stored to `to`.
+  void run_chunk(const Team& team, int64_t begin, int64_t end, T* v, T* d, T* sums, const T* total, T* to) const {
+    for (int64_t first = begin; first < end; first += p.block) {
+      const int64_t next = smaller(first + p.block, end);
+      const Range mine = team.share(next - first);
+      load_tiles(first, first + mine.begin, first + mine.end, v, d);
+      team.barrier();
+      const bool ends = next == end;
+      accumulate(team, next - first, v, d, first > begin, sums, ends ? total : nullptr, ends ? to : sums);
+      team.barrier();
+    }
+  }
+};
+
+template <typename T>
+void run(const Team& team, const Winograd& p, const T* x, const T* dy, T* dw, T* scratch) {
+  const WinogradSums at = winograd_sums(p, sizeof(T));
+  if (team.rank == 0) {
+    for (int64_t c = 0; c < at.end - at.zeros; ++c) scratch[at.zeros + c] = 0;
+  }
+  team.barrier();
+  const T* const zeros = scratch + at.zeros;
+  const int64_t down = p.tile_rows(), across = p.tile_columns(), tiles = p.tiles();
+  const WinogradGradient<T> gradient{p,
+                                     at,
+                                     {x, p.H, p.W, p.C, down, across, kTile, p.pad_top, p.pad_left, zeros},
+                                     {dy, p.P, p.Q, p.K, down, across, kTile, 0, 0, zeros}};
+  const int64_t chunk = contraction_chunk(tiles);
+  T* const sums = scratch + at.sums;
+  for (int64_t first = 0; first < tiles; first += chunk) {
+    // The first chunk's sums are the total so far; those of another are added to it.
+    const bool another = first > 0;
+    gradient.run_chunk(team, first, smaller(first + chunk, tiles), scratch, scratch + at.d,
+                       another ? scratch + at.chunk_sums : sums, another ? sums : nullptr, sums);
+  }
+  const Range channels = team.share(p.C);
+  for (int64_t c = channels.begin; c < channels.end; ++c) {
+    transform_sums(sums + c * at.sum_row, at.sum_plane, p.K, dw + c * p.K, p.C * p.K);
+  }
+}
+
+// dw from x and dy. Only float32: csrc/ops sends nothing else.
+template <typename T>
+void winograd_backward_weights(const Team& team, const Winograd& p, const T* x, const T* dy, T* dw,
+                               Workspace workspace) {
+  if constexpr (sizeof(T) == 4) run(team, p, x, dy, dw, static_cast<T*>(workspace.data));
+}
+
+}  // namespace
+DEFINE_KERNEL(winograd_backward_weights, FLOATING)
+}  // namespace tilegrad::cpu::TILEGRAD_ISA
