@@ -59,14 +59,19 @@ def generated_stub(path: Path) -> ast.Module:
 class Annotations(ast.NodeTransformer):
     """Makes every annotation of a generated function mean what it says in the finished stub."""
 
-    def __init__(self, names: set[str]) -> None:
+    def __init__(self, names: set[str], classes: set[str]) -> None:
         self.names = names  # of the module, some of which hide builtins: bool, slice, sum, ...
+        self.classes = classes  # that pybind11 made
         self.function = ""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         self.function = node.name
         arguments = node.args
+        if arguments.vararg is not None and arguments.vararg.annotation is None:
+            arguments.vararg.annotation = ast.Name("object")
         for argument in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]:
+            if argument.arg == "self":
+                continue
             if argument.annotation is None:
                 raise StubError(f"{node.name}: argument {argument.arg} has no type; give it one in {NATIVE_TYPES.name}")
             argument.annotation = self.fixed(argument.annotation, of_argument=True)
@@ -79,8 +84,13 @@ class Annotations(ast.NodeTransformer):
         text = ast.unparse(annotation)
         for written, meant in CONVERSIONS.items():
             text = text.replace(written, meant)
-        if text in ("dict", "tuple"):
-            text = {"dict": "dict[str, typing.Any]", "tuple": "tuple[typing.Any, ...]"}[text]
+        bare = {
+            "dict": "dict[str, typing.Any]",
+            "list": "list[typing.Any]",
+            "tuple": "tuple[typing.Any, ...]",
+            "collections.abc.Callable": "collections.abc.Callable[[], object]",
+        }
+        text = bare.get(text, text)
         if of_argument:  # what is accepted is wider than what is returned
             text = re.sub(r"\bDType\b", "DTypeLike", text)
             text = re.sub(r"\bTensor\b", "TensorBase", text)
@@ -92,7 +102,7 @@ class Annotations(ast.NodeTransformer):
                     raise StubError(f"{self.function}: pybind11-stubgen could not read a type; does it name a C++ one?")
             if isinstance(part, ast.Name):
                 hides_builtin = part.id in self.names and hasattr(builtins, part.id)
-                known = part.id in KNOWN_MODULES | {"Tensor", "TensorBase", "DType", "DTypeLike"}
+                known = part.id in KNOWN_MODULES | self.classes | {"Tensor", "TensorBase", "DType", "DTypeLike"}
                 if hides_builtin:
                     part.id = f"builtins.{part.id}"
                 elif not known and not hasattr(builtins, part.id):
@@ -131,7 +141,9 @@ def finished_stub(path: Path) -> str:
         if isinstance(part, ast.ClassDef):
             check_class(part, getattr(module, name))
     names = {name for name in vars(module) if not name.startswith("__")}
-    fix = Annotations(names)
+    generated = generated_stub(path).body
+    classes = {part.name for part in generated if isinstance(part, ast.ClassDef)} - set(declared)
+    fix = Annotations(names, classes)
     body: list[ast.stmt] = list(fragment.body)
     members = vars(module)
     # Base classes first: an exception's own base is one of them.
@@ -139,8 +151,9 @@ def finished_stub(path: Path) -> str:
     for name in sorted(errors, key=lambda n: (len(members[n].__mro__), n)):
         body.append(exception_class(name, members[name]))
     covered = set(declared) | set(errors)
-    for part in generated_stub(path).body:
-        if isinstance(part, ast.FunctionDef) and part.name not in declared:
+    for part in generated:
+        is_class = isinstance(part, ast.ClassDef) and part.name in classes - set(errors)
+        if is_class or (isinstance(part, ast.FunctionDef) and part.name not in declared):
             body.append(fix.visit(part))
             covered.add(part.name)
     for name in sorted(names - covered):

@@ -33,9 +33,8 @@ void register_matmul(py::module_& m) {
       py::arg("x"), py::arg("w"), py::arg("b"), py::arg("activation"));
   m.def(
       "linear_backward",
-      [](const Array& grad, const Array& x, const Array& w, const std::tuple<bool, bool, bool>& needs) {
-        ops::LinearGradients g =
-            ops::linear_backward(grad, x, w, std::get<0>(needs), std::get<1>(needs), std::get<2>(needs));
+      [](const Array& grad, const Array& x, const Array& w, const std::vector<bool>& needs) {
+        ops::LinearGradients g = ops::linear_backward(grad, x, w, needs.at(0), needs.at(1), needs.at(2));
         const auto optional = [](Array& array) {
           return array ? std::optional<Array>(std::move(array)) : std::optional<Array>();
         };

@@ -105,3 +105,18 @@ def record_in_place(x: Tensor, rule: _Rule, inputs: tuple[typing.Any, ...], /, *
 
 def basic_view(op: str, x: TensorBase, key: typing.Any) -> typing.Any:
     """The view that a key of integers, slices, None and Ellipsis gives; None for another, which callers tell apart."""
+
+def is_recording() -> builtins.bool:
+    """Whether this thread's launches are recorded."""
+
+def is_observed() -> builtins.bool:
+    """Whether launches are recorded or profiled."""
+
+def values_hidden() -> builtins.bool:
+    """Whether a captured function runs in this thread."""
+
+def changes() -> int:
+    """How often changed() was called."""
+
+def changed() -> None:
+    """Something that captured functions depend on has changed."""

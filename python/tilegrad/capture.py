@@ -190,7 +190,12 @@ class Captured(Generic[R]):
                 signature.first_times += 1
                 return result
             outputs: list[Any] = []
-            shape = replace(result, _is_tensor, lambda tensor: outputs.append(tensor) or _PLACE)
+
+            def put(tensor: Any) -> _Place:
+                outputs.append(tensor)
+                return _PLACE
+
+            shape = replace(result, _is_tensor, put)
             program = self._program(recording.finish(outputs), guards, shape)
         finally:
             recording.discard()
