@@ -35,17 +35,19 @@ struct SpreadBlocks {
         ring(p.plan.window / larger<int64_t>(columns * (kSpreadBytes / static_cast<int64_t>(sizeof(T))), 1)),
         panels{lanes},
         tap_tiles(taps, kMaxRows<T, kConvVectors>) {}
+  static constexpr int64_t kPitch = Panels<T>::kWide;  // from pixel to pixel in the window
+
   TILEGRAD_INLINE int64_t tiles() const { return panels.count() * tap_tiles.count; }
+  TILEGRAD_INLINE int64_t wrap(int64_t row) const { return row >= ring ? row - ring : row; }
 
   // Spreads one line of x, or zeros where there is none.
   template <int kVectors>
   void spread_line(const T* image, int64_t row, const PanelPlaces<T>& places, T* to) const {
-    constexpr int64_t kWidth = kVectors * kLanes<T>;
     const int64_t first = s.column.begin(0);
     // Pixels `from`, from + step, ...; the common case with all that it needs in registers.
     const auto put = [&](const T* from, int64_t step, int64_t count) {
       if (!places.near_x) {
-        for (int64_t j = 0; j < count; ++j, from += step, to += kWidth) {
+        for (int64_t j = 0; j < count; ++j, from += step, to += kPitch) {
           for (int v = 0; v < kVectors; ++v) store_vector(to, v, places.x[v].take(from));
         }
         return;
@@ -53,7 +55,7 @@ struct SpreadBlocks {
       const T* vector[kVectors];
       LaneIndex<T> index[kVectors];
       for (int v = 0; v < kVectors; ++v) vector[v] = from + places.x[v].base, index[v] = places.x[v].index;
-      for (int64_t j = 0; j < count; ++j, to += kWidth) {
+      for (int64_t j = 0; j < count; ++j, to += kPitch) {
 #pragma GCC unroll 8
         for (int v = 0; v < kVectors; ++v, vector[v - 1] += step) {
           store_vector(to, v, permute<T>(load(vector[v]), index[v]));
@@ -61,8 +63,8 @@ struct SpreadBlocks {
       }
     };
     const auto clear = [&](int64_t count) {
-      for (int64_t j = 0; j < count * kWidth; ++j) to[j] = 0;
-      to += count * kWidth;
+      for (int64_t j = 0; j < count * kPitch; ++j) to[j] = 0;
+      to += count * kPitch;
     };
     if (row < 0 || row >= p.H) return clear(columns);
     if (by_rows) {
@@ -76,8 +78,12 @@ struct SpreadBlocks {
     clear(columns - left - inside);
   }
 
-  // Finds the places of all lanes, once.
+  // Finds the places of all lanes and of all pixels of as many output rows as the window can serve, once.
   void prepare() const {
+    for (int64_t i = 0; i < p.plan.band; ++i) {
+      const int64_t column = i % p.Q * (by_rows ? 1 : p.stride_w);
+      scratch.offsets[i] = (i / p.Q * p.stride_h * columns + column) * kPitch;
+    }
     for (int64_t panel = 0; panel < panels.count(); ++panel) {
       PanelPlaces<T>& of = scratch.places[panel];
       of.near_x = of.near_dy = true;
@@ -103,14 +109,8 @@ struct SpreadBlocks {
   void run_rows(int64_t begin, int64_t end, int64_t slot, int64_t panel, Range tiles, bool starts) const {
     const PanelPlaces<T>& of = scratch.places[panel];
     constexpr int64_t L = kLanes<T>, kWidth = kVectors * L;
-    const int64_t column = by_rows ? kWidth : p.stride_w * kWidth;
-    int64_t* offset = scratch.offsets;
-    for (int64_t at = begin, row = 0; at < end; ++row) {
-      const int64_t stop = smaller((at / p.Q + 1) * p.Q, end);
-      for (int64_t q = at % p.Q; at < stop; ++at, ++q) *offset++ = row * p.stride_h * columns * kWidth + q * column;
-    }
     LaneTile<T> tile;
-    tile.offsets = scratch.offsets;
+    tile.offsets = scratch.offsets + begin % p.Q;
     tile.pixels = end - begin;
     tile.dy = dy + begin * p.K;
     tile.dy_step = p.K;
@@ -133,7 +133,7 @@ struct SpreadBlocks {
       const T* rows[kMaxRows<T, kConvVectors>];
       for (int j = 0; j < tap_tiles.rows(t); ++j) {
         const int64_t r = by_rows ? tap + j : (tap + j) / p.S, c = by_rows ? 0 : (tap + j) % p.S;
-        rows[j] = scratch.window + ((slot + r * p.dilation_h) % ring * columns + c * p.dilation_w) * kWidth;
+        rows[j] = scratch.window + (wrap(slot + r * p.dilation_h) * columns + c * p.dilation_w) * kPitch;
       }
       T* const sums = sums_of(panel) + tap * kWidth;
       tile.chain = starts ? nullptr : sums;
@@ -146,11 +146,9 @@ struct SpreadBlocks {
   // How many output rows, the first with its input at `slot`, the tiles can take before a filter row's input wraps around
   // the ring or the ring is full.
   TILEGRAD_INLINE int64_t rows_together(int64_t slot) const {
-    int64_t most = (ring - s.row.extent(1)) / p.stride_h + 1;
-    for (int64_t r = 0; r < p.R; ++r) {
-      most = smaller(most, (ring - 1 - (slot + r * p.dilation_h) % ring) / p.stride_h + 1);
-    }
-    return most;
+    int64_t most = ring - s.row.extent(1);
+    for (int64_t r = 0; r < p.R; ++r) most = smaller(most, ring - 1 - wrap(slot + r * p.dilation_h));
+    return most / p.stride_h + 1;
   }
 
   // One panel's part of output rows [row, row + height) of an image, pixels [begin, end). `loaded` rows of x from `top` on
@@ -158,9 +156,9 @@ struct SpreadBlocks {
   template <int kVectors>
   void run_panel(const T* image, int64_t top, int64_t row, int64_t height, int64_t loaded, int64_t begin, int64_t end,
                  int64_t panel, Range tiles, bool starts) const {
-    for (; loaded < (row + height - 1) * p.stride_h + s.row.extent(1); ++loaded) {
-      spread_line<kVectors>(image, top + loaded, scratch.places[panel],
-                            scratch.window + loaded % ring * columns * kVectors * kLanes<T>);
+    int64_t slot = loaded % ring;
+    for (; loaded < (row + height - 1) * p.stride_h + s.row.extent(1); ++loaded, slot = wrap(slot + 1)) {
+      spread_line<kVectors>(image, top + loaded, scratch.places[panel], scratch.window + slot * columns * kPitch);
     }
     run_rows<kVectors>(begin, end, row * p.stride_h % ring, panel, tiles, starts);
   }
