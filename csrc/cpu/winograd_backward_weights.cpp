@@ -5,8 +5,9 @@
 //     d[plane][tile][k]  gradients of the outputs: A dy A^T
 //     sums[plane][c][k] += sum over tiles of v[plane][tile][c] * d[plane][tile][k]
 //
-// and in the end dw = G^T sums G. Sums are cut into chunks of tiles (contraction_chunk). All members work on a block
-// together: each transforms some of its tiles and owns some of the planes' sums.
+// and in the end dw = G^T sums G. Sums are cut into chunks of tiles (contraction_chunk). Members work on chunks of their
+// own and wait for nobody where there are enough; else all work on a block together: each transforms some of its tiles and
+// owns some of the planes' sums. The bits are the same.
 #include "cpu/register_tile.h"
 #include "cpu/winograd_tiles.h"
 #include "params/winograd.h"
@@ -23,9 +24,10 @@ template <typename T>
                                  [](const auto& dy, auto& to) { Transform<T, kTile>::gradient(dy, to); });
 }
 
-// dw[tap][k] = G^T sums G for the filters of one channel.
+// dw[tap][k] = G^T sums G for the filters of one channel, where the sums are those of `chunks` chunks, added in order.
 template <typename T>
-[[gnu::noinline]] void transform_sums(const T* sums, int64_t plane, int64_t columns, T* dw, int64_t tap) {
+[[gnu::noinline]] void transform_sums(const T* sums, int64_t plane, int64_t chunks, int64_t chunk, int64_t columns,
+                                      T* dw, int64_t tap) {
   const int64_t last = columns - kLanes<T>;
   for (int64_t first = 0; first < columns; first += kLanes<T>) {
     const int64_t k = smaller(first, last);
@@ -34,7 +36,11 @@ template <typename T>
     for (int j = 0; j < kSide; ++j) {
       Vec<T> from[kSide], to[3];
 #pragma GCC unroll 6
-      for (int i = 0; i < kSide; ++i) from[i] = load(sums + (i * kSide + j) * plane + k);
+      for (int i = 0; i < kSide; ++i) {
+        const T* const sum = sums + (i * kSide + j) * plane + k;
+        from[i] = load(sum);
+        for (int64_t n = 1; n < chunks; ++n) from[i] = from[i] + load(sum + n * chunk);
+      }
       Transform<T, kTile>::weights_gradient(from, to);
 #pragma GCC unroll 3
       for (int i = 0; i < 3; ++i) half[i][j] = to[i];
@@ -172,15 +178,36 @@ void run(const Team& team, const Winograd& p, const T* x, const T* dy, T* dw, T*
                                      {dy, p.P, p.Q, p.K, down, across, kTile, 0, 0, zeros}};
   const int64_t chunk = contraction_chunk(tiles);
   T* const sums = scratch + at.sums;
-  for (int64_t first = 0; first < tiles; first += chunk) {
+  T* const shared = scratch + at.blocks;
+  int64_t kept = 1;  // chunks whose sums are kept apart
+  int64_t first = 0;
+  if (p.members > 0) {
+    // As many chunks for each member, which works on them alone; then all work on what is left together.
+    kept = ceil_div(tiles, chunk);
+    const int64_t members = smaller<int64_t>(team.size, p.members), each = kept / members;
+    if (team.rank < members) {
+      T* const own = shared + team.rank * at.block;
+      for (int64_t c = team.rank * each; c < (team.rank + 1) * each; ++c) {
+        T* const to = sums + c * at.chunk_sums;
+        gradient.run_chunk(Team{}, c * chunk, smaller((c + 1) * chunk, tiles), own, own + at.d, to, nullptr, to);
+      }
+    }
+    team.barrier();
+    for (int64_t c = each * members; c < kept; ++c) {
+      T* const to = sums + c * at.chunk_sums;
+      gradient.run_chunk(team, c * chunk, smaller((c + 1) * chunk, tiles), shared, shared + at.d, to, nullptr, to);
+    }
+    first = tiles;
+  }
+  for (; first < tiles; first += chunk) {
     // The first chunk's sums are the total so far; those of another are added to it.
     const bool another = first > 0;
-    gradient.run_chunk(team, first, smaller(first + chunk, tiles), scratch, scratch + at.d,
-                       another ? scratch + at.chunk_sums : sums, another ? sums : nullptr, sums);
+    gradient.run_chunk(team, first, smaller(first + chunk, tiles), shared, shared + at.d,
+                       another ? sums + at.chunk_sums : sums, another ? sums : nullptr, sums);
   }
   const Range channels = team.share(p.C);
   for (int64_t c = channels.begin; c < channels.end; ++c) {
-    transform_sums(sums + c * at.sum_row, at.sum_plane, p.K, dw + c * p.K, p.C * p.K);
+    transform_sums(sums + c * at.sum_row, at.sum_plane, kept, at.chunk_sums, p.K, dw + c * p.K, p.C * p.K);
   }
 }
 

@@ -12,6 +12,9 @@ namespace {
 // the L2 cache. Between 14 and 84 times differ little.
 constexpr int64_t kBlock = 28;
 
+// Elements of the sums of all chunks that the weights' gradient may keep at once (16 MB).
+constexpr double kMostSums = 4 << 20;
+
 // Fewer channels than this on either side leave too little arithmetic between the transforms (and the kernels need whole
 // vectors).
 constexpr int64_t kLeastChannels = 16;
@@ -121,6 +124,10 @@ bool winograd_backward_weights(const Conv2d& p, const Array& x, const Array& dy,
   const ConvAlgorithm algorithm = choose_algorithm(p, ConvPass::backward_weights, dw.dtype(), float32_precision());
   if (algorithm == ConvAlgorithm::direct || p.N == 0) return false;
   Winograd g = winograd_sizes(p, ConvPass::backward_weights, 4);
+  // Members take chunks of their own if there are enough, and all chunks' sums take no more than kMostSums.
+  const int64_t threads = threads::count(), tiles = g.tiles(), chunks = ceil_div(tiles, contraction_chunk(tiles));
+  const double sums = static_cast<double>(chunks * winograd_planes(4)) * static_cast<double>(g.C * g.K);
+  g.members = threads > 1 && chunks >= threads && sums <= kMostSums ? threads : 0;
   // The longer a block is, the less often the sums are read and written; the shorter, the nearer its tiles stay.
   g.block = std::clamp<int64_t>(ceil_div(g.C * g.K / (g.C + g.K), 64) * 64, 64, 256);
   g.block = std::min(g.block, g.tiles());

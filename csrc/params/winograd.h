@@ -83,15 +83,17 @@ TILEGRAD_INLINE WinogradWorkspace winograd_workspace(const Winograd& p, int64_t 
   return at;
 }
 
-// The workspace of the weights' gradient, in elements: transformed inputs v and gradients d of a block, sums over tiles
-// [plane][channel][column], those of a chunk that is not the first, and a pixel of zeros.
+// The workspace of the weights' gradient, in elements: sums over the tiles of a chunk, [plane][channel][column]; for each
+// member that works alone the transformed inputs v and gradients d of a block; and a pixel of zeros.
 struct WinogradSums {
   int64_t v_row, v_plane, d_row, d_plane, sum_row, sum_plane;
-  int64_t v, d, sums, chunk_sums, zeros, end;
+  int64_t sums, chunk_sums, blocks, zeros, end;
+  int64_t d, block;  // in a member's part, which starts with v
 };
 
 TILEGRAD_INLINE WinogradSums winograd_sums(const Winograd& p, int64_t item_size) {
-  const int64_t planes = winograd_planes(p.tile), tiles = p.tiles();
+  const int64_t planes = winograd_planes(p.tile), tiles = p.tiles(), chunk = contraction_chunk(tiles);
+  const int64_t chunks = (tiles + chunk - 1) / chunk;
   WinogradSums at;
   at.v_row = winograd_row(p.C, item_size);
   at.d_row = winograd_row(p.K, item_size);
@@ -99,11 +101,13 @@ TILEGRAD_INLINE WinogradSums winograd_sums(const Winograd& p, int64_t item_size)
   at.v_plane = p.block * at.v_row + kPlaneGap;
   at.d_plane = p.block * at.d_row + kPlaneGap;
   at.sum_plane = (p.C + 1) * at.sum_row + kPlaneGap;  // register tiles have an even number of rows
-  at.v = 0;
-  at.d = at.v + planes * at.v_plane;
-  at.sums = at.d + planes * at.d_plane;
-  at.chunk_sums = at.sums + planes * at.sum_plane;
-  at.zeros = at.chunk_sums + (tiles > contraction_chunk(tiles) ? planes * at.sum_plane : 0);
+  at.d = planes * at.v_plane;
+  at.block = at.d + planes * at.d_plane;
+  at.chunk_sums = planes * at.sum_plane;
+  at.sums = 0;
+  // Members that work alone keep every chunk's sums; together, a chunk's sums are added to the first's at once.
+  at.blocks = at.sums + (p.members > 0 || chunks == 1 ? chunks : 2) * at.chunk_sums;
+  at.zeros = at.blocks + (p.members > 0 ? p.members : 1) * at.block;
   at.end = at.zeros + winograd_columns(p.C > p.K ? p.C : p.K);
   return at;
 }
