@@ -106,3 +106,19 @@ def test_a_sample_has_the_same_bits_alone_and_in_any_batch(isa: str, make: Made)
         alone = [predict(x[row : row + 1]) for row in range(35)]
     assert np.array_equal(np.concatenate(sevens).view(np.uint32), together[:35].view(np.uint32))
     assert np.array_equal(np.concatenate(alone).view(np.uint32), together[:35].view(np.uint32))
+
+
+@pytest.mark.parametrize("isa", TARGETS)
+def test_outputs_that_are_streamed_have_the_same_bits(isa: str) -> None:
+    """From 32 MB on, outputs go past the caches: ends that are not whole lines, and any share, are written too."""
+    size = (32 << 20) // 4 + 37
+    x = np.random.default_rng(0).normal(size=size + 1).astype(np.float32)
+    with running_on(isa, threads=3):
+        for start in (0, 1):  # a line's start, and one element behind it
+            a = tg.from_numpy(x[start : start + size])
+            assert np.array_equal(tg.relu(a).numpy(), np.maximum(a.numpy(), 0))
+            assert np.array_equal(tg.add(a, a).numpy(), a.numpy() * 2)
+            out = np.full(size + 2, 7, np.float32)
+            tg.from_numpy(out[1:-1]).copy_(a)
+            assert np.array_equal(out[1:-1], a.numpy())
+            assert out[0] == out[-1] == 7

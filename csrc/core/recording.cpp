@@ -4,7 +4,7 @@
 #include <cstring>
 #include <mutex>
 
-#include "core/threads.h"
+#include "core/allocator.h"
 
 namespace tilegrad {
 namespace {
@@ -197,6 +197,9 @@ std::shared_ptr<Program> Recording::finish(const std::vector<Array>& outputs) {
   kept_.clear();
   host_memory_.clear();
   program_->plan();
+  // The blocks that the recorded call used are of other sizes than the program's one block: kept as well, they would make
+  // the process as large as both.
+  cpu_memory::trim();
   return program_;
 }
 

@@ -6,6 +6,7 @@
 
 #include "cpu/isa.h"
 #include "cpu/math.h"
+#include "cpu/stream.h"
 #include "formulas/arithmetic.h"
 #include "params/loop_nest.h"
 
@@ -90,16 +91,16 @@ struct Input {
   }
 };
 
-// One Input for each operand: a tuple, without std.
-template <typename... X>
-struct InputList {};
-template <typename First, typename... Rest>
-struct InputList<First, Rest...> {
-  Input<First> first;
-  InputList<Rest...> rest;
+// One Input (or RowInput) for each operand: a tuple, without std.
+template <template <typename> typename Kind, typename... X>
+struct ListOf {};
+template <template <typename> typename Kind, typename First, typename... Rest>
+struct ListOf<Kind, First, Rest...> {
+  Kind<First> first;
+  ListOf<Kind, Rest...> rest;
 };
-template <int kIndex, typename... X>
-TILEGRAD_INLINE auto& get(InputList<X...>& list) {
+template <int kIndex, template <typename> typename Kind, typename... X>
+TILEGRAD_INLINE auto& get(ListOf<Kind, X...>& list) {
   if constexpr (kIndex == 0) {
     return list.first;
   } else {
@@ -107,9 +108,74 @@ TILEGRAD_INLINE auto& get(InputList<X...>& list) {
   }
 }
 
+// The same for large outputs where all operands are one contiguous run: a block at a time is made in the L1 cache and streamed to memory.
+// Outputs that are written where an input was read are in the cache already.
+template <typename Body, int kOperands, typename Y, typename... X>
+TILEGRAD_INLINE void stream_blocks(const Team& team, const LoopNest<kOperands>& nest, Body body, Y* y, const X*... x) {
+  constexpr int64_t kStreamed = 4 * kBlock;
+  alignas(64) Y result[kStreamed];
+  for_each_run(team, nest, [&](int64_t count, const int64_t* offsets) {
+    Y* const to = y + offsets[kOperands - 1];
+    const int64_t misaligned = static_cast<int64_t>(reinterpret_cast<uintptr_t>(to) % 64 / sizeof(Y));
+    int64_t first = 0;
+    for (int64_t n = misaligned ? 64 / static_cast<int64_t>(sizeof(Y)) - misaligned : kStreamed; first < count;
+         first += n, n = kStreamed) {
+      n = smaller(n, count - first);
+      body(n, result, (x + offsets[kOperands - 1] + first)...);
+      stream_bytes(result, to + first, n * static_cast<int64_t>(sizeof(Y)));
+    }
+  });
+  end_streaming();
+}
+
+// One input of rows of `length`: rows that follow each other, or one row that is met again and again.
+template <typename X>
+struct RowInput {
+  const X* from;
+  bool repeats;
+  X repeated[4 * kBlock];
+
+  RowInput() {}
+
+  TILEGRAD_INLINE void begin(const X* start, int64_t row_stride, int64_t length, int64_t rows) {
+    from = start;
+    repeats = row_stride == 0;
+    for (int64_t r = 0; repeats && r < rows; ++r) {
+      for (int64_t i = 0; i < length; ++i) repeated[r * length + i] = from[i];
+    }
+  }
+  TILEGRAD_INLINE const X* block(int64_t first) const { return repeats ? repeated : from + first; }
+};
+
+// Whether all operands are contiguous rows, short ones, of which inputs may have one for all: a bias, say. Their rows are
+// worked on many at a time, because each by itself is hardly worth a loop.
+template <int kOperands>
+TILEGRAD_INLINE bool has_short_rows(const LoopNest<kOperands>& nest) {
+  if (nest.ndim != 2 || nest.shape[1] > kBlock) return false;
+  for (int o = 0; o < kOperands; ++o) {
+    const bool follow = nest.stride[o][0] == nest.shape[1], repeats = nest.stride[o][0] == 0 && o < kOperands - 1;
+    if (nest.stride[o][1] != 1 || !(follow || repeats)) return false;
+  }
+  return true;
+}
+
+template <typename Body, typename Y, typename... X, int... I>
+TILEGRAD_INLINE void for_short_rows(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, Body body,
+                                    std::integer_sequence<int, I...>, Y* y, const X*... x) {
+  const int64_t length = nest.shape[1], at_once = 4 * kBlock / length;
+  ListOf<RowInput, X...> inputs;
+  (get<I>(inputs).begin(x, nest.stride[I][0], length, smaller(at_once, nest.shape[0])), ...);
+  const Range mine = team.share(nest.shape[0], kElementGrain);
+  for (int64_t row = mine.begin; row < mine.end; row += at_once) {
+    const int64_t first = row * length;
+    body(smaller(at_once, mine.end - row) * length, y + first, get<I>(inputs).block(first)...);
+  }
+}
+
 template <typename Body, typename Y, typename... X, int... I>
 TILEGRAD_INLINE void for_each_block(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, Body body,
-                                    std::integer_sequence<int, I...>, Y* y, const X*... x) {
+                                    std::integer_sequence<int, I...> numbers, Y* y, const X*... x) {
+  if (has_short_rows(nest)) return for_short_rows(team, nest, body, numbers, y, x...);
   constexpr int kOutput = sizeof...(X);
   int64_t step[kOutput + 1];
   bool contiguous = true;
@@ -117,7 +183,11 @@ TILEGRAD_INLINE void for_each_block(const Team& team, const LoopNest<sizeof...(X
     step[o] = nest.ndim ? nest.stride[o][nest.ndim - 1] : 1;
     contiguous &= step[o] == 1;
   }
-  InputList<X...> inputs;
+  if (contiguous && nest.ndim == 1 && nest.numel * static_cast<int64_t>(sizeof(Y)) >= kStreamedBytes &&
+      ((static_cast<const void*>(x) != static_cast<const void*>(y)) && ...)) {
+    return stream_blocks(team, nest, body, y, x...);
+  }
+  ListOf<Input, X...> inputs;
   Y result[kBlock];
   for_each_run(team, nest, [&](int64_t count, const int64_t* offsets) {
     Y* to = y + offsets[kOutput];

@@ -85,25 +85,11 @@ LoopNest<kInputs + 1> nest_of(const Inputs<kInputs>& inputs, const Array& y) {
 // About what one element costs on one core, so that small launches stay on the caller's thread.
 double nanoseconds_each(const KernelSet* KernelTable::* entry, DType dtype) {
   constexpr const KernelSet* KernelTable::* kCheap[] = {
-      &KernelTable::add,
-      &KernelTable::subtract,
-      &KernelTable::multiply,
-      &KernelTable::divide,
-      &KernelTable::negative,
-      &KernelTable::absolute,
-      &KernelTable::square,
-      &KernelTable::sqrt,
-      &KernelTable::relu,
-      &KernelTable::relu_backward,
-      &KernelTable::sigmoid_backward,
-      &KernelTable::tanh_backward,
-      &KernelTable::maximum,
-      &KernelTable::minimum,
-      &KernelTable::where,
-      &KernelTable::clip,
-      &KernelTable::equal,
-      &KernelTable::less,
-      &KernelTable::greater,
+      &KernelTable::add,           &KernelTable::subtract, &KernelTable::multiply,      &KernelTable::divide,
+      &KernelTable::negative,      &KernelTable::absolute, &KernelTable::square,        &KernelTable::sqrt,
+      &KernelTable::relu,          &KernelTable::add_relu, &KernelTable::relu_backward, &KernelTable::sigmoid_backward,
+      &KernelTable::tanh_backward, &KernelTable::maximum,  &KernelTable::minimum,       &KernelTable::where,
+      &KernelTable::clip,          &KernelTable::equal,    &KernelTable::less,          &KernelTable::greater,
       &KernelTable::reciprocal,
   };
   const double width = static_cast<double>(item_size(dtype)) / 4.0;

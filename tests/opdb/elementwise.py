@@ -68,6 +68,14 @@ def pairs(draw_a: Draw, draw_b: Draw, number: float = 2) -> Callable[[np.random.
     return samples
 
 
+def bias_pairs(rng: np.random.Generator) -> Iterator[Sample]:
+    """Short rows with one row for all are worked on many at a time: fewer and more of them than fit at once."""
+    yield from pairs(normal, normal)(rng)
+    for shape, row in [((700, 3), (3,)), ((3, 700), (700,)), ((41, 5, 6), (6,)), ((9, 256), (256,)), ((1030, 1), (1,))]:
+        yield Sample((normal(rng, shape), normal(rng, row)))
+        yield Sample((normal(rng, row), normal(rng, shape)))
+
+
 def names_of(dtypes: tuple[str, ...]) -> str:
     return ", ".join(dtypes)
 
@@ -272,6 +280,7 @@ OPS = [
     function("cos", np.cos, between(-20, 20), 1),
     function("erf", special.erf, between(-3, 3), 1.5),
     Op("relu", lambda x: np.maximum(x, 0), singles(normal), exact, unary_bad("relu", FLOATING)),
+    Op("add_relu", lambda a, b: np.maximum(a + b, 0), bias_pairs, sums, binary_bad("add_relu", FLOATING)),
     function("sigmoid", special.expit, between(-9, 9), 1.5),
     function("tanh", np.tanh, between(-3, 3), 1.5),
     function("silu", lambda x: x * special.expit(x), between(-9, 9), 2),

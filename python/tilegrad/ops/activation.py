@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import record
+from .broadcasting import sum_to
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["gelu", "relu", "sigmoid", "silu", "softplus", "tanh"]
+__all__ = ["add_relu", "gelu", "relu", "sigmoid", "silu", "softplus", "tanh"]
 
 Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
@@ -41,6 +42,41 @@ def relu(x: Tensor) -> Tensor:
 
 def _relu_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
     return (_C.relu_backward(grad, y),)
+
+
+def add_relu(a: Tensor | float, b: Tensor | float) -> Tensor:
+    """``relu(a + b)`` in one pass: a bias, or the end of a residual block.
+
+    Parameters
+    ----------
+    a, b
+        float32 or float64 tensors of one dtype whose shapes broadcast, or one tensor and one Python number.
+
+    Returns
+    -------
+    Tensor
+        Of the broadcast shape. The bits are those of ``relu(add(a, b))``.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not broadcast.
+    DTypeError
+        If the dtypes differ or are not floating.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.add_relu(tg.tensor([[1.0, -3.0]]), tg.tensor([1.0, 2.0]))
+    tensor([[2., 0.]])
+    """
+    y = _C.add_relu(a, b)
+    return record(y, _add_relu_gradient, (a, b), y, getattr(a, "shape", ()), getattr(b, "shape", ()))
+
+
+def _add_relu_gradient(needs: Needs, grad: Tensor, y: Tensor, a: tuple[int, ...], b: tuple[int, ...]) -> Gradients:
+    slope = _C.relu_backward(grad, y)
+    return sum_to(slope, a) if needs[0] else None, sum_to(slope, b) if needs[1] else None
 
 
 def sigmoid(x: Tensor) -> Tensor:
