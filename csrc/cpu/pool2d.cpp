@@ -142,6 +142,48 @@ TILEGRAD_INLINE void for_each_pixel(const Team& team, const Pool2d& p, F f) {
   }
 }
 
+// Windows side by side: every input pixel is in one window at most.
+TILEGRAD_INLINE bool are_side_by_side(const Pool2d& p) { return p.stride_h == p.R && p.stride_w == p.S; }
+
+// The gradient of windows side by side: dx of pixel (h, w) is of(out, tap, pixels, block), where `out` is the window's
+// element of the block, `tap` its pixel's number and `pixels` how many of them are inside the image. Input rows are walked
+// in order, and a window of few channels is looked up once for all its pixels in the row.
+template <typename T, typename Of>
+TILEGRAD_INLINE void backward_side_by_side(const Team& team, const Pool2d& p, T* dx, Of of) {
+  const Range share = team.share(p.N * p.H);
+  for (int64_t i = share.begin; i < share.end; ++i) {
+    const int64_t n = i / p.H, h = i % p.H;
+    const int64_t row = (h + p.pad_top) / p.R, tap = (h + p.pad_top) % p.R * p.S;
+    T* to = dx + i * p.W * p.C;
+    const Range rows = window_inside(row, p.R, p.pad_top, p.R, p.H);
+    int64_t column = 0, w = 0;
+    for (; row < p.P && column < p.Q; ++column) {
+      const Range columns = window_inside(column, p.S, p.pad_left, p.S, p.W);
+      const int64_t window = (n * p.P + row) * p.Q + column, out = window * p.C;
+      const int64_t pixels = (rows.end - rows.begin) * (columns.end - columns.begin);
+      const int64_t first_tap = tap + columns.begin - (column * p.S - p.pad_left);
+      const bool cut =
+          near_end<T>(window, p.N * p.P * p.Q, p.C) || near_end<T>(i * p.W + columns.end - 1, share.end * p.W, p.C);
+      w = columns.end;
+      if (p.C <= kLanes<T>) {
+        const Block block{0, !cut, p.C};
+        const auto at = of(out, pixels, block);
+        for (int64_t s = 0; s < columns.end - columns.begin; ++s, to += p.C) {
+          store_lanes(to, at(first_tap + s), block.whole, block.count);
+        }
+        continue;
+      }
+      for (int64_t s = 0; s < columns.end - columns.begin; ++s, to += p.C) {
+        for_each_block<T>(p.C, cut, [&](Block block) {
+          store_lanes(to + block.channel, of(out + block.channel, pixels, block)(first_tap + s), block.whole,
+                      block.count);
+        });
+      }
+    }
+    for (int64_t rest = (p.W - w) * p.C, e = 0; e < rest; ++e) to[e] = 0;  // in no window
+  }
+}
+
 // y = max over the window, index = the tap (r * S + s) that it came from: the first of equal ones, and a NaN before any
 // number.
 template <bool kWithIndex, typename T, typename Index>
@@ -185,6 +227,16 @@ void max_pool2d(const Team& team, const Pool2d& p, const T* x, T* y, uint8_t* by
 
 template <typename T, typename Index>
 void max_pool_backward(const Team& team, const Pool2d& p, const T* dy, const Index* index, T* dx) {
+  if (are_side_by_side(p)) {
+    return backward_side_by_side(team, p, dx, [&](int64_t out, int64_t, Block block) {
+      const Vec<T> grad = Vec<T>{} + load_lanes(dy + out, block.whole, block.count);
+      const Mask<T> taps = load_index<T>(index + out, block.whole, block.count);
+      return [=](int64_t tap) -> Vec<T> {
+        const Mask<T> here = Mask<T>{} + static_cast<decltype(taps[0] + 0)>(tap);
+        return taps == here ? grad : Vec<T>{};
+      };
+    });
+  }
   for_each_pixel<T>(team, p, [&](int64_t n, int64_t h, Range rows, int64_t w, Range columns, bool cut) {
     const int64_t in = ((n * p.H + h) * p.W + w) * p.C;
     for_each_block<T>(p.C, cut, [&](Block block) {
@@ -231,6 +283,12 @@ void avg_pool2d(const Team& team, const Pool2d& p, const T* x, T* y) {
 
 template <typename T>
 void avg_pool2d_backward(const Team& team, const Pool2d& p, const T* dy, T* dx) {
+  if (are_side_by_side(p)) {
+    return backward_side_by_side(team, p, dx, [&](int64_t out, int64_t pixels, Block block) {
+      const Vec<T> part = Vec<T>{} + load_lanes(dy + out, block.whole, block.count) / broadcast(static_cast<T>(pixels));
+      return [=](int64_t) { return part; };
+    });
+  }
   for_each_pixel<T>(team, p, [&](int64_t n, int64_t h, Range rows, int64_t w, Range columns, bool cut) {
     const int64_t in = ((n * p.H + h) * p.W + w) * p.C;
     for_each_block<T>(p.C, cut, [&](Block block) {
