@@ -69,7 +69,17 @@ def test_a_row_has_the_same_bits_alone_and_in_any_batch(K: int, N: int, dtype: s
 def test_a_fused_activation_has_the_bits_of_the_separate_op(activation: str, dtype: str, isa: str) -> None:
     rng = np.random.default_rng(0)
     with running_on(isa):
-        for M, N, K in [(1, 1, 1), (1, 40, 7), (40, 1, 7), (5, 17, 9), (30, 70, 33), (64, 100, 600), (3, 5, 20000)]:
+        for M, N, K in [
+            (1, 1, 1),
+            (1, 40, 7),
+            (40, 1, 7),
+            (5, 17, 9),
+            (30, 70, 33),
+            (64, 100, 600),
+            (3, 5, 20000),
+            (45, 5, 40),
+            (64, 10, 600),
+        ]:
             x, w = tensor(rng, M, K, dtype=dtype), tensor(rng, K, N, dtype=dtype)
             b = tensor(rng, N, dtype=dtype)
             separate = getattr(tg, activation)(tg.matmul(x, w) + b)
@@ -81,8 +91,8 @@ def test_a_fused_activation_has_the_bits_of_the_separate_op(activation: str, dty
 def test_every_layout_and_path_has_the_same_bits(dtype: str) -> None:
     """Sizes at the edges of tiles, panels and blocks, operands as they lie, transposed, padded and backwards."""
     rng = np.random.default_rng(2)
-    sizes = [1, 2, 6, 7, 13, 15, 17, 33, 48, 65, 121, 250]
-    for case in range(60):
+    sizes = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 15, 17, 33, 48, 65, 121, 250]
+    for case in range(90):
         M, N = (int(v) for v in rng.choice(sizes, 2))
         K = int(rng.choice([1, 3, 16, 31, 64, 130, 513]))
         a, b = rng.normal(size=(M, K)).astype(dtype), rng.normal(size=(K, N)).astype(dtype)

@@ -1,5 +1,6 @@
 // The matrix product: blocks for the caches, packed panels, and the sharing of the work among the team. How its sums are
 // cut is in params/contraction.h, the arithmetic in register_tile.h.
+#include "cpu/dots.h"
 #include "cpu/gemm_tiles.h"
 #include "cpu/gemv.h"
 #include "cpu/transpose.h"
@@ -27,6 +28,7 @@ struct Scratch {
   T* b;      // packed B
   T* a;      // packed A
   T* chain;  // sums of unfinished chunks
+  T* few;    // the few rows or columns of a product that has no more
   T* parts;  // sums of chunks computed apart, of the whole team
 };
 
@@ -40,13 +42,6 @@ TILEGRAD_INLINE Product<T> part_of(Product<T> p, int64_t m, int64_t M, int64_t n
   p.c += m * p.c_stride + n;
   if (p.epilogue.bias) p.epilogue.bias += n * p.epilogue.bias_stride;
   return p;
-}
-
-// Rows at a distance of a multiple of the L1 cache's way push each other out.
-template <typename T>
-TILEGRAD_INLINE bool shares_cache_sets(int64_t stride) {
-  const int64_t bytes = stride * static_cast<int64_t>(sizeof(T));
-  return bytes % 2048 == 0 && bytes != 0;
 }
 
 // B is packed when its rows cannot be read as they lie, or when it is read so often that the copy pays.
@@ -252,6 +247,24 @@ TILEGRAD_INLINE void multiply(const Team& team, const Product<T>& p, const Scrat
     Epilogue<T> same = p.epilogue;
     same.bias_stride = 0;
     gemv(team, Gemv<T>{p.M, p.K, p.b, p.b_row_stride, p.a, p.a_col_stride, p.a_row_stride, p.c, p.c_stride, same});
+  } else if (takes_dots<T>(p.M, p.N, p.b_row_stride)) {
+    // Few rows beside a transposed B: each of B's elements is used too seldom to be packed.
+    const Range mine = team.share(p.N, kLanes<T>);
+    const Product<T> q = part_of(p, 0, p.M, mine.begin, mine.end - mine.begin);
+    const bool in_place = q.a_row_stride == 1;
+    if (!in_place) pack_panel(q.a, q.a_col_stride, q.a_row_stride, q.K, q.M, q.M, scratch.few, q.M);
+    dots(Dots<T>{q.N, q.K, in_place ? q.a : scratch.few, in_place ? q.a_col_stride : q.M, q.b, q.b_col_stride, q.c, 1,
+                 q.c_stride, q.epilogue, true},
+         static_cast<int>(p.M));
+  } else if (takes_dots<T>(p.N, p.M, p.a_col_stride)) {
+    // Few columns: they would fill a part of a vector.
+    const Range mine = team.share(p.M, kLanes<T>);
+    const Product<T> q = part_of(p, mine.begin, mine.end - mine.begin, 0, p.N);
+    const bool in_place = q.b_col_stride == 1;
+    if (!in_place) pack_panel(q.b, q.b_row_stride, q.b_col_stride, q.K, q.N, q.N, scratch.few, q.N);
+    dots(Dots<T>{q.M, q.K, in_place ? q.b : scratch.few, in_place ? q.b_row_stride : q.N, q.a, q.a_row_stride, q.c,
+                 q.c_stride, 1, q.epilogue, false},
+         static_cast<int>(p.N));
   } else if (team.size > 1 && gemm_splits_sums(p.M, p.N, p.K)) {
     multiply_parts(team, p, scratch);
   } else {
@@ -279,7 +292,8 @@ void gemm(const Team& team, const Gemm& g, const T* a, const T* b, const T* bias
   scratch.b = mine;
   scratch.a = scratch.b + blocks.b;
   scratch.chain = scratch.a + blocks.a;
-  scratch.parts = apart ? scratch.chain + blocks.chain : of_team;
+  scratch.few = scratch.chain + blocks.chain;
+  scratch.parts = apart ? scratch.few + blocks.few : of_team;
 
   const Range items = apart ? team.share(batch.numel) : Range{0, batch.numel};
   for (int64_t i = items.begin; i < items.end; ++i) {

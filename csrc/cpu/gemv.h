@@ -2,8 +2,7 @@
 // The sum order is that of params/contraction.h.
 #pragma once
 
-#include "cpu/epilogue.h"
-#include "cpu/transpose.h"
+#include "cpu/dots.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
@@ -115,6 +114,65 @@ template <typename T>
   finish_vector(p, first, columns, sums);
 }
 
+// The sums of two chunks of K for kDotLanes rows of W each, at w[0] and w[1].
+template <typename T>
+[[gnu::noinline]] void add_two_chunks(const T* const (&w)[2], const T* const (&x)[2], int64_t x_stride,
+                                      int64_t j_stride, int64_t K, typename DotVector<T>::type (&sums)[2]) {
+  using V = typename DotVector<T>::type;
+  constexpr int L = kDotLanes<T>;
+  V sum[2] = {};
+  for (int64_t k = 0; k < K; k += L) {
+    V square[2][L];
+#pragma GCC unroll 2
+    for (int g = 0; g < 2; ++g) {
+#pragma GCC unroll 16
+      for (int j = 0; j < L; ++j) {
+        square[g][j] = *reinterpret_cast<const typename DotVector<T>::unaligned*>(w[g] + j * j_stride + k);
+        keep_whole(square[g][j]);  // one load, not one for every use
+      }
+      transpose_square(square[g]);
+    }
+#pragma GCC unroll 16
+    for (int j = 0; j < L; ++j) {
+#pragma GCC unroll 2
+      for (int g = 0; g < 2; ++g) sum[g] = fma_lanes(x[g][(k + j) * x_stride] - V{}, square[g][j], sum[g]);
+    }
+  }
+  sums[0] = sum[0];
+  sums[1] = sum[1];
+}
+
+// Where rows push each other out of the L1 cache: half as many at a time, in two places that do not share its sets. Not
+// beyond the caches, where the prefetches of gemv_by_columns are worth more.
+template <typename T>
+TILEGRAD_INLINE bool takes_chunks(const Gemv<T>& p) {
+  constexpr int64_t kMostBytes = 8 << 20;
+  const int64_t chunk = contraction_chunk(p.K);
+  return kHasFma && p.k_stride == 1 && shares_cache_sets<T>(p.j_stride) && p.K % chunk == 0 && p.K > chunk &&
+         p.N * p.K * static_cast<int64_t>(sizeof(T)) <= kMostBytes;
+}
+
+// Outputs first .. first + kDotLanes - 1 of sums of whole chunks.
+template <typename T>
+void gemv_by_chunks(const Gemv<T>& p, int64_t first) {
+  using V = typename DotVector<T>::type;
+  const int64_t chunk = contraction_chunk(p.K);
+  V total{};
+  for (int64_t k = 0; k < p.K; k += 2 * chunk) {
+    const bool both = k + chunk < p.K;
+    const T* const w = p.w + first * p.j_stride + k;
+    const T* const x = p.x + k * p.x_stride;
+    V sums[2];
+    add_two_chunks<T>({w, both ? w + chunk : w}, {x, both ? x + chunk * p.x_stride : x}, p.x_stride, p.j_stride, chunk,
+                      sums);
+    total = k == 0 ? sums[0] : total + sums[0];
+    if (both) total = total + sums[1];
+  }
+  T finished[kDotLanes<T>];
+  __builtin_memcpy(finished, &total, sizeof total);
+  finish_vector(p, first, kDotLanes<T>, finished);
+}
+
 template <typename T>
 void gemv(const Team& team, const Gemv<T>& p) {
   constexpr int64_t L = kLanes<T>;
@@ -124,7 +182,11 @@ void gemv(const Team& team, const Gemv<T>& p) {
       gemv_by_rows(p, j, smaller(kGemvColumns<T>, mine.end - j));
     }
   } else {
-    for (int64_t j = mine.begin; j < mine.end; j += L) gemv_by_columns(p, j, smaller(L, mine.end - j));
+    int64_t j = mine.begin;
+    if (takes_chunks(p)) {
+      for (; j + kDotLanes<T> <= mine.end; j += kDotLanes<T>) gemv_by_chunks(p, j);
+    }
+    for (; j < mine.end; j += L) gemv_by_columns(p, j, smaller(L, mine.end - j));
   }
 }
 

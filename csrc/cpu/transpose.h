@@ -15,14 +15,14 @@ TILEGRAD_INLINE void swap_halves(V& a, V& b, std::integer_sequence<int, kLane...
   a = first;
 }
 
-template <typename T, int kHalf>
-TILEGRAD_INLINE void transpose_steps(Vec<T> (&rows)[kLanes<T>]) {
+template <int kHalf, typename V, int kCount>
+TILEGRAD_INLINE void transpose_steps(V (&rows)[kCount]) {
   if constexpr (kHalf > 0) {
 #pragma GCC unroll 16
-    for (int i = 0; i < kLanes<T>; ++i) {
-      if ((i & kHalf) == 0) swap_halves<kHalf>(rows[i], rows[i + kHalf], std::make_integer_sequence<int, kLanes<T>>{});
+    for (int i = 0; i < kCount; ++i) {
+      if ((i & kHalf) == 0) swap_halves<kHalf>(rows[i], rows[i + kHalf], std::make_integer_sequence<int, kCount>{});
     }
-    transpose_steps<T, kHalf / 2>(rows);
+    transpose_steps<kHalf / 2>(rows);
   }
 }
 
@@ -36,12 +36,18 @@ TILEGRAD_INLINE void keep_whole(V& v) {
 #endif
 }
 
-// rows[i][j] becomes rows[j][i].
+// rows[i][j] becomes rows[j][i], for as many rows as a vector has lanes.
+template <typename V, int kCount>
+TILEGRAD_INLINE void transpose_square(V (&rows)[kCount]) {
+  static_assert(sizeof(V) == kCount * sizeof(rows[0][0]));
+  transpose_steps<kCount / 2>(rows);
+#pragma GCC unroll 16
+  for (int i = 0; i < kCount; ++i) keep_whole(rows[i]);
+}
+
 template <typename T>
 TILEGRAD_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
-  transpose_steps<T, kLanes<T> / 2>(rows);
-#pragma GCC unroll 16
-  for (int i = 0; i < kLanes<T>; ++i) keep_whole(rows[i]);
+  transpose_square(rows);
 }
 
 // More rows than the hardware's prefetcher follows are read at once: it needs to be told.
@@ -51,6 +57,13 @@ inline constexpr int64_t kPrefetchAhead = 4 * kCacheLine / sizeof(T);
 template <typename T>
 TILEGRAD_INLINE void prefetch(const T* p) {
   __builtin_prefetch(p, 0, 2);
+}
+
+// Rows at a distance of a multiple of the L1 cache's way push each other out.
+template <typename T>
+TILEGRAD_INLINE bool shares_cache_sets(int64_t stride) {
+  const int64_t bytes = stride * static_cast<int64_t>(sizeof(T));
+  return bytes % 2048 == 0 && bytes != 0;
 }
 
 // Copies kWidth contiguous elements of K rows into neighbouring panels: to[i * panel_step + k * kWidth + j] =

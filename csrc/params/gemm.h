@@ -25,6 +25,9 @@ struct Gemm {
   LoopNest<3> batch;
 };
 
+// Products with at most this many rows or columns may take the kernels of cpu/dots.h, where each has a register.
+inline constexpr int64_t kMostDots = 12;
+
 // Blocks of a product that fit the caches: a member packs a [kBlockK, up to kBlockN] block of its part of B and
 // [up to kBlockM, kBlockK] blocks of its part of A. Chunks longer than kBlockK continue from memory, for at most kPassM
 // rows at a time.
@@ -36,9 +39,10 @@ struct GemmBlocks {
   static constexpr int64_t kSlack = 64;  // elements: at least a panel of any ISA; also keeps the pieces 64-byte aligned
 
   // Pieces of the workspace, in elements. Sums of several blocks live in `chain`, [kPassM, kBlockN]; partial sums of
-  // chunks that are computed apart in `parts`, [chunks, M, N], which the team shares.
-  int64_t b, a, chain, parts;
-  constexpr int64_t of_member() const { return b + a + chain; }
+  // chunks that are computed apart in `parts`, [chunks, M, N], which the team shares; all of A or B in `few` where it has
+  // at most kMostDots rows or columns.
+  int64_t b, a, chain, few, parts;
+  TILEGRAD_INLINE constexpr int64_t of_member() const { return b + a + chain + few; }
 };
 
 TILEGRAD_INLINE constexpr int64_t gemm_round_up(int64_t count) {
@@ -60,6 +64,10 @@ TILEGRAD_INLINE constexpr GemmBlocks gemm_blocks(const Gemm& g) {
   blocks.a = gemm_round_up((K + GemmBlocks::kSlack) * (rows + GemmBlocks::kSlack));
   if (chunk > GemmBlocks::kBlockK) {
     blocks.chain = gemm_round_up((g.M < GemmBlocks::kPassM ? g.M : GemmBlocks::kPassM) * N);
+  }
+  const int64_t few_rows = g.M <= kMostDots ? g.M : 0, few_columns = g.N <= kMostDots ? g.N : 0;
+  if (few_rows || few_columns) {
+    blocks.few = gemm_round_up(g.K * (few_rows > few_columns ? few_rows : few_columns) + GemmBlocks::kSlack);
   }
   blocks.parts = gemm_splits_sums(g.M, g.N, g.K) ? gemm_round_up((g.K + chunk - 1) / chunk * g.M * g.N) : 0;
   return blocks;
