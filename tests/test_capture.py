@@ -598,17 +598,17 @@ def test_an_interrupt_leaves_everything_usable() -> None:
             return loss
         x = tg.randn((256, 64))
         interrupted = 0
-        for attempt in range(20):
+        for attempt in range(8):
             timer = threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT))
-            timer.start()
             try:
+                timer.start()
                 while True:
                     step(x)
             except KeyboardInterrupt:
                 interrupted += 1
             timer.join()
             loss = step(x).item()
-        assert interrupted == 20 and loss == loss, (interrupted, loss)
+        assert interrupted == 8 and loss == loss, (interrupted, loss)
         assert tg.exp(tg.zeros(1)).item() == 1.0
         """
     )

@@ -302,7 +302,8 @@ class Module:
         """Take inferred arguments as if they had been given."""
         from inspect import signature
 
-        names = list(signature(type(self)).parameters)
+        # Of __init__, not of the class: before Python 3.11 the latter is that of __new__, which takes anything.
+        names = list(signature(type(self).__init__).parameters)[1:]
         for name, value in sizes.items():
             setattr(self, name, value)
             if names.index(name) < len(self._given.positional):
