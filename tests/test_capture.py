@@ -587,6 +587,7 @@ def test_an_interrupt_leaves_everything_usable() -> None:
         """
         import os, signal, threading, time
         import tilegrad as tg
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
         model = tg.nn.Sequential(tg.nn.Linear(64, 64), tg.nn.ReLU(), tg.nn.Linear(64, 8))
         optimizer = tg.optim.Adam(model.parameters(), lr=1e-3)
         @tg.capture
