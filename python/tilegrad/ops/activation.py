@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import record
-from .broadcasting import sum_to
+from .broadcasting import shape_of, sum_to
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -71,7 +71,7 @@ def add_relu(a: Tensor | float, b: Tensor | float) -> Tensor:
     tensor([[2., 0.]])
     """
     y = _C.add_relu(a, b)
-    return record(y, _add_relu_gradient, (a, b), y, getattr(a, "shape", ()), getattr(b, "shape", ()))
+    return record(y, _add_relu_gradient, (a, b), y, shape_of(a), shape_of(b))
 
 
 def _add_relu_gradient(needs: Needs, grad: Tensor, y: Tensor, a: tuple[int, ...], b: tuple[int, ...]) -> Gradients:

@@ -10,9 +10,15 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
+def shape_of(x: Tensor | float) -> tuple[int, ...]:
+    """What a rule keeps of an operand whose values it does not need; a number has no axes."""
+    shape: tuple[int, ...] = getattr(x, "shape", ())
+    return shape
+
+
 def sum_to(grad: Tensor, like: Tensor | float | tuple[int, ...]) -> Tensor:
     """The gradient of a value, or of one of that shape, that was broadcast: summed over each axis that stretched it."""
-    shape: tuple[int, ...] = like if isinstance(like, tuple) else getattr(like, "shape", ())
+    shape: tuple[int, ...] = like if isinstance(like, tuple) else shape_of(like)
     if grad.shape == shape:
         return grad
     extra = grad.ndim - len(shape)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import record
-from .broadcasting import sum_to
+from .broadcasting import shape_of, sum_to
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -313,9 +313,7 @@ def where(condition: Tensor, a: Tensor | float, b: Tensor | float) -> Tensor:
     >>> tg.where(tg.tensor([True, False]), tg.tensor([1.0, 2.0]), 0)
     tensor([1., 0.])
     """
-    return record(
-        _C.where(condition, a, b), _where_gradient, (a, b), condition, getattr(a, "shape", ()), getattr(b, "shape", ())
-    )
+    return record(_C.where(condition, a, b), _where_gradient, (a, b), condition, shape_of(a), shape_of(b))
 
 
 def _where_gradient(needs: Needs, grad: Tensor, condition: Tensor, a: tuple[int, ...], b: tuple[int, ...]) -> Gradients:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import grad_enabled, record_in_place
-from .broadcasting import sum_to
+from .broadcasting import shape_of, sum_to
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -35,7 +35,7 @@ def add_(x: Tensor, other: Tensor | float) -> Tensor:
     """``x += other``."""
     _C.check_in_place("add_", x)
     _C.add_("add_", x, other)
-    return record_in_place(x, _add__gradient, (x, other), getattr(other, "shape", ()))
+    return record_in_place(x, _add__gradient, (x, other), shape_of(other))
 
 
 def _add__gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -> Gradients:
@@ -46,7 +46,7 @@ def sub_(x: Tensor, other: Tensor | float) -> Tensor:
     """``x -= other``."""
     _C.check_in_place("sub_", x)
     _C.subtract_("sub_", x, other)
-    return record_in_place(x, _sub__gradient, (x, other), getattr(other, "shape", ()))
+    return record_in_place(x, _sub__gradient, (x, other), shape_of(other))
 
 
 def _sub__gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -> Gradients:
@@ -105,7 +105,7 @@ def copy_(x: Tensor, source: Tensor | float) -> Tensor:
     """``x[...] = source``."""
     _C.check_in_place("copy_", x)
     _C.assign("copy_", x, source)
-    return record_in_place(x, _copy__gradient, (x, source), getattr(source, "shape", ()))
+    return record_in_place(x, _copy__gradient, (x, source), shape_of(source))
 
 
 def _copy__gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -> Gradients:
