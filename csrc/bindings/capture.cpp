@@ -19,7 +19,6 @@ struct Unrecorded {
 PyObject* is_observed(PyObject*, PyObject*) {
   return PyBool_FromLong(Recording::active() != nullptr || profile::is_on());
 }
-PyObject* is_recording(PyObject*, PyObject*) { return PyBool_FromLong(Recording::active() != nullptr); }
 PyObject* are_values_hidden(PyObject*, PyObject*) { return PyBool_FromLong(values_hidden()); }
 PyObject* count_changes(PyObject*, PyObject*) { return PyLong_FromUnsignedLongLong(changes()); }
 PyObject* changed(PyObject*, PyObject*) {
@@ -28,7 +27,6 @@ PyObject* changed(PyObject*, PyObject*) {
 }
 
 PyMethodDef functions[] = {
-    {"is_recording", is_recording, METH_NOARGS, "is_recording()\n\nWhether this thread's launches are recorded."},
     {"is_observed", is_observed, METH_NOARGS, "is_observed()\n\nWhether launches are recorded or profiled."},
     {"values_hidden", are_values_hidden, METH_NOARGS, "values_hidden()\n\nWhether a captured function runs."},
     {"changes", count_changes, METH_NOARGS, "changes()\n\nHow often changed() was called."},
@@ -40,13 +38,6 @@ PyMethodDef functions[] = {
 void register_capture(py::module_& m) {
   if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
   m.def("set_values_hidden", &set_values_hidden, py::arg("hidden"));
-  m.def(
-      "note_first_time",
-      [] {
-        if (Recording* recording = Recording::active()) recording->note_first_time();
-      },
-      "What is being recorded makes state that the next call will find.");
-
   m.def(
       "give_up_recording",
       [](const std::string& why) {
@@ -69,8 +60,6 @@ void register_capture(py::module_& m) {
       .def("replay", &Program::replay, py::arg("inputs"), "Makes all calls again and returns new outputs.")
       .def("prepare_for_inference", &ops::prepare_for_inference, "Folds what depends on parameters alone.")
       .def("difference", &Program::difference, py::arg("other"), "The first difference in words; \"\" for none.")
-      .def_property_readonly("launches", &Program::launches)
-      .def_property_readonly("block_bytes", &Program::block_bytes, "What its temporaries take together.")
       .def("names", &Program::names, "The kernels that it calls, in order.");
 
   py::class_<Recording>(m, "Recording", "Records the launches of this thread until finish().")

@@ -70,8 +70,6 @@ class Program {
   // To be called when the items are complete or have changed: finds lifetimes and plans the block of temporaries.
   void plan();
 
-  size_t block_bytes() const { return block_bytes_; }
-  size_t launches() const { return items.size(); }
   // The names of the launches, in order.
   std::vector<std::string> names() const;
 

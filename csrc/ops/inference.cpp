@@ -3,7 +3,6 @@
 #include <cmath>
 #include <optional>
 
-#include "core/allocator.h"
 #include "params/params.h"
 
 namespace tilegrad::ops {

@@ -106,9 +106,6 @@ def record_in_place(x: Tensor, rule: _Rule, inputs: tuple[typing.Any, ...], /, *
 def basic_view(op: str, x: TensorBase, key: typing.Any) -> typing.Any:
     """The view that a key of integers, slices, None and Ellipsis gives; None for another, which callers tell apart."""
 
-def is_recording() -> builtins.bool:
-    """Whether this thread's launches are recorded."""
-
 def is_observed() -> builtins.bool:
     """Whether launches are recorded or profiled."""
 
