@@ -16,6 +16,25 @@ TILEGRAD_INLINE constexpr T largest(T a, T b) {
 inline constexpr int64_t kRowBlock = 16;
 inline constexpr int64_t kShortRow = 64;
 
+// The largest of a row, by four chains of comparisons: any order gives the same.
+template <typename T>
+TILEGRAD_INLINE T largest_of(const T* row, int64_t C) {
+  constexpr int kWide = 4 * kFoldLanes;
+  T lane[kWide];
+  for (int l = 0; l < kWide; ++l) lane[l] = -formulas::kInfinity<T>;
+  int64_t c = 0;
+  for (; c + kWide <= C; c += kWide) {
+#pragma omp simd
+    for (int l = 0; l < kWide; ++l) lane[l] = largest(lane[l], row[c + l]);
+  }
+  for (; c < C; ++c) lane[c % kWide] = largest(lane[c % kWide], row[c]);
+  for (int half = kWide / 2; half > 0; half /= 2) {
+#pragma omp simd
+    for (int l = 0; l < half; ++l) lane[l] = largest(lane[l], lane[l + half]);
+  }
+  return lane[0];
+}
+
 // For each of `rows` <= kRowBlock rows x[r][0 ... C): shift[r] is the largest element, sum[r] the sum of exp(x - shift)
 // in order, and exps[r][...] those exponentials, unless it is null.
 template <typename T>
@@ -48,22 +67,12 @@ TILEGRAD_INLINE void exp_rows(const T* x, int64_t rows, int64_t C, T* exps, T* s
   }
   for (int64_t r = 0; r < rows; ++r) {
     const T* row = x + r * C;
-    T lane[kFoldLanes];
-    for (int l = 0; l < kFoldLanes; ++l) lane[l] = -formulas::kInfinity<T>;
-    int64_t c = 0;
-    for (; c + kFoldLanes <= C; c += kFoldLanes) {
-#pragma omp simd
-      for (int l = 0; l < kFoldLanes; ++l) lane[l] = largest(lane[l], row[c + l]);
-    }
-    T top = lane[0];
-    for (int l = 1; l < kFoldLanes; ++l) top = largest(top, lane[l]);
-    for (; c < C; ++c) top = largest(top, row[c]);
+    const T top = largest_of(row, C);
     shift[r] = top;
+    // One pass makes and sums the exponentials: a sum on its own would wait for the latency of its additions.
     if (exps) {
       T* to = exps + r * C;
-#pragma omp simd
-      for (int64_t i = 0; i < C; ++i) to[i] = formulas::exp(row[i] - top);
-      sum[r] = sum_in_order<T>(C, [&](int64_t i) { return to[i]; }).value();
+      sum[r] = sum_in_order<T>(C, [&](int64_t i) { return to[i] = formulas::exp(row[i] - top); }).value();
     } else {
       sum[r] = sum_in_order<T>(C, [&](int64_t i) { return formulas::exp(row[i] - top); }).value();
     }
