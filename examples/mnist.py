@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--data", metavar="DIR", help="the folder with the IDX files; without it they are downloaded")
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the shuffles")
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--model", default="mnist.safetensors", help="where to save the model")
     options = parser.parse_args()
     tg.manual_seed(options.seed)
@@ -33,7 +33,7 @@ def main() -> None:
 
     loader = tg.data.DataLoader((x_train, train.labels), options.batch_size, shuffle=True, seed=options.seed)
     schedule = tg.optim.schedules.OneCycle(2e-3, steps=options.epochs * len(loader))
-    optimizer = tg.optim.Adam(model.parameters(), lr=schedule)
+    optimizer = tg.optim.AdamW(model.parameters(), lr=schedule, weight_decay=0.05)
     trainer = tg.train.Trainer(model, tg.nn.CrossEntropyLoss(), optimizer, metrics=["accuracy"], capture=True)
     history = trainer.fit(loader, epochs=options.epochs)
 
