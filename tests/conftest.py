@@ -26,6 +26,33 @@ def pytest_addoption(parser: Any) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: Any) -> None:
+    """The whole suite runs on all CPUs; whoever selects tests wants them in this process."""
+    if hasattr(config, "workerinput"):  # a worker must not start workers of its own
+        return
+    option = config.option
+    selected = config.args_source.name == "ARGS" or option.keyword or option.markexpr or option.usepdb
+    if config.pluginmanager.hasplugin("xdist") and option.numprocesses is None and not selected:
+        option.numprocesses, option.dist = "auto", "worksteal"
+
+
+def pytest_sessionfinish(session: Any) -> None:
+    """A worker hands on what it compared."""
+    from . import test_ops
+
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["compared"] = [[*key, count] for key, count in test_ops.compared.items()]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    from . import test_ops
+
+    for op, dtype, isa, threads, count in getattr(node, "workeroutput", {}).get("compared", ()):
+        test_ops.compared[op, dtype, isa, threads] += count
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: Any) -> None:
     from . import test_ops
 
