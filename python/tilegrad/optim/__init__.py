@@ -1,8 +1,8 @@
-"""Optimizers, their schedules, the clipping of gradients, and constraints."""
+"""Optimizers, their schedules, the clipping of gradients, penalties and constraints."""
 
 from __future__ import annotations
 
-from . import schedules
+from . import penalties, schedules
 from .adam import Adam, AdamW, Nadam
 from .adaptive import Adadelta, Adagrad, RMSprop
 from .clipping import clip_grad_norm_, clip_grad_value_
@@ -24,5 +24,6 @@ __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
     "max_norm_",
+    "penalties",
     "schedules",
 ]
