@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import tilegrad as tg
-from tilegrad.optim import LAMB, SGD, Adadelta, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop
+from tilegrad.optim import LAMB, SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop
 
 STEPS = 200
 SHAPES = ((3, 5), (), (129,), (0,), (1030,), (2, 1, 7))
@@ -28,9 +28,9 @@ CONFIGURATIONS: list[tuple[type[Optimizer], dict[str, Any]]] = [
     (Adam, {"lr": 0.01, "l1_decay": 0.3, "clip_value": 0.9}),
     (AdamW, {"lr": 0.01}),
     (AdamW, {"lr": 0.01, "weight_decay": 0.5, "clip_norm": 2.0, "amsgrad": True}),
-    (Nadam, {"lr": 0.01}),
-    (Nadam, {"lr": 0.01, "betas": (0.8, 0.95), "momentum_decay": 0.1, "weight_decay": 0.1, "maximize": True}),
-    (Nadam, {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True, "clip_norm": 2.0}),
+    (NAdam, {"lr": 0.01}),
+    (NAdam, {"lr": 0.01, "betas": (0.8, 0.95), "momentum_decay": 0.1, "weight_decay": 0.1, "maximize": True}),
+    (NAdam, {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True, "clip_norm": 2.0}),
     (Adagrad, {"lr": 0.1}),
     (Adagrad, {"lr": 0.1, "lr_decay": 0.02, "initial_accumulator_value": 0.5, "eps": 1e-3, "weight_decay": 0.1}),
     (Adagrad, {"lr": 0.1, "clip_norm": 2.0, "weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
@@ -53,7 +53,7 @@ DEFAULTS: dict[type[Optimizer], dict[str, Any]] = {
     SGD: {"momentum": 0.0, "dampening": 0.0, "nesterov": False},
     Adam: {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False},
     AdamW: {"betas": (0.9, 0.999), "eps": 1e-8, "amsgrad": False, "weight_decay": 0.01, "decoupled_weight_decay": True},
-    Nadam: {"betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 4e-3},
+    NAdam: {"betas": (0.9, 0.999), "eps": 1e-8, "momentum_decay": 4e-3},
     Adagrad: {"lr_decay": 0.0, "initial_accumulator_value": 0.0, "eps": 1e-7},
     RMSprop: {"alpha": 0.9, "eps": 1e-8, "momentum": 0.0, "centered": False},
     Adadelta: {"rho": 0.9, "eps": 1e-6},

@@ -30,7 +30,7 @@ BATCHES: list[Batch] = [
 OPTIMIZERS: dict[str, tuple[type[tg.optim.Optimizer], dict[str, Any]]] = {
     "adam": (tg.optim.AdamW, {}),
     "sgd": (tg.optim.SGD, {"momentum": 0.9, "nesterov": True}),
-    "nadam": (tg.optim.Nadam, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    "nadam": (tg.optim.NAdam, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
     "adagrad": (tg.optim.Adagrad, {"lr_decay": 0.1}),
     "rmsprop": (tg.optim.RMSprop, {"centered": True, "momentum": 0.5, "l1_decay": 1e-3}),
     "adadelta": (tg.optim.Adadelta, {"max_norm": 0.5}),

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import tilegrad as tg
-from tilegrad.optim import LAMB, SGD, Adam, Nadam, Optimizer, RMSprop, clip_grad_value_
+from tilegrad.optim import LAMB, SGD, Adam, AdamW, NAdam, Optimizer, RMSprop, clip_grad_value_
 
-from .optimizer_formulas import leaves, set_gradients
+from .optimizer_formulas import CONFIGURATIONS, IDS, drawn, leaves, set_gradients
 
 
 def test_state_is_updated_in_place() -> None:
@@ -56,6 +56,67 @@ def test_parameters_without_gradient_and_frozen_ones_are_left_alone() -> None:
     assert np.allclose(b.detach().numpy(), 0.9, atol=1e-8)
     assert optimizer.state_dict()["state"]["0.step"].tolist() == [11]
     assert optimizer.state_dict()["state"]["1.step"].tolist() == [1]
+
+
+@pytest.mark.parametrize(("kind", "options"), CONFIGURATIONS, ids=IDS)
+def test_a_parameter_that_joins_later_starts_from_its_own_first_step(
+    kind: type[Optimizer], options: dict[str, Any]
+) -> None:
+    """With the bits of an optimizer of its own; until then it has no state."""
+    arrays, gradients = drawn("float32")
+    early, late, alone = leaves([arrays[0], arrays[4], arrays[4]])
+    options = {name: value for name, value in options.items() if name != "clip_norm"}  # which is of all gradients
+    optimizer, other = kind([early, late], **options), kind([alone], **options)
+    set_gradients([early], [gradients[0][0]])
+    for _ in range(3):
+        optimizer.step()
+    assert late.tolist() == arrays[4].tolist()
+    assert all(name.startswith("0.") for name in optimizer.state_dict()["state"])
+    for found in gradients[:3]:
+        set_gradients([late], [found[4]])
+        set_gradients([alone], [found[4]])
+        optimizer.step()
+        other.step()
+    assert late.detach().numpy().tobytes() == alone.detach().numpy().tobytes()
+
+
+def test_adam_with_decoupled_decay_is_adamw() -> None:
+    a, b = leaves([np.ones(5), np.ones(5)])
+    pair = Adam([a], lr=0.1, weight_decay=0.3, decoupled_weight_decay=True), AdamW([b], lr=0.1, weight_decay=0.3)
+    for optimizer in pair:
+        set_gradients([a, b], [np.arange(5.0)] * 2)
+        optimizer.step()
+    assert a.tolist() == b.tolist() != [1.0] * 5
+
+
+def test_options_that_are_set_later_reach_captured_steps() -> None:
+    def run(capture: bool) -> list[float]:
+        x = tg.tensor([[3.0, -2.0]], dtype="float64", requires_grad=True)
+        optimizer = Adam([x], lr=0.1)
+
+        def step() -> None:
+            optimizer.zero_grad()
+            (x * x).sum().backward()
+            optimizer.step()
+
+        taken = tg.capture(step) if capture else step
+        changes: list[tuple[str, Any]] = [
+            ("l1_decay", 0.5), ("max_norm", 0.7), ("maximize", True), ("amsgrad", True), ("weight_decay", 0.1),
+            ("decoupled_weight_decay", True), ("lr", 0.01),
+        ]  # fmt: skip
+        for name, value in changes:
+            for _ in range(3):
+                taken()
+            optimizer.groups[0][name] = value
+        optimizer.clip_value = 0.1
+        for _ in range(3):
+            taken()
+        optimizer.clip_value = None
+        optimizer.clip_norm = 0.1
+        taken()
+        return list(x.detach().numpy().reshape(-1))
+
+    assert run(True) == run(False)
 
 
 def test_groups_have_rates_and_options_of_their_own() -> None:
@@ -105,7 +166,7 @@ def test_state_is_kept_only_where_it_is_needed() -> None:
     assert kept(Adam, amsgrad=True) == {"first_moment", "second_moment", "largest_second_moment"}
     assert kept(RMSprop) == {"mean_square"}
     assert kept(RMSprop, centered=True, momentum=0.1) == {"mean_square", "mean", "velocity"}
-    assert kept(Nadam) == {"first_moment", "second_moment", "momentum_product"}
+    assert kept(NAdam) == {"first_moment", "second_moment", "momentum_product"}
 
 
 def test_a_centered_variance_that_rounds_below_zero_counts_as_zero() -> None:
@@ -117,7 +178,7 @@ def test_a_centered_variance_that_rounds_below_zero_counts_as_zero() -> None:
     assert np.isfinite(x.detach().numpy()).all()
 
 
-@pytest.mark.parametrize("kind", [LAMB, Adam, Nadam])
+@pytest.mark.parametrize("kind", [LAMB, Adam, NAdam])
 def test_a_zero_gradient_and_a_zero_parameter(kind: type[Optimizer]) -> None:
     x, y = leaves([np.zeros(3), np.ones(3)])
     x.grad, y.grad = tg.ones(3, dtype="float64"), tg.zeros(3, dtype="float64")

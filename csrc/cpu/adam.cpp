@@ -1,4 +1,4 @@
-// Adam, AMSGrad and Nadam over all parameters in one launch.
+// Adam, AMSGrad and NAdam over all parameters in one launch.
 #include "cpu/math.h"
 #include "cpu/optimizer.h"
 #include "formulas/power.h"

@@ -144,7 +144,7 @@ void adam(const OptimizerArrays& arrays, const Adam& options) {
 
 void nadam(const OptimizerArrays& arrays, const Nadam& options) {
   const Slot product{"the product of momenta", "products of momenta", Slot::number};
-  step("Nadam", kernels::nadam, arrays, {kFirstMoment, kSecondMoment, product}, options, 0.1);
+  step("NAdam", kernels::nadam, arrays, {kFirstMoment, kSecondMoment, product}, options, 0.1);
 }
 
 void adagrad(const OptimizerArrays& arrays, const Adagrad& options) {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import penalties, schedules
-from .adam import Adam, AdamW, Nadam
+from .adam import Adam, AdamW, NAdam
 from .adaptive import Adadelta, Adagrad, RMSprop
 from .clipping import clip_grad_norm_, clip_grad_value_
 from .constraints import max_norm_
@@ -18,7 +18,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
-    "Nadam",
+    "NAdam",
     "Optimizer",
     "RMSprop",
     "clip_grad_norm_",

@@ -1,4 +1,4 @@
-"""Adam, AdamW, AMSGrad and Nadam."""
+"""Adam, AdamW, AMSGrad and NAdam."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .group import Rate
     from .optimizer import Common, Parameters
 
-__all__ = ["Adam", "AdamW", "Nadam"]
+__all__ = ["Adam", "AdamW", "NAdam"]
 
 
 class Adam(Optimizer):
@@ -135,7 +135,7 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay, clip_norm, amsgrad, **common)
 
 
-class Nadam(Optimizer):
+class NAdam(Optimizer):
     """Adam with Nesterov's momentum: the step looks ahead to the next one's mean of gradients.
 
     With the gradient ``g`` and the moments ``m`` and ``v`` of :class:`Adam`, in the parameter's step ``t`` from 1::
@@ -165,7 +165,7 @@ class Nadam(Optimizer):
     --------
     >>> import tilegrad as tg
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
-    >>> optimizer = tg.optim.Nadam([x], lr=0.5)
+    >>> optimizer = tg.optim.NAdam([x], lr=0.5)
     >>> (x * x).backward(tg.ones(2))
     >>> optimizer.step()
     >>> [round(value, 3) for value in x.tolist()]
@@ -190,8 +190,8 @@ class Nadam(Optimizer):
         super().__init__(params, lr, own, clip_norm, weight_decay, **common)
 
     def _check_own(self, options: Mapping[str, Any]) -> None:
-        check_betas("Nadam", options)
-        check_number("Nadam", "momentum_decay", options["momentum_decay"])
+        check_betas("NAdam", options)
+        check_number("NAdam", "momentum_decay", options["momentum_decay"])
 
     def _form(self, group: ParameterGroup, slot: str, parameter: Tensor) -> tuple[tuple[int, ...], Any, float]:
         return ((1,), _C.float64, 1.0) if slot == "momentum_product" else super()._form(group, slot, parameter)
