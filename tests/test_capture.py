@@ -27,6 +27,16 @@ BATCHES: list[Batch] = [
     for size in [32, 32, 20, 32, 32, 32, 20, 20, 32, 20, 32, 32]
 ]
 
+OPTIMIZERS: dict[str, tuple[type[tg.optim.Optimizer], dict[str, Any]]] = {
+    "adam": (tg.optim.AdamW, {}),
+    "sgd": (tg.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    "nadam": (tg.optim.NAdam, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    "adagrad": (tg.optim.Adagrad, {"lr_decay": 0.1}),
+    "rmsprop": (tg.optim.RMSprop, {"centered": True, "momentum": 0.5, "l1_decay": 1e-3}),
+    "adadelta": (tg.optim.Adadelta, {"max_norm": 0.5}),
+    "lamb": (tg.optim.LAMB, {"maximize": True}),
+}
+
 
 class Setup:
     """A convolutional network with dropout and batch norm, its optimizer, and a training step."""
@@ -39,10 +49,8 @@ class Setup:
         )  # fmt: skip
         parameters = self.model.parameters()
         schedule = tg.optim.schedules.OneCycle(1e-2, steps=20)
-        if optimizer == "adam":
-            self.optimizer: Any = tg.optim.AdamW(parameters, lr=schedule, clip_norm=clip_norm)
-        else:
-            self.optimizer = tg.optim.SGD(parameters, lr=schedule, momentum=0.9, nesterov=True, clip_norm=clip_norm)
+        kind, options = OPTIMIZERS[optimizer]
+        self.optimizer: Any = kind(parameters, lr=schedule, clip_norm=clip_norm, **options)
 
     def step(self, x: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
         self.optimizer.zero_grad()
@@ -62,7 +70,7 @@ def losses(step: Callable[..., tg.Tensor], batches: list[Batch] = BATCHES) -> li
 
 
 @pytest.mark.parametrize("clip_norm", [None, 0.5])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_has_the_same_bits(optimizer: str, clip_norm: float | None) -> None:
     eager, captured, checked = (Setup(optimizer, clip_norm) for _ in range(3))
     tg.manual_seed(5)

@@ -55,6 +55,28 @@ def test_mnist(tmp_path: Path) -> None:
     assert (tmp_path / "mnist.safetensors").exists()
 
 
+def transferred(printed: str) -> dict[str, list[float]]:
+    """The accuracies of transfer and from scratch, by case."""
+    found = re.findall(
+        r"^(\w+-\w+): \d+ images, transfer (\d\.\d{4}), from scratch (\d\.\d{4})$", printed, re.MULTILINE
+    )
+    return {case: [float(first), float(second)] for case, first, second in found}
+
+
+def test_transfer(tmp_path: Path) -> None:
+    for name in ("mnist", "fashion-mnist"):
+        mnist_folder(tmp_path / "data" / name, count=60)
+    printed = run(tmp_path, "transfer.py", "--data", "data", "--source", "fashion-mnist", "--limit", "20")
+    assert list(transferred(printed)) == ["small-similar", "small-different", "large-similar", "large-different"]
+    assert tg.load(tmp_path / "transfer.safetensors")(tg.zeros((2, 28, 28, 1))).shape == (2, 5)
+
+
+def test_transfer_on_real_data(tmp_path: Path, data_folder: Path) -> None:
+    """500 digits 5 to 9: features learnt from 0 to 4 tell them, a head alone is trained."""
+    printed = run(tmp_path, "transfer.py", "--data", str(data_folder), "--case", "small-similar", "--limit", "3000")
+    assert transferred(printed)["small-similar"][0] > 0.85
+
+
 def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     cifar_archive(tmp_path / "cifar-10-binary.tar.gz", "w:gz", MEMBERS)
     monkeypatch.setattr(tg.data.CIFAR10, "file_checksums", {})  # these are not the original files

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,54 @@ def test_orthogonal_is_not_always_turned_the_same_way() -> None:
     assert 60 < signs.count(1.0) < 140
 
 
+@pytest.mark.parametrize("make", [init.normal, init.truncated_normal, init.uniform])
+def test_moments_of_plain_ones(make: Any) -> None:
+    """Mean and variance within 4.5 of their standard errors; nothing beyond the bounds."""
+    values = make((300, 200), dtype="float64", generator=tg.Generator(5)).numpy().reshape(-1)
+    mean, variance, furthest = {
+        init.normal: (0, 1, 8),
+        init.truncated_normal: (0, stats.truncnorm(-2, 2).var(), 2),
+        init.uniform: (0.5, 1 / 12, 1),
+    }[make]
+    assert abs(values.mean() - mean) < 4.5 * math.sqrt(variance / values.size)
+    assert abs(values.var() / variance - 1) < 4.5 * math.sqrt(2 / values.size)
+    assert np.abs(values).max() <= furthest
+
+
+LAYERS: list[tuple[Callable[..., tg.nn.Module], tuple[int, ...], int]] = [
+    (lambda **how: tg.nn.Linear(30, 20, **how), (30, 20), 20),
+    (lambda **how: tg.nn.Linear(None, 20, **how).build((30,)), (30, 20), 20),
+    (lambda **how: tg.nn.Conv2d(4, 6, 3, groups=2, **how), (3, 3, 2, 6), 6),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape", "units"), LAYERS)
+def test_layers_start_from_what_they_are_told(layer: Any, shape: tuple[int, ...], units: int) -> None:
+    for name in ("xavier_uniform", "he_normal", "lecun_normal", "orthogonal", "zeros", "truncated_normal"):
+        tg.manual_seed(3)
+        found = layer(weight_init=name)
+        tg.manual_seed(3)
+        assert found.weight.detach().tolist() == getattr(init, name)(shape).tolist()
+        assert found.bias.tolist() == [0.0] * units
+    tg.manual_seed(3)
+    found = layer(weight_init=("normal", {"std": 0.01}), bias_init=("constant", {"value": 0.5}))
+    tg.manual_seed(3)
+    assert found.weight.detach().tolist() == init.normal(shape, std=0.01).tolist()
+    assert found.bias.tolist() == [0.5] * units
+    mine = tg.ones(shape)
+    found = layer(weight_init=lambda size: mine, bias_init="ones")
+    assert found.weight.detach().tolist() == mine.tolist()
+    assert found.weight.data_ptr() != mine.data_ptr()
+    assert found.weight.requires_grad
+    assert found.bias.tolist() == [1.0] * units
+
+
+def test_a_layer_s_initialisers_are_saved(tmp_path: Path) -> None:
+    model = tg.nn.Sequential(tg.nn.Linear(3, 2, weight_init=("normal", {"std": 0.1}), bias_init="ones"))
+    tg.save(model, tmp_path / "m.safetensors")
+    assert tg.load(tmp_path / "m.safetensors")[0].config().named == model[0].config().named
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -111,6 +160,16 @@ def test_orthogonal_is_not_always_turned_the_same_way() -> None:
          "init: gain must be finite and at least 0, found nan"),
         (lambda: init.orthogonal((5, 5), dtype="int64"), tg.DTypeError,
          "init: dtype must be float32 or float64, found int64"),
+        (lambda: tg.nn.Linear(2, 2, weight_init="glorot"), tg.ArgumentError,
+         "Linear: weight_init must be one of constant, he_normal, he_truncated_normal, he_uniform, lecun_normal, "
+         "normal, ones, orthogonal, truncated_normal, uniform, xavier_normal, xavier_uniform, zeros, such a name with "
+         "options as in ('normal', {'std': 0.01}), or a function of the shape, found 'glorot'"),
+        (lambda: tg.nn.Linear(2, 2, bias_init=("normal", {"sd": 1})), tg.ArgumentError,
+         "the initialiser 'normal' cannot be called: normal() got an unexpected keyword argument 'sd'"),
+        (lambda: tg.nn.Conv2d(2, 2, 3, weight_init=lambda shape: tg.zeros(2)), tg.ShapeError,
+         "an initialiser must return a tensor of shape [3, 3, 2, 2], found [2]"),
+        (lambda: tg.nn.Linear(2, 2, bias_init="he_normal"), tg.ShapeError,
+         "init: a weight has at least two axes, [in, out], found [2]; pass fan_in and fan_out"),
         (lambda: init.normal((2, 2), std=-1), tg.ArgumentError, "normal: std must not be negative, found -1"),
     ],
 )  # fmt: skip

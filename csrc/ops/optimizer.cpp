@@ -67,11 +67,6 @@ OptionalArrays check(const char* op, const OptimizerArrays& arrays) {
   return gradients;
 }
 
-void check_state(const char* op, const char* what, size_t position, const Array& state, const Array& parameter) {
-  require_like(op, what, position, state, parameter);
-  require_contiguous(op, what, position, state);
-}
-
 Operands shared_operands(const OptimizerArrays& arrays) {
   return {reads(arrays.rate), arrays.clip ? reads(*arrays.clip) : Operand{nullptr, Access::read}};
 }
@@ -82,50 +77,92 @@ double elements(const Operands& operands) {
   return sum;
 }
 
-}  // namespace
+constexpr int64_t kSumChunk = 1024;  // cpu/sum_order.h
 
-void sgd(const OptimizerArrays& arrays, const OptionalArrays& velocities, const Sgd& options) {
-  const OptionalArrays gradients = check("SGD", arrays);
-  require_count("SGD", "velocities", velocities.size(), arrays.parameters.size());
-  for (size_t i = 0; i < velocities.size(); ++i) {
-    if (velocities[i]) check_state("SGD", "velocity", i, *velocities[i], arrays.parameters[i]);
-  }
-  for (DType dtype : kRealTypes) {
-    Operands operands = shared_operands(arrays);
-    for (size_t i = 0; i < gradients.size(); ++i) {
-      if (!gradients[i] || gradients[i]->dtype() != dtype) continue;
-      operands.push_back(updates(arrays.parameters[i]));
-      operands.push_back(reads(*gradients[i]));
-      operands.push_back(velocities[i] ? updates(*velocities[i]) : Operand{nullptr, Access::update});
-      operands.push_back(updates(arrays.steps[i]));
+int64_t chunks_of(const Array& array) { return (array.numel() + kSumChunk - 1) / kSumChunk; }
+
+// A piece of an optimizer's state: one array for each parameter, like it or of one double.
+struct Slot {
+  const char *one, *several;
+  enum { always, optional, number } kind = always;
+};
+
+void check_slot(const char* op, const Slot& slot, const OptionalArrays& arrays, const Arrays& parameters) {
+  require_count(op, slot.several, arrays.size(), parameters.size());
+  for (size_t i = 0; i < arrays.size(); ++i) {
+    if (!arrays[i]) {
+      if (slot.kind != Slot::optional) fail(ErrorKind::argument, "%s: %s %zu is None", op, slot.one, i);
+    } else if (slot.kind == Slot::number) {
+      require_numbers(op, slot.one, *arrays[i], DType::float64, 1);
+    } else {
+      require_like(op, slot.one, i, *arrays[i], parameters[i]);
+      require_contiguous(op, slot.one, i, *arrays[i]);
     }
-    if (operands.size() == 2) continue;
-    launch(kernels::sgd, dtype, options, operands, Cost::elements(elements(operands), 0.06));
   }
 }
 
-void adam(const OptimizerArrays& arrays, const Arrays& first_moments, const Arrays& second_moments,
-          const Adam& options) {
-  const OptionalArrays gradients = check("Adam", arrays);
-  require_count("Adam", "first moments", first_moments.size(), arrays.parameters.size());
-  require_count("Adam", "second moments", second_moments.size(), arrays.parameters.size());
-  for (size_t i = 0; i < first_moments.size(); ++i) {
-    check_state("Adam", "first moment", i, first_moments[i], arrays.parameters[i]);
-    check_state("Adam", "second moment", i, second_moments[i], arrays.parameters[i]);
-  }
+// One launch for the parameters of each dtype that have gradients. `each` is about how many nanoseconds an element
+// takes, `bytes_per_chunk` what a chunk of 1024 elements needs as workspace.
+template <typename P>
+void step(const char* op, const KernelName<P>& kernel, const OptimizerArrays& arrays, std::initializer_list<Slot> slots,
+          const P& options, double each, size_t bytes_per_chunk = 0) {
+  const OptionalArrays gradients = check(op, arrays);
+  require_count(op, "pieces of state", arrays.states.size(), slots.size());
+  for (size_t s = 0; s < slots.size(); ++s) check_slot(op, slots.begin()[s], arrays.states[s], arrays.parameters);
   for (DType dtype : kRealTypes) {
     Operands operands = shared_operands(arrays);
+    int64_t chunks = 0;
     for (size_t i = 0; i < gradients.size(); ++i) {
       if (!gradients[i] || gradients[i]->dtype() != dtype) continue;
       operands.push_back(updates(arrays.parameters[i]));
       operands.push_back(reads(*gradients[i]));
-      operands.push_back(updates(first_moments[i]));
-      operands.push_back(updates(second_moments[i]));
+      for (const OptionalArrays& state : arrays.states) {
+        operands.push_back(state[i] ? updates(*state[i]) : Operand{nullptr, Access::update});
+      }
       operands.push_back(updates(arrays.steps[i]));
+      chunks += chunks_of(arrays.parameters[i]);
     }
     if (operands.size() == 2) continue;
-    launch(kernels::adam, dtype, options, operands, Cost::elements(elements(operands), 0.1));
+    launch(kernel, dtype, options, operands, Cost::elements(elements(operands), each),
+           static_cast<size_t>(chunks) * bytes_per_chunk);
   }
+}
+
+constexpr Slot kFirstMoment{"first moment", "first moments"}, kSecondMoment{"second moment", "second moments"};
+constexpr Slot kVelocity{"velocity", "velocities", Slot::optional}, kMeanSquare{"mean square", "mean squares"};
+
+}  // namespace
+
+void sgd(const OptimizerArrays& arrays, const Sgd& options) {
+  step("SGD", kernels::sgd, arrays, {kVelocity}, options, 0.06);
+}
+
+void adam(const OptimizerArrays& arrays, const Adam& options) {
+  const Slot largest{"largest second moment", "largest second moments", Slot::optional};
+  step("Adam", kernels::adam, arrays, {kFirstMoment, kSecondMoment, largest}, options, 0.1);
+}
+
+void nadam(const OptimizerArrays& arrays, const Nadam& options) {
+  const Slot product{"the product of momenta", "products of momenta", Slot::number};
+  step("NAdam", kernels::nadam, arrays, {kFirstMoment, kSecondMoment, product}, options, 0.1);
+}
+
+void adagrad(const OptimizerArrays& arrays, const Adagrad& options) {
+  step("Adagrad", kernels::adagrad, arrays, {{"sum of squares", "sums of squares"}}, options, 0.1);
+}
+
+void rmsprop(const OptimizerArrays& arrays, const RmsProp& options) {
+  const Slot mean{"mean", "means", Slot::optional};
+  step("RMSprop", kernels::rmsprop, arrays, {kMeanSquare, mean, kVelocity}, options, 0.1);
+}
+
+void adadelta(const OptimizerArrays& arrays, const Adadelta& options) {
+  const Slot of_steps{"mean squared step", "mean squared steps"};
+  step("Adadelta", kernels::adadelta, arrays, {kMeanSquare, of_steps}, options, 0.15);
+}
+
+void lamb(const OptimizerArrays& arrays, const Lamb& options) {
+  step("LAMB", kernels::lamb, arrays, {kFirstMoment, kSecondMoment}, options, 0.25, 2 * sizeof(double));
 }
 
 void gradient_norm(const Array& clip, const OptionalArrays& given, double most) {
@@ -142,7 +179,7 @@ void gradient_norm(const Array& clip, const OptionalArrays& given, double most) 
            name(gradients[0].dtype()), name(given[i]->dtype()));
     }
     gradients.push_back(contiguous(*given[i]));
-    chunks += (given[i]->numel() + 1023) / 1024;
+    chunks += chunks_of(*given[i]);
   }
   Operands operands{writes(clip)};
   for (const Array& gradient : gradients) operands.push_back(reads(gradient));
@@ -188,5 +225,19 @@ void clip_all(const Arrays& tensors, double bound) {
 }
 
 void zero_all(const Arrays& tensors) { for_all("zero_grad", kernels::zero_all, NoParams{}, nullptr, tensors); }
+
+void max_norm(const Array& weight, double most) {
+  const char* op = "max_norm_";
+  require_real(op, "weight", 0, weight);
+  require_contiguous(op, "weight", 0, weight);
+  if (weight.ndim() < 2) {
+    fail(ErrorKind::shape, "%s: a weight has at least two axes, [in, out], found %s", op, weight.str().c_str());
+  }
+  if (!(most > 0)) fail(ErrorKind::argument, "%s: the largest norm must be above 0, found %g", op, most);
+  const int64_t columns = weight.shape()[weight.ndim() - 1];
+  if (weight.numel() == 0) return;
+  launch(kernels::max_norm, weight.dtype(), {weight.numel() / columns, columns, most}, {updates(weight)},
+         Cost::elements(static_cast<double>(weight.numel()), 0.4));
+}
 
 }  // namespace tilegrad::ops

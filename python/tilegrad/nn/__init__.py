@@ -7,6 +7,7 @@ from .activations import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softm
 from .containers import ModuleDict, ModuleList, Sequential
 from .conv import Conv2d
 from .dropout import Dropout
+from .gates import HardConcrete, L0Linear
 from .linear import Linear
 from .losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from .module import Module
@@ -28,6 +29,8 @@ __all__ = [
     "Flatten",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
+    "HardConcrete",
+    "L0Linear",
     "LayerNorm",
     "LeakyReLU",
     "Linear",

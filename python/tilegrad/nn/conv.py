@@ -34,6 +34,10 @@ class Conv2d(Module):
         Whether a bias is added.
     activation : {"relu", "sigmoid", "tanh", "gelu"}, optional
         Applied in the same pass.
+    weight_init, bias_init
+        What they start from: a name of :mod:`tilegrad.nn.init`, alone or with options as in
+        ``("normal", {"std": 0.01})``, or a function of the shape. None: :func:`~tilegrad.nn.init.he_truncated_normal`
+        and zeros. (A function has no place in a model file, which then holds the weights alone.)
 
     Attributes
     ----------
@@ -66,6 +70,8 @@ class Conv2d(Module):
         groups: int = 1,
         bias: bool = True,
         activation: str | None = None,
+        weight_init: initial.Initialiser = None,
+        bias_init: initial.Initialiser = None,
     ) -> None:
         self.in_channels = in_channels if in_channels is None else check_size("Conv2d", "in_channels", in_channels)
         self.out_channels = check_size("Conv2d", "out_channels", out_channels)
@@ -74,7 +80,10 @@ class Conv2d(Module):
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.groups = check_size("Conv2d", "groups", groups)
         check_activation("Conv2d", activation)
+        initial.check_initialiser("Conv2d", "weight_init", weight_init)
+        initial.check_initialiser("Conv2d", "bias_init", bias_init)
         self.activation, self._has_bias = activation, bias
+        self._weight_init, self._bias_init = weight_init, bias_init
         self.weight = self.bias = None  # type: ignore[assignment]  # until the sizes are known
         self._unbuilt = in_channels is None
         if in_channels is not None:
@@ -89,9 +98,10 @@ class Conv2d(Module):
             )
         depth = self.in_channels // self.groups
         rows, columns = self.kernel_size
-        self.weight = initial.weight((rows, columns, depth, self.out_channels), fan_in=rows * columns * depth)
+        shape = (rows, columns, depth, self.out_channels)
+        self.weight = initial.weight(shape, fan_in=rows * columns * depth, how=self._weight_init)
         if self._has_bias:
-            self.bias = initial.bias(self.out_channels)
+            self.bias = initial.bias(self.out_channels, how=self._bias_init)
 
     def _create(self, x: Tensor) -> None:
         check_axes("Conv2d", x, 4, "[N, H, W, C]")

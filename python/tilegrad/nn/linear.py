@@ -27,6 +27,10 @@ class Linear(Module):
         Whether ``b`` is added.
     activation : {"relu", "sigmoid", "tanh", "gelu"}, optional
         Applied in the same pass.
+    weight_init, bias_init
+        What they start from: a name of :mod:`tilegrad.nn.init`, alone or with options as in
+        ``("normal", {"std": 0.01})``, or a function of the shape. None: :func:`~tilegrad.nn.init.he_truncated_normal`
+        and zeros. (A function has no place in a model file, which then holds the weights alone.)
 
     Attributes
     ----------
@@ -52,11 +56,16 @@ class Linear(Module):
         out_features: int | None = None,
         bias: bool = True,
         activation: str | None = None,
+        weight_init: initial.Initialiser = None,
+        bias_init: initial.Initialiser = None,
     ) -> None:
         self.in_features = in_features if in_features is None else check_size("Linear", "in_features", in_features)
         self.out_features = check_size("Linear", "out_features", out_features)
         check_activation("Linear", activation)
+        initial.check_initialiser("Linear", "weight_init", weight_init)
+        initial.check_initialiser("Linear", "bias_init", bias_init)
         self.activation, self._has_bias = activation, bias
+        self._weight_init, self._bias_init = weight_init, bias_init
         self.weight = self.bias = None  # type: ignore[assignment]  # until the sizes are known
         self._unbuilt = in_features is None
         if in_features is not None:
@@ -64,9 +73,11 @@ class Linear(Module):
 
     def _make_parameters(self) -> None:
         assert self.in_features is not None
-        self.weight = initial.weight((self.in_features, self.out_features), fan_in=self.in_features)
+        self.weight = initial.weight(
+            (self.in_features, self.out_features), fan_in=self.in_features, how=self._weight_init
+        )
         if self._has_bias:
-            self.bias = initial.bias(self.out_features)
+            self.bias = initial.bias(self.out_features, how=self._bias_init)
 
     def _create(self, x: Tensor) -> None:
         self._infer(in_features=check_size("Linear", "the input's last axis", x.shape[-1] if x.ndim else 0))

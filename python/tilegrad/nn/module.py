@@ -68,6 +68,7 @@ class Module:
     training: bool
     _unbuilt = False  # whether parameters wait for the size of the first input
     _inferred: Mapping[str, int] = {}  # the sizes found then
+    _statistics_frozen = False  # whether running statistics stay while training
 
     _given: Given
     _buffers: set[str]
@@ -120,7 +121,13 @@ class Module:
         """What a captured function depends on besides its arguments: the mode, and which parameters are trained."""
         own = [value for value in vars(self).values() if isinstance(value, Tensor)]
         children = [id(child) for _, child in self.named_children()]
-        return (self.training, len(self._hooks), *children, *[(id(tensor), tensor.requires_grad) for tensor in own])
+        return (
+            self.training,
+            self._statistics_frozen,
+            len(self._hooks),
+            *children,
+            *[(id(tensor), tensor.requires_grad) for tensor in own],
+        )
 
     # What is inside.
 
@@ -236,17 +243,44 @@ class Module:
         """Switch to evaluation: the output of a sample depends on that sample alone."""
         return self.train(False)
 
-    def freeze(self: M) -> M:
-        """Stop collecting gradients: optimizers leave all parameters as they are."""
+    def freeze(self: M, statistics: bool = False) -> M:
+        """Stop collecting gradients: optimizers leave all parameters as they are.
+
+        A part of a model is frozen by its own: ``model.features.freeze()``. Optimizers keep no state for frozen
+        parameters, and may be given them all the same.
+
+        Parameters
+        ----------
+        statistics
+            Whether batch normalisation inside keeps its running statistics too, and uses them, while the model is
+            trained. Otherwise they follow the batches, as in PyTorch; ``eval()`` would stop them until the next
+            ``train()``.
+
+        Examples
+        --------
+        >>> import tilegrad as tg
+        >>> model = tg.nn.Sequential(tg.nn.Linear(4, 3), tg.nn.BatchNorm1d(3), tg.nn.Linear(3, 2))
+        >>> for layer in list(model)[:-1]:
+        ...     _ = layer.freeze(statistics=True)
+        >>> [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+        ['2.weight', '2.bias']
+        """
         for parameter in self.parameters():
             parameter.requires_grad = False
+        if statistics:
+            self._set_statistics_frozen(True)
         return self
 
     def unfreeze(self: M) -> M:
-        """Collect gradients again."""
+        """Collect gradients again, and running statistics where these were frozen."""
         for parameter in self.parameters():
             parameter.requires_grad = True
+        self._set_statistics_frozen(False)
         return self
+
+    def _set_statistics_frozen(self, frozen: bool) -> None:
+        for module in self.modules():
+            module._statistics_frozen = frozen
 
     def to(self: M, target: Any) -> M:
         """Move to a device, or change the dtype of all floating parameters and buffers.

@@ -60,7 +60,7 @@ class _BatchNorm(Module):
             self.bias,
             self.running_mean,
             self.running_var,
-            self.training,
+            self.training and not self._statistics_frozen,
             self.momentum,
             self.eps,
             self.activation,

@@ -1,11 +1,29 @@
-"""Optimizers, their schedules, and the clipping of gradients."""
+"""Optimizers, their schedules, the clipping of gradients, penalties and constraints."""
 
 from __future__ import annotations
 
-from . import schedules
-from .adam import Adam, AdamW
+from . import penalties, schedules
+from .adam import Adam, AdamW, NAdam
+from .adaptive import Adadelta, Adagrad, RMSprop
 from .clipping import clip_grad_norm_, clip_grad_value_
+from .constraints import max_norm_
+from .lamb import LAMB
 from .optimizer import Optimizer
 from .sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "clip_grad_norm_", "clip_grad_value_", "schedules"]
+__all__ = [
+    "LAMB",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "NAdam",
+    "Optimizer",
+    "RMSprop",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "max_norm_",
+    "penalties",
+    "schedules",
+]

@@ -1,18 +1,23 @@
-"""Adam and AdamW."""
+"""Adam, AdamW, AMSGrad and NAdam."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from .. import _C
-from .optimizer import Optimizer, ParameterGroup, check_number
+from .group import ParameterGroup
+from .numbers import check_betas, check_number
+from .optimizer import Optimizer
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor
-    from .optimizer import Parameters, Rate
+    from typing_extensions import Unpack
 
-__all__ = ["Adam", "AdamW"]
+    from ..tensor import Tensor
+    from .group import Rate
+    from .optimizer import Common, Parameters
+
+__all__ = ["Adam", "AdamW", "NAdam"]
 
 
 class Adam(Optimizer):
@@ -41,6 +46,10 @@ class Adam(Optimizer):
         The factor of the L2 penalty ``weight_decay / 2 * p ** 2``, from 0.
     clip_norm
         If given, gradients count as scaled to this norm, all together, wherever theirs is larger.
+    amsgrad
+        Whether to divide by the root of the largest ``v`` so far instead of that of the last one.
+    common
+        ``decoupled_weight_decay``, ``l1_decay``, ``max_norm``, ``clip_value`` and ``maximize``: see :class:`Optimizer`.
 
     Raises
     ------
@@ -49,7 +58,8 @@ class Adam(Optimizer):
 
     Notes
     -----
-    Source: Kingma and Ba, "Adam", ICLR 2015.
+    Sources: Kingma and Ba, "Adam", ICLR 2015; AMSGrad: Reddi, Kale and Kumar, "On the convergence of Adam and beyond",
+    ICLR 2018, as PyTorch has it: the largest ``v`` is taken before its bias is corrected.
 
     Examples
     --------
@@ -62,8 +72,8 @@ class Adam(Optimizer):
     [0.5, 1.5]
     """
 
-    _slots = ("first_moment", "second_moment")
-    _decoupled: ClassVar[bool] = False
+    _slots = ("first_moment", "second_moment", "largest_second_moment")
+    _native = staticmethod(_C.adam)
 
     def __init__(
         self,
@@ -73,38 +83,20 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
+        amsgrad: bool = False,
+        **common: Unpack[Common],
     ) -> None:
-        super().__init__(params, lr, clip_norm, betas=betas, eps=eps, weight_decay=weight_decay)
+        own = {"betas": betas, "eps": eps, "amsgrad": amsgrad}
+        super().__init__(params, lr, own, clip_norm, weight_decay, **common)
 
-    def _check_options(self, options: Mapping[str, Any]) -> None:
-        try:
-            first, second = options["betas"]
-        except (TypeError, ValueError):
-            raise _C.ArgumentError(f"{self._name}: betas must be two numbers, found {options['betas']!r}") from None
-        check_number(self._name, "betas[0]", first, high=1.0)
-        check_number(self._name, "betas[1]", second, high=1.0)
-        check_number(self._name, "eps", options["eps"], open_low=True)
-        check_number(self._name, "weight_decay", options["weight_decay"])
+    def _check_own(self, options: Mapping[str, Any]) -> None:
+        check_betas(self._name, options)
 
-    def _update(
-        self, group: ParameterGroup, clip: Tensor | None, positions: list[int], gradients: list[Tensor]
-    ) -> None:
-        first, second = group._state["first_moment"], group._state["second_moment"]
-        beta1, beta2 = group["betas"]
-        _C.adam(
-            group._rate,
-            clip,
-            [group.parameters[i] for i in positions],
-            gradients,
-            [group._steps[i] for i in positions],
-            [first[i] for i in positions],
-            [second[i] for i in positions],
-            beta1,
-            beta2,
-            group["eps"],
-            group["weight_decay"],
-            self._decoupled,
-        )
+    def _needs(self, group: ParameterGroup, slot: str) -> bool:
+        return slot != "largest_second_moment" or bool(group["amsgrad"])
+
+    def _native_values(self, group: ParameterGroup) -> list[Any]:
+        return [*group["betas"], group["eps"]]
 
 
 class AdamW(Adam):
@@ -128,8 +120,6 @@ class AdamW(Adam):
     [0.45, 1.4]
     """
 
-    _decoupled = True
-
     def __init__(
         self,
         params: Parameters,
@@ -138,5 +128,73 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 0.01,
         clip_norm: float | None = None,
+        amsgrad: bool = False,
+        **common: Unpack[Common],
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, clip_norm)
+        common.setdefault("decoupled_weight_decay", True)
+        super().__init__(params, lr, betas, eps, weight_decay, clip_norm, amsgrad, **common)
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's momentum: the step looks ahead to the next one's mean of gradients.
+
+    With the gradient ``g`` and the moments ``m`` and ``v`` of :class:`Adam`, in the parameter's step ``t`` from 1::
+
+        b(t) = beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)
+        B(t) = b(1) * b(2) * ... * b(t)
+        ahead = (1 - b(t)) / (1 - B(t)) * g + b(t + 1) / (1 - B(t + 1)) * m
+        p = p - lr * ahead / (sqrt(v / (1 - beta2 ** t)) + eps)
+
+    Parameters
+    ----------
+    params, lr, betas, eps, weight_decay, clip_norm, common
+        As of :class:`Adam`.
+    momentum_decay
+        How fast the momentum ``b`` grows from ``beta1 / 2`` to ``beta1``, from 0.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range, or a parameter is unfit or given twice.
+
+    Notes
+    -----
+    Source: Dozat, "Incorporating Nesterov momentum into Adam", ICLR workshop 2016, with the numbers of PyTorch's NAdam.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = tg.optim.NAdam([x], lr=0.5)
+    >>> (x * x).backward(tg.ones(2))
+    >>> optimizer.step()
+    >>> [round(value, 3) for value in x.tolist()]
+    [0.472, 1.472]
+    """
+
+    _slots = ("first_moment", "second_moment", "momentum_product")
+    _native = staticmethod(_C.nadam)
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: Rate = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum_decay: float = 4e-3,
+        clip_norm: float | None = None,
+        **common: Unpack[Common],
+    ) -> None:
+        own = {"betas": betas, "eps": eps, "momentum_decay": momentum_decay}
+        super().__init__(params, lr, own, clip_norm, weight_decay, **common)
+
+    def _check_own(self, options: Mapping[str, Any]) -> None:
+        check_betas("NAdam", options)
+        check_number("NAdam", "momentum_decay", options["momentum_decay"])
+
+    def _form(self, group: ParameterGroup, slot: str, parameter: Tensor) -> tuple[tuple[int, ...], Any, float]:
+        return ((1,), _C.float64, 1.0) if slot == "momentum_product" else super()._form(group, slot, parameter)
+
+    def _native_values(self, group: ParameterGroup) -> list[Any]:
+        return [*group["betas"], group["eps"], group["momentum_decay"]]

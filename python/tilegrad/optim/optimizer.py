@@ -4,120 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from .. import _C
 from ..capture import depends_on
 from ..scopes import named_scope
+from .group import ParameterGroup
+from .numbers import check_number
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
+    from .group import Rate
 
-    Rate = float | Callable[[int], float]
     Parameters = Tensor | Iterable[Tensor] | Iterable[Mapping[str, Any]]
 
-__all__ = ["Optimizer", "ParameterGroup"]
+__all__ = ["Common", "Optimizer"]
 
 
-def check_number(
-    owner: str, name: str, value: Any, low: float = 0.0, high: float = math.inf, open_low: bool = False
-) -> float:
-    """A finite number in [low, high), or (low, high) with ``open_low``."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise _C.ArgumentError(f"{owner}: {name} must be a number, found {type(value).__name__}") from None
-    if not (math.isfinite(number) and low <= number < high) or (open_low and number == low):
-        least = f"above {low:g}" if open_low else f"at least {low:g}"
-        below = f" and below {high:g}" if high < math.inf else ""
-        raise _C.ArgumentError(f"{owner}: {name} must be finite, {least}{below}, found {number:g}")
-    return number
+class Common(TypedDict, total=False):
+    """What every optimizer takes by name, see :class:`Optimizer`."""
 
-
-class ParameterGroup:
-    """Parameters that are updated with the same rate and options.
-
-    ``group.lr`` and ``group["weight_decay"]`` read and set them.
-    """
-
-    def __init__(self, optimizer: Optimizer, parameters: list[Tensor], lr: Rate, options: dict[str, Any]) -> None:
-        self.parameters = parameters
-        self._optimizer = optimizer
-        self._options = options
-        self._rate: Tensor = _C.full((1,), 0.0, _C.float64)  # read by the kernel, so never baked into a launch
-        self._written = 0.0
-        self.lr = lr
-        # Per parameter: how many updates it has had, and what the optimizer remembers; None until its first update.
-        self._steps: list[Any] = [None] * len(parameters)
-        self._state: dict[str, list[Any]] = {name: [None] * len(parameters) for name in optimizer._slots}
-
-    @property
-    def lr(self) -> float:
-        """The rate of the next update. Setting a number (or a schedule) replaces what was there."""
-        return self._rate_at(self._optimizer.steps)
-
-    @lr.setter
-    def lr(self, value: Rate) -> None:
-        owner = self._optimizer._name
-        if not callable(value):
-            value = check_number(owner, "lr", value)
-            self._write(value)
-        else:
-            check_number(owner, "lr (of the schedule)", value(self._optimizer.steps))
-        self._lr = value
-
-    @property
-    def schedule(self) -> Callable[[int], float] | None:
-        """The schedule that the rate follows, if any."""
-        return self._lr if callable(self._lr) else None
-
-    def _rate_at(self, step: int) -> float:
-        if not callable(self._lr):
-            return self._lr
-        return check_number(self._optimizer._name, f"lr (of the schedule, at step {step})", self._lr(step))
-
-    def _write(self, rate: float) -> None:
-        if rate != self._written:
-            with _C.Unrecorded():
-                _C.fill_(self._rate, rate)
-            self._written = rate
-
-    def __getitem__(self, name: str) -> Any:
-        return self._options[name]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        changed = {**self._options, name: value}
-        self._optimizer._check_options(changed)
-        self._options = changed
-        _C.changed()
-
-    def __len__(self) -> int:
-        return len(self.parameters)
-
-    def _prepare(self, position: int) -> None:
-        """Gives a parameter its counter and its state, zeros, before its first update."""
-        missing = [
-            name
-            for name, values in self._state.items()
-            if values[position] is None and self._optimizer._needs(self, name)
-        ]
-        if self._steps[position] is not None and not missing:
-            return
-        parameter = self.parameters[position]
-        with _C.Unrecorded():
-            if self._steps[position] is None:
-                self._steps[position] = _C.full((1,), 0, _C.int64)
-            for name in missing:
-                self._state[name][position] = _C.full(parameter.shape, 0, parameter.dtype)
-
-    def _items(self, position: int) -> dict[str, Tensor]:
-        """The counter and state of a parameter, by name."""
-        found = {"step": self._steps[position], **{name: values[position] for name, values in self._state.items()}}
-        return {name: tensor for name, tensor in found.items() if tensor is not None}
+    decoupled_weight_decay: bool
+    l1_decay: float
+    max_norm: float | None
+    clip_value: float | None
+    maximize: bool
 
 
 class Optimizer:
     """The base of all optimizers.
+
+    All of its options but ``clip_norm`` and ``clip_value`` may differ from group to group, and be set later:
+    ``optimizer.groups[0]["weight_decay"] = 0.01``.
 
     Parameters
     ----------
@@ -125,25 +43,68 @@ class Optimizer:
         Tensors, or groups: dictionaries with ``"params"`` and, if wanted, an ``"lr"`` and options of their own.
     lr
         The learning rate: a number, or a schedule (any function of the step; see :mod:`tilegrad.optim.schedules`).
+    own
+        The options of the derived class, by name.
     clip_norm
         If given, gradients count as scaled to this norm, all together, wherever theirs is larger.
+    clip_value
+        If given, every element of a gradient counts as limited to ``[-clip_value, clip_value]``. Either this or
+        ``clip_norm``.
+    weight_decay
+        The factor of the L2 penalty ``weight_decay / 2 * p ** 2``, from 0, whose gradient ``weight_decay * p`` is added
+        to that of the loss.
+    decoupled_weight_decay
+        Whether decay is left out of the gradient, and ``p`` loses ``lr * weight_decay * p`` in each step instead.
+    l1_decay
+        The factor of the L1 penalty ``l1_decay * |p|``, from 0, with the gradient ``l1_decay * sign(p)``; decoupled as
+        the other. Both together are the elastic net.
+    max_norm
+        If given, the weights of each unit are scaled back after the step wherever their norm is larger: see
+        :func:`max_norm_`. Parameters with one axis, biases, are left alone.
+    maximize
+        Whether to go up the gradient instead of down.
 
-    A derived class names its state in ``_slots``, checks its options in ``_check_options`` and makes its native call in
-    ``_update``.
+    Notes
+    -----
+    A derived class names its state in ``_slots``, its native call in ``_native`` with the options it takes in
+    ``_native_options``, and checks its options in ``_check_own``.
     """
 
     _slots: ClassVar[tuple[str, ...]] = ()
+    _native: ClassVar[Callable[..., None]]
+    _native_options: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, params: Parameters, lr: Rate, clip_norm: float | None, **options: Any) -> None:
+    def __init__(
+        self,
+        params: Parameters,
+        lr: Rate,
+        own: Mapping[str, Any],
+        clip_norm: float | None = None,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        l1_decay: float = 0.0,
+        max_norm: float | None = None,
+        clip_value: float | None = None,
+        maximize: bool = False,
+    ) -> None:
         self._name = type(self).__name__
+        options = {
+            **own,
+            "weight_decay": weight_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "l1_decay": l1_decay,
+            "max_norm": max_norm,
+            "maximize": maximize,
+        }
         self._check_options(options)
         self._defaults: dict[str, Any] = {"lr": lr, **options}
         self.steps = 0
         """How many updates were made: what schedules are called with."""
-        self.clip_norm = clip_norm
-        self._clip: Tensor = _C.full(
-            (2,), 1.0, _C.float64
-        )  # the norm of all gradients and the factor they are scaled by
+        self._clip_norm: float | None = None
+        self._clip_value: float | None = None
+        self.clip_norm, self.clip_value = clip_norm, clip_value
+        # The norm of all gradients, and the factor they are scaled by.
+        self._clip: Tensor = _C.full((2,), 1.0, _C.float64)
         self.groups: list[ParameterGroup] = []
         self._known: set[int] = set()
         if isinstance(params, _C.TensorBase):
@@ -166,8 +127,24 @@ class Optimizer:
 
     @clip_norm.setter
     def clip_norm(self, value: float | None) -> None:
-        self._clip_norm = None if value is None else check_number(self._name, "clip_norm", value, open_low=True)
+        self._clip_norm = self._checked_clip("clip_norm", value, "clip_value", self._clip_value)
+
+    @property
+    def clip_value(self) -> float | None:
+        """What the elements of gradients are limited to, or None."""
+        return self._clip_value
+
+    @clip_value.setter
+    def clip_value(self, value: float | None) -> None:
+        self._clip_value = self._checked_clip("clip_value", value, "clip_norm", self._clip_norm)
+
+    def _checked_clip(self, name: str, value: float | None, other: str, other_value: float | None) -> float | None:
+        if value is not None:
+            value = check_number(self._name, name, value, open_low=True)
+            if other_value is not None:
+                raise _C.ArgumentError(f"{self._name}: give {name} or {other}, not both")
         _C.changed()
+        return value
 
     def add_group(self, group: Mapping[str, Any]) -> None:
         """Adds parameters with a rate and options of their own, for example of layers that are thawed later.
@@ -194,6 +171,15 @@ class Optimizer:
             known.add(id(parameter))
         self.groups.append(ParameterGroup(self, parameters, lr, options))
         self._known = known
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """:meth:`add_group`, under PyTorch's name."""
+        self.add_group(group)
+
+    @property
+    def param_groups(self) -> list[ParameterGroup]:
+        """``groups``, under PyTorch's name."""
+        return self.groups
 
     def _check_parameter(self, position: int, parameter: Any, known: set[int]) -> None:
         where = f"{self._name}: parameter {position}"
@@ -266,6 +252,37 @@ class Optimizer:
                 self._update(group, clip, positions, list(present.values()))
         self.steps += 1
 
+    def _update(
+        self, group: ParameterGroup, clip: Tensor | None, positions: list[int], gradients: list[Tensor]
+    ) -> None:
+        """The native call for the parameters at these positions of a group."""
+        parameters = [group.parameters[i] for i in positions]
+        type(self)._native(
+            group._rate,
+            clip,
+            parameters,
+            gradients,
+            [group._steps[i] for i in positions],
+            [
+                [values[i] for i in positions] if self._needs(group, name) else [None] * len(positions)
+                for name, values in group._state.items()
+            ],
+            group["weight_decay"],
+            group["l1_decay"],
+            math.inf if self._clip_value is None else self._clip_value,
+            group["decoupled_weight_decay"],
+            group["maximize"],
+            *self._native_values(group),
+        )
+        if group["max_norm"] is not None:
+            for parameter in parameters:
+                if parameter.ndim > 1:
+                    _C.max_norm(parameter, group["max_norm"])
+
+    def _native_values(self, group: ParameterGroup) -> list[Any]:
+        """The derived class's own options, in the order of its native call."""
+        return [group[name] for name in self._native_options]
+
     def _rates(self) -> list[float]:
         return [group._rate_at(self.steps) for group in self.groups]
 
@@ -279,7 +296,30 @@ class Optimizer:
         """What a captured function depends on besides its arguments."""
         options = [tuple(sorted(group._options.items())) for group in self.groups]
         trained = [parameter.requires_grad for group in self.groups for parameter in group.parameters]
-        return (self._clip_norm, *options, *trained)
+        return (self._clip_norm, self._clip_value, *options, *trained)
+
+    def observe(self, results: Mapping[str, float]) -> None:
+        """Tells schedules that wait for a metric, :class:`~tilegrad.optim.schedules.ReduceOnPlateau`, its new value.
+
+        :class:`tilegrad.train.Trainer` calls it after every epoch; other schedules do not care.
+
+        Parameters
+        ----------
+        results
+            Metrics by name, such as ``{"loss": 0.3, "val_loss": 0.4}``.
+
+        Raises
+        ------
+        ArgumentError
+            If a schedule waits for a metric that is not there.
+        """
+        for plateau in {id(part): part for group in self.groups for part in group._plateaus()}.values():
+            name = "loss" if plateau.monitor == "val_loss" and "val_loss" not in results else plateau.monitor
+            if name not in results:
+                raise _C.ArgumentError(
+                    f"{self._name}: a schedule watches {plateau.monitor!r}, found only {sorted(results)}"
+                )
+            plateau.observe(results[name])
 
     def zero_grad(self) -> None:
         """Fills all gradients with zeros; the tensors that hold them stay."""
@@ -294,7 +334,9 @@ class Optimizer:
         groups, state, first = [], {}, 0
         for group in self.groups:
             count = len(group)
-            groups.append({"lr": group.lr, **group._options, "parameters": list(range(first, first + count))})
+            saved = {"lr": group.lr, **group._options, "parameters": list(range(first, first + count))}
+            plateaus = [plateau.state_dict() for plateau in group._plateaus()]
+            groups.append({**saved, "plateaus": plateaus} if plateaus else saved)
             for position in range(count):
                 for name, tensor in group._items(position).items():
                     state[f"{first + position}.{name}"] = _C.copy(tensor)
@@ -318,17 +360,22 @@ class Optimizer:
         copy_state(self, saved)
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
+        for name in ("weight_decay", "l1_decay"):
+            check_number(self._name, name, options[name])
+        if options["max_norm"] is not None:
+            check_number(self._name, "max_norm", options["max_norm"], open_low=True)
+        self._check_own(options)
+
+    def _check_own(self, options: Mapping[str, Any]) -> None:
         raise NotImplementedError
 
     def _needs(self, group: ParameterGroup, slot: str) -> bool:
         """Whether a group keeps a piece of state."""
         return True
 
-    def _update(
-        self, group: ParameterGroup, clip: Tensor | None, positions: list[int], gradients: list[Tensor]
-    ) -> None:
-        """The native call for the parameters at these positions of a group."""
-        raise NotImplementedError
+    def _form(self, group: ParameterGroup, slot: str, parameter: Tensor) -> tuple[tuple[int, ...], Any, float]:
+        """The shape, dtype and first value of a piece of state."""
+        return parameter.shape, parameter.dtype, 0.0
 
     def __repr__(self) -> str:
         count = sum(len(group) for group in self.groups)

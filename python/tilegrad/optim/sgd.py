@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
-from .optimizer import Optimizer, ParameterGroup, check_number
+from .group import ParameterGroup
+from .numbers import check_number
+from .optimizer import Optimizer
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor
-    from .optimizer import Parameters, Rate
+    from typing_extensions import Unpack
+
+    from .group import Rate
+    from .optimizer import Common, Parameters
 
 __all__ = ["SGD"]
 
@@ -40,6 +44,8 @@ class SGD(Optimizer):
         Whether to look ahead; needs a momentum, and no dampening.
     clip_norm
         If given, gradients count as scaled to this norm, all together, wherever theirs is larger.
+    common
+        ``decoupled_weight_decay``, ``l1_decay``, ``max_norm``, ``clip_value`` and ``maximize``: see :class:`Optimizer`.
 
     Raises
     ------
@@ -63,6 +69,8 @@ class SGD(Optimizer):
     """
 
     _slots = ("velocity",)
+    _native = staticmethod(_C.sgd)
+    _native_options = ("momentum", "dampening", "nesterov")
 
     def __init__(
         self,
@@ -73,13 +81,13 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
         clip_norm: float | None = None,
+        **common: Unpack[Common],
     ) -> None:
-        super().__init__(
-            params, lr, clip_norm, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov
-        )
+        own = {"momentum": momentum, "dampening": dampening, "nesterov": nesterov}
+        super().__init__(params, lr, own, clip_norm, weight_decay, **common)
 
-    def _check_options(self, options: Mapping[str, Any]) -> None:
-        for name in ("momentum", "dampening", "weight_decay"):
+    def _check_own(self, options: Mapping[str, Any]) -> None:
+        for name in ("momentum", "dampening"):
             check_number("SGD", name, options[name])
         if options["dampening"] > 1:
             raise _C.ArgumentError(f"SGD: dampening must be at most 1, found {options['dampening']:g}")
@@ -91,20 +99,3 @@ class SGD(Optimizer):
 
     def _needs(self, group: ParameterGroup, slot: str) -> bool:
         return bool(group["momentum"] != 0)
-
-    def _update(
-        self, group: ParameterGroup, clip: Tensor | None, positions: list[int], gradients: list[Tensor]
-    ) -> None:
-        velocity, momentum = group._state["velocity"], group["momentum"]
-        _C.sgd(
-            group._rate,
-            clip,
-            [group.parameters[i] for i in positions],
-            gradients,
-            [group._steps[i] for i in positions],
-            [velocity[i] if momentum else None for i in positions],
-            momentum,
-            group["dampening"],
-            group["weight_decay"],
-            group["nesterov"],
-        )

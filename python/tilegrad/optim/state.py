@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
-from .optimizer import check_number
+from .numbers import check_number
 
 if TYPE_CHECKING:
-    from .optimizer import Optimizer, ParameterGroup
+    from .group import ParameterGroup
+    from .optimizer import Optimizer
 
 
 def check_state_dict(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
@@ -33,15 +34,20 @@ def check_state_dict(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
 
 
 def _group_problems(optimizer: Optimizer, where: str, group: ParameterGroup, kept: Mapping[str, Any]) -> list[str]:
-    expected = {"lr", "parameters", *group._options}
+    plateaus = list(group._plateaus())
+    expected = {"lr", "parameters", *group._options, *(["plateaus"] if plateaus else [])}
     problems = [f"{where} lacks {name!r}" for name in sorted(expected - set(kept))]
     problems += [f"{where} has an unexpected {name!r}" for name in sorted(set(kept) - expected)]
     if problems:
         return problems
     if len(kept["parameters"]) != len(group):
         problems.append(f"{where} has {len(kept['parameters'])} parameters, here {len(group)}")
+    if len(kept.get("plateaus", ())) != len(plateaus):
+        problems.append(f"{where} has {len(kept['plateaus'])} plateaus in its schedule, here {len(plateaus)}")
     try:
         check_number(type(optimizer).__name__, "lr", kept["lr"])
+        for plateau, seen in zip(plateaus, kept.get("plateaus", ()), strict=False):
+            plateau.check_state_dict(seen)
         optimizer._check_options({name: kept[name] for name in group._options})
     except _C.ArgumentError as error:
         problems.append(f"{where}: {error}")
@@ -56,7 +62,7 @@ def _tensor_problems(optimizer: Optimizer, state: Mapping[str, Any]) -> list[str
         for position, parameter in enumerate(group.parameters):
             expected[f"{first + position}.step"] = ((1,), _C.int64)
             for name in group._state:
-                expected[f"{first + position}.{name}"] = (parameter.shape, parameter.dtype)
+                expected[f"{first + position}.{name}"] = optimizer._form(group, name, parameter)[:2]
         first += len(group)
     for name, tensor in state.items():
         if name not in expected:
@@ -80,6 +86,8 @@ def copy_state(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
         group._options = {name: kept[name] for name in group._options}
         if group.schedule is None:
             group.lr = kept["lr"]
+        for plateau, seen in zip(group._plateaus(), kept.get("plateaus", ()), strict=True):
+            plateau.load_state_dict(seen)
         for position in range(len(group)):
             prefix = f"{first + position}."
             if prefix + "step" in saved["state"]:
@@ -87,7 +95,8 @@ def copy_state(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
             for name, tensor in group._items(position).items():
                 source = saved["state"].get(prefix + name)
                 if source is None:
-                    _C.fill_(tensor, 0)
+                    parameter = group.parameters[position]
+                    _C.fill_(tensor, 0 if name == "step" else optimizer._form(group, name, parameter)[2])
                 else:
                     tensor.numpy()[...] = source.numpy()
         first += len(group)

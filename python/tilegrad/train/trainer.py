@@ -130,6 +130,7 @@ class Trainer:
                 if validation_data is not None:
                     found = self.evaluate(validation_data, batch_size)
                     results.update({f"val_{name}": value for name, value in found.items()})
+                self.optimizer.observe(results)
                 bar.show(results)
             results["samples_per_second"] = means.count / seconds if seconds > 0 else 0.0
             for name, value in results.items():
