@@ -185,14 +185,15 @@ def _read_torch_file(path: str | os.PathLike[str]) -> Any:
 
 def _read_arrays(path: str | os.PathLike[str]) -> Any:
     with open(path, "rb") as file:
-        start = file.read(4)
-    if start != b"PK\x03\x04":
-        return safetensors.read(path)[0]
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except Exception as error:  # zipfile, zlib and NumPy have many for what is not whole
-        raise CheckpointError(f"{os.fspath(path)}: the archive is damaged or holds no plain arrays ({error})") from None
+        if file.read(4) != b"PK\x03\x04":
+            return safetensors.read(path)[0]
+        file.seek(0)
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except Exception as error:  # zipfile, zlib and NumPy have many for what is not whole
+            where = os.fspath(path)
+            raise CheckpointError(f"{where}: the archive is damaged or holds no plain arrays ({error})") from None
 
 
 def _renamed(entries: Mapping[str, Any], rename: Rename | None) -> dict[str, Any]:
