@@ -155,7 +155,6 @@ class InceptionV3(nn.Module):
             block = Mixed(before, kind, c)
             setattr(self, f"Mixed_{name}", block)
             before = block.after
-            before += {"6a": 288, "7a": 768}.get(name, 0)  # what pooling hands on
         self.AuxLogits, self.fc = Head(classes), nn.Linear(2048, classes)
 
     def forward(self, x: torch.Tensor) -> Any:

@@ -13,7 +13,7 @@ LETTERS = {
 
 
 class VGG(nn.Module):
-    def __init__(self, layers: int, norm: bool, classes: int) -> None:
+    def __init__(self, layers: int, norm: bool, classes: int, hidden: int = 4096) -> None:
         super().__init__()
         self.features, before = nn.Sequential(), 3
         for word in LETTERS[layers].split():
@@ -26,8 +26,8 @@ class VGG(nn.Module):
             self.features.append(nn.ReLU())
             before = int(word)
         self.classifier = nn.Sequential(
-            nn.Linear(25088, 4096), nn.ReLU(), nn.Identity(), nn.Linear(4096, 4096), nn.ReLU(), nn.Identity(),
-            nn.Linear(4096, classes),
+            nn.Linear(25088, hidden), nn.ReLU(), nn.Identity(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Identity(),
+            nn.Linear(hidden, classes),
         )  # fmt: skip
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -82,7 +82,8 @@ class _Trace:
         x = inputs[0] if inputs else None
         if isinstance(layer, nn.Flatten):
             if isinstance(x, Tensor) and x.ndim == 4 and x.shape[1] * x.shape[2] > 1 and x.shape[3] > 1:
-                self._carried.append((output, tuple(x.shape[1:]), layer))
+                H, W, C = x.shape[1:]
+                self._carried.append((output, (H, W, C), layer))
                 self.flattened.setdefault(id(layer), (layer, False))
             return
         for carried, image, source in self._carried:

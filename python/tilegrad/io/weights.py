@@ -304,8 +304,8 @@ def _load(
                 elif tensor is not None:
                     sources.append(tensor)
             if len(sources) == len(part.sources):
-                image = None if name == "bias" and isinstance(layer, nn.Linear) else images.get(path)
-                copies.append(_Copy(target, part, sources, image))
+                is_output = name == "bias" and isinstance(layer, nn.Linear)
+                copies.append(_Copy(target, part, sources, None if is_output else images.get(path)))
     unexpected = [name for name in entries if name not in used and not any(_within(name, path) for path in skip)]
     if strict:
         problems += [f"unexpected: {name} {_about(entries[name])}" for name in unexpected]

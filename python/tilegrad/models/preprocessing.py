@@ -85,7 +85,7 @@ class Preprocessing:
         fitted = [self._fit(_checked(image, len(self.mean))) for image in images]
         if not fitted:
             return ops.zeros((0, *self.size, len(self.mean)))
-        mean, deviation = np.float32(self.mean), np.float32(self.std)
+        mean, deviation = np.array(self.mean, np.float32), np.array(self.std, np.float32)
         return ops.from_numpy((np.stack(fitted).astype(np.float32) / np.float32(255) - mean) / deviation)
 
     def _fit(self, image: NDArray) -> NDArray:

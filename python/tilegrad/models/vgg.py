@@ -12,6 +12,7 @@ from .preprocessing import Preprocessing
 __all__ = ["small_vgg", "vgg11", "vgg16", "vgg19"]
 
 WIDTHS = (64, 128, 256, 512, 512)  # the channels of each block
+HIDDEN = 4096  # the size of both dense layers before the last
 
 
 def vgg11(
@@ -93,11 +94,11 @@ def _vgg(
         parts["avgpool"], parts["flatten"] = AdaptiveAvgPool2d(7), nn.Flatten()
         parts["classifier"] = nn.Sequential(
             {
-                "0": nn.Linear(512 * 7 * 7, 4096, activation="relu"),
+                "0": nn.Linear(512 * 7 * 7, HIDDEN, activation="relu"),
                 "2": nn.Dropout(dropout),
-                "3": nn.Linear(4096, 4096, activation="relu"),
+                "3": nn.Linear(HIDDEN, HIDDEN, activation="relu"),
                 "5": nn.Dropout(dropout),
-                "6": nn.Linear(4096, check_classes(name, num_classes)),
+                "6": nn.Linear(HIDDEN, check_classes(name, num_classes)),
             }
         )
     return ImageModel(parts, Preprocessing((224, 224), resize=256))
