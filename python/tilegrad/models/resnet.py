@@ -161,8 +161,8 @@ def resnet101(num_classes: int = 1000, include_top: bool = True) -> ImageModel:
     Examples
     --------
     >>> import tilegrad as tg
-    >>> tg.models.resnet101(include_top=False)(tg.zeros((1, 32, 32, 3))).shape
-    (1, 1, 1, 2048)
+    >>> tg.models.resnet101(include_top=False)(tg.zeros((1, 64, 64, 3))).shape
+    (1, 2, 2, 2048)
     """
     return _resnet("resnet101", Bottleneck, (3, 4, 23, 3), num_classes, include_top)
 
@@ -173,8 +173,8 @@ def resnet152(num_classes: int = 1000, include_top: bool = True) -> ImageModel:
     Examples
     --------
     >>> import tilegrad as tg
-    >>> tg.models.resnet152(include_top=False)(tg.zeros((1, 32, 32, 3))).shape
-    (1, 1, 1, 2048)
+    >>> tg.models.resnet152(include_top=False)(tg.zeros((1, 64, 64, 3))).shape
+    (1, 2, 2, 2048)
     """
     return _resnet("resnet152", Bottleneck, (3, 8, 36, 3), num_classes, include_top)
 
