@@ -14,6 +14,8 @@ from tilegrad import models, nn
 from tilegrad.io import architecture
 from tilegrad.models.pooling import AdaptiveAvgPool2d, CeilMaxPool2d
 
+from .processes import run_python
+
 # As published, or as torchvision documents them.
 PARAMETERS = {
     "alexnet": 61_100_840,
@@ -123,6 +125,15 @@ def test_files(name: str, tmp_path: Path) -> None:
     x = tg.ones((1, 2)) if name == "Perceptron" else tg.ones((1, 64, 64, 3))
     with tg.no_grad():
         assert again(x).tolist() == model(x).tolist()
+
+
+def test_a_file_is_read_where_the_zoo_was_not_imported(tmp_path: Path) -> None:
+    tg.save(models.resnet20(), tmp_path / "m")
+    run_python(f"""
+        import sys, tilegrad as tg
+        assert "tilegrad.models" not in sys.modules
+        assert tg.load({str(tmp_path / "m")!r}).preprocessing.size == (32, 32)
+    """)
 
 
 def test_a_replaced_head_is_saved(tmp_path: Path) -> None:

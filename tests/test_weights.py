@@ -247,6 +247,10 @@ def test_half_precision_is_converted_where_it_is_asked_for() -> None:
         tg.io.load_torch(state, into=model)
     tg.io.load_torch(state, into=model, cast=True)
     assert np.array_equal(values(model)["weight"], state["weight"].astype(np.float32).T)
+    for dtype in ("bfloat16", "float64"):
+        tensors = {name: tg.tensor(value).astype(dtype) for name, value in state.items()}
+        tg.io.load_torch(tensors, into=model, cast=True)
+        assert np.array_equal(values(model)["weight"], tensors["weight"].astype("float32").numpy().T)
     with pytest.raises(tg.StateDictError, match=r"mistyped: weight int64"):
         tg.io.load_torch({name: value.astype(np.int64) for name, value in state.items()}, into=model, cast=True)
 
