@@ -232,11 +232,23 @@ def test_grouped_filters(groups: int) -> None:
     np.testing.assert_allclose(ours(tg.tensor(x)).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_layers_without_an_entry_come_as_they_are() -> None:
-    model = nn.Sequential(nn.LayerNorm(3))
-    state = {"0.weight": draw(3), "0.bias": draw(3)}
+class Scaled(nn.Module):
+    """No layer of the library's."""
+
+    def __init__(self) -> None:
+        self.scale = nn.Parameter(tg.zeros((2, 3)))
+
+
+def test_layers_without_an_entry() -> None:
+    model = nn.Sequential(nn.LayerNorm(3), Scaled())
+    state = {"0.weight": draw(3), "0.bias": draw(3), "1.scale": draw(2, 3)}
     tg.io.load_torch(state, into=model)
     assert np.array_equal(values(model)["0.bias"], state["0.bias"])
+    assert np.array_equal(values(model)["1.scale"], state["1.scale"])
+    model.append(tg.models.Perceptron(2))
+    with pytest.raises(tg.ArgumentError, match="lay out the weights of Perceptron is not known: give skip="):
+        tg.io.load_torch(state, into=model)
+    assert tg.io.load_torch(state, into=model, skip=["2"]) == ([], [])
 
 
 def test_half_precision_is_converted_where_it_is_asked_for() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .. import nn, ops
+from .. import _C, nn, ops
 from ..nn.module import Module
 from ..nn.normalization import _BatchNorm
 from ..tensor import Tensor
@@ -67,6 +67,7 @@ def fixed(ignored: tuple[str, ...] = (), **parts: Part) -> Entry:
 TORCH: dict[type[Module], Entry] = {
     nn.Conv2d: fixed(weight=permuted("weight", 2, 3, 1, 0), bias=Part(("bias",))),
     nn.Linear: fixed(weight=permuted("weight", 1, 0), bias=Part(("bias",))),
+    nn.LayerNorm: fixed(weight=Part(("weight",)), bias=Part(("bias",))),
     _BatchNorm: fixed(
         ("num_batches_tracked",),
         weight=Part(("weight",)),
@@ -112,10 +113,21 @@ KERAS: dict[type[Module], Entry] = {
 
 
 def entry_of(table: Mapping[type[Module], Entry], layer: Module) -> Entry:
-    """The table's entry for a layer's class or its nearest base; of any other its tensors come as they are."""
+    """The table's entry for a layer's class or its nearest base; of classes of your own the tensors come as they are.
+
+    Raises
+    ------
+    ArgumentError
+        If the layer is one of the library's that the table lacks and has matrices: their layout may differ.
+    """
     for kind in type(layer).__mro__:
         if kind in table:
             return table[kind]
+    if type(layer).__module__.startswith("tilegrad.") and any(tensor.ndim > 1 for _, tensor in own_tensors(layer)):
+        raise _C.ArgumentError(
+            f"how other libraries lay out the weights of {type(layer).__name__} is not known: give skip= its path, and "
+            "fill it by hand"
+        )
     return Entry(lambda found: {name: Part((name,)) for name, _ in own_tensors(found)})
 
 
