@@ -106,6 +106,8 @@ def _decode_module(found: Any, known: list[Any], depth: int) -> Module:
     if not isinstance(kind, str) or not isinstance(arguments, list) or not isinstance(named, dict):
         raise CheckpointError(f"the architecture has {_short(found)} where a module was expected")
     if kind not in kinds:
+        from .. import models  # noqa: F401 registers the library's networks
+    if kind not in kinds:
         raise CheckpointError(
             f"the architecture names the kind {kind!r}, which this program has not registered; import the module that "
             "defines it first, or fill a model of your own: tg.load(path, into=model)"

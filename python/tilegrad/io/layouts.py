@@ -1,0 +1,140 @@
+"""How other libraries name and lay out the tensors of each kind of layer: tables, one entry a kind.
+
+An entry tells, for each of a layer's tensors, under which names (within the layer) the other library keeps what it is
+made of, the shape that they have there, and how they become ours. To add a kind of layer is to add an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from .. import _C, nn, ops
+from ..nn.module import Module
+from ..nn.normalization import _BatchNorm
+from ..tensor import Tensor
+
+__all__ = ["KERAS", "TORCH", "Entry", "Part", "entry_of", "own_tensors"]
+
+Shape = tuple[int, ...]
+
+
+def _as_it_is(shape: Shape) -> tuple[Shape, ...]:
+    return (shape,)
+
+
+def _one(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where one of our tensors comes from.
+
+    ``sources`` are names within the layer; ``shapes`` gives from our shape those that each may have there; ``convert``
+    makes ours of them.
+    """
+
+    sources: tuple[str, ...]
+    shapes: Callable[[Shape], tuple[Shape, ...]] = _as_it_is
+    convert: Callable[..., Tensor] = _one
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A kind of layer: its parts by our names, and what the other library keeps beside them that we do not need."""
+
+    parts: Callable[[Module], Mapping[str, Part]]
+    ignored: tuple[str, ...] = ()
+
+
+def permuted(source: str, *axes: int) -> Part:
+    """A tensor whose axis ``i`` is axis ``axes[i]`` of the source."""
+
+    def shapes(shape: Shape) -> tuple[Shape, ...]:
+        return (tuple(shape[axes.index(i)] for i in range(len(axes))),)
+
+    return Part((source,), shapes, lambda tensor: ops.permute(tensor, axes))
+
+
+def fixed(ignored: tuple[str, ...] = (), **parts: Part) -> Entry:
+    """An entry whose parts do not depend on the layer's arguments."""
+    return Entry(lambda layer: parts, ignored)
+
+
+# PyTorch: filters [K, C, R, S], dense weights [out, in], images [N, C, H, W].
+
+TORCH: dict[type[Module], Entry] = {
+    nn.Conv2d: fixed(weight=permuted("weight", 2, 3, 1, 0), bias=Part(("bias",))),
+    nn.Linear: fixed(weight=permuted("weight", 1, 0), bias=Part(("bias",))),
+    nn.LayerNorm: fixed(weight=Part(("weight",)), bias=Part(("bias",))),
+    _BatchNorm: fixed(
+        ("num_batches_tracked",),
+        weight=Part(("weight",)),
+        bias=Part(("bias",)),
+        running_mean=Part(("running_mean",)),
+        running_var=Part(("running_var",)),
+    ),
+}
+
+# Keras: filters [R, S, C, K], dense weights [in, out], images [N, H, W, C], as ours.
+
+
+def _keras_convolution(layer: Module) -> Mapping[str, Part]:
+    assert isinstance(layer, nn.Conv2d)
+    kernel, groups = Part(("kernel",)), layer.groups
+    if (
+        groups > 1 and groups == layer.in_channels
+    ):  # of a Conv2D with groups as ours, of a DepthwiseConv2D [R, S, C, K / C]
+
+        def shapes(shape: Shape) -> tuple[Shape, ...]:
+            R, S, _, K = shape
+            return shape, (R, S, groups, K // groups)
+
+        def flat(tensor: Tensor) -> Tensor:
+            R, S, C, K = tensor.shape
+            return ops.reshape(tensor, (R, S, 1, C * K))
+
+        kernel = Part(("depthwise_kernel|kernel",), shapes, flat)
+    return {"weight": kernel, "bias": Part(("bias",))}
+
+
+KERAS: dict[type[Module], Entry] = {
+    nn.Conv2d: Entry(_keras_convolution),
+    nn.Linear: fixed(weight=Part(("kernel",)), bias=Part(("bias",))),
+    _BatchNorm: fixed(
+        weight=Part(("gamma",)),
+        bias=Part(("beta",)),
+        running_mean=Part(("moving_mean",)),
+        running_var=Part(("moving_variance",)),
+    ),
+    nn.LayerNorm: fixed(weight=Part(("gamma",)), bias=Part(("beta",))),
+}
+
+
+def entry_of(table: Mapping[type[Module], Entry], layer: Module) -> Entry:
+    """The table's entry for a layer's class or its nearest base; of classes of your own the tensors come as they are.
+
+    Raises
+    ------
+    ArgumentError
+        If the layer is one of the library's that the table lacks and has matrices: their layout may differ.
+    """
+    for kind in type(layer).__mro__:
+        if kind in table:
+            return table[kind]
+    if type(layer).__module__.startswith("tilegrad.") and any(tensor.ndim > 1 for _, tensor in own_tensors(layer)):
+        raise _C.ArgumentError(
+            f"how other libraries lay out the weights of {type(layer).__name__} is not known: give skip= its path, and "
+            "fill it by hand"
+        )
+    return Entry(lambda found: {name: Part((name,)) for name, _ in own_tensors(found)})
+
+
+def own_tensors(layer: Module) -> list[tuple[str, Tensor]]:
+    """The parameters and buffers of the layer itself, by name."""
+    return [
+        (name, value)
+        for name, value in vars(layer).items()
+        if isinstance(value, nn.Parameter) or (name in layer._buffers and value is not None)
+    ]
