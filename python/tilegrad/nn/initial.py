@@ -1,4 +1,4 @@
-"""What new parameters hold: He's truncated normal for weights, zero for biases."""
+"""What new parameters hold: He's truncated normal for weights, orthogonal recurrent ones, zero for biases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .. import ops
 from . import init
 from .parameter import Parameter
 
-__all__ = ["bias", "weight"]
+__all__ = ["bias", "recurrent", "weight"]
 
 
 def weight(shape: Sequence[int], fan_in: int) -> Parameter:
@@ -19,3 +19,9 @@ def weight(shape: Sequence[int], fan_in: int) -> Parameter:
 def bias(size: int, value: float = 0.0) -> Parameter:
     """A vector of one value."""
     return Parameter(ops.full((size,), value))
+
+
+def recurrent(hidden_size: int, gates: int) -> Parameter:
+    """Recurrent weights [H, gates * H]: each gate's part keeps the length of a state."""
+    parts = [init.orthogonal((hidden_size, hidden_size)) for _ in range(gates)]
+    return Parameter(parts[0] if gates == 1 else ops.concat(parts, axis=1))
