@@ -67,6 +67,9 @@ void gru(const Team& team, const Recurrent& p, const T* u, const T* bias, const 
     const T *const sum = part.sum(i), *const old = part.state(i, step) + part.first;
     T *const gate = gates + row * 3 * H + part.first, *const inner = q + row * H + part.first;
     T* const out = y + row * H + part.first;
+    part.fetch(gates, 3 * H, n, step + 1);
+    part.fetch(q, H, n, step + 1);
+    part.fetch(y, H, n, step + 1);
 #pragma omp simd
     for (int64_t j = 0; j < part.units; ++j) {
       const T r = formulas::sigmoid(gate[j] + sum[j]), z = formulas::sigmoid(gate[H + j] + sum[gap + j]);
@@ -94,6 +97,12 @@ void gru_backward(const Team& team, const Recurrent& p, const T* u, const T* ini
     const T *const gate = gates + at_gates, *const inner = q + at, *const dout = dy ? dy + at : part.zeros;
     const T* const old = part.before(y, initial, n, step) + part.first;
     T *const to = d + at_gates, *const to_product = du + at_gates, *const carried = part.carried(i);
+    part.fetch(gates, 3 * H, n, step - 1);
+    part.fetch(q, H, n, step - 1);
+    part.fetch(y, H, n, step - 2);  // that of step - 1 is read now
+    part.fetch(dy, H, n, step - 1);
+    part.fetch(d, 3 * H, n, step - 1);
+    part.fetch(du, 3 * H, n, step - 1);
 #pragma omp simd
     for (int64_t j = 0; j < part.units; ++j) {
       const T r = gate[j], z = gate[H + j], candidate = gate[2 * H + j];
@@ -126,6 +135,9 @@ void lstm(const Team& team, const Recurrent& p, const T* u, const T* initial, co
     const T *const sum = part.sum(i), *const old = part.before(c, initial_cell, n, step) + part.first;
     T* const gate = gates + row * 4 * H + part.first;
     T *const cell = c + row * H + part.first, *const out = y + row * H + part.first;
+    part.fetch(gates, 4 * H, n, step + 1);
+    part.fetch(c, H, n, step + 1);
+    part.fetch(y, H, n, step + 1);
 #pragma omp simd
     for (int64_t j = 0; j < part.units; ++j) {
       const T in = formulas::sigmoid(gate[j] + sum[j]), forget = formulas::sigmoid(gate[H + j] + sum[gap + j]);
@@ -163,6 +175,10 @@ void lstm_backward(const Team& team, const Recurrent& p, const T* u, const T* in
     const T *const gate = gates + row * 4 * H + part.first, *const cell = c + at;
     const T *const old = part.before(c, initial_cell, n, step) + part.first, *const dout = dy ? dy + at : part.zeros;
     T *const to = d + row * 4 * H + part.first, *const carried = part.carried(i);
+    part.fetch(gates, 4 * H, n, step - 1);
+    part.fetch(c, H, n, step - 2);  // that of step - 1 is read now
+    part.fetch(dy, H, n, step - 1);
+    part.fetch(d, 4 * H, n, step - 1);
 #pragma omp simd
     for (int64_t j = 0; j < part.units; ++j) {
       const T in = gate[j], forget = gate[H + j], candidate = gate[2 * H + j], open = gate[3 * H + j];

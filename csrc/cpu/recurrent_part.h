@@ -140,6 +140,15 @@ struct RecurrentPart {
     return step > 0 ? all + row(n, step - 1) * p.H : initial ? initial + n * p.H : zeros;
   }
 
+  // Fetches what a sequence's `step`, if it has one, will read or write of an array of [., width] rows: they lie far apart.
+  void fetch(const T* array, int64_t width, int64_t n, int64_t step) const {
+    if (!array || step < 0 || step >= length(n)) return;
+    const T* const from = array + row(n, step) * width + first;
+    for (int64_t gate = 0; gate < width; gate += p.H) {
+      for (int64_t j = 0; j < units; j += kCacheLine / static_cast<int64_t>(sizeof(T))) prefetch(from + gate + j);
+    }
+  }
+
   // The products of the first `active` rows of states.
   void multiply(int64_t active, int64_t step) const {
     multiply_packed(active, backward ? vectors : gates * vectors, backward ? gates * p.H : p.H, state(0, step),

@@ -101,7 +101,8 @@ class _LSTM(_Recurrent):
     def _apply(
         self, x: Tensor, states: States, suffix: str, lengths: Any, reverse: bool, batch_first: bool
     ) -> tuple[Tensor, ...]:
-        return ops.lstm(x, *self._weights(suffix), *states, lengths, reverse, batch_first)
+        h0, c0 = states
+        return ops.lstm(x, *self._weights(suffix), h0, c0, lengths, reverse, batch_first)
 
 
 class _Layers(_Recurrent):

@@ -96,8 +96,21 @@ def rnn(
     return result
 
 
-def _rnn_gradient(needs: Needs, grads: Grads, *saved: Any) -> Gradients:
-    return _C.rnn_backward(*grads, *saved, needs)
+def _rnn_gradient(
+    needs: Needs,
+    grads: Grads,
+    x: Tensor,
+    w: Tensor,
+    u: Tensor,
+    h0: Tensor | None,
+    lengths: Tensor | None,
+    reverse: bool,
+    batch_first: bool,
+    nonlinearity: str,
+    y: Tensor,
+) -> Gradients:
+    dy, dh = grads
+    return _C.rnn_backward(dy, dh, x, w, u, h0, lengths, reverse, batch_first, nonlinearity, y, needs)
 
 
 def gru(
@@ -173,8 +186,22 @@ def gru(
     return result
 
 
-def _gru_gradient(needs: Needs, grads: Grads, *saved: Any) -> Gradients:
-    return _C.gru_backward(*grads, *saved, needs)
+def _gru_gradient(
+    needs: Needs,
+    grads: Grads,
+    x: Tensor,
+    w: Tensor,
+    u: Tensor,
+    h0: Tensor | None,
+    lengths: Tensor | None,
+    reverse: bool,
+    batch_first: bool,
+    y: Tensor,
+    gates: Tensor,
+    inner: Tensor,
+) -> Gradients:
+    dy, dh = grads
+    return _C.gru_backward(dy, dh, x, w, u, h0, lengths, reverse, batch_first, y, gates, inner, needs)
 
 
 def lstm(
@@ -245,5 +272,20 @@ def lstm(
     return result
 
 
-def _lstm_gradient(needs: Needs, grads: Grads, *saved: Any) -> Gradients:
-    return _C.lstm_backward(*grads, *saved, needs)
+def _lstm_gradient(
+    needs: Needs,
+    grads: Grads,
+    x: Tensor,
+    w: Tensor,
+    u: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    lengths: Tensor | None,
+    reverse: bool,
+    batch_first: bool,
+    y: Tensor,
+    gates: Tensor,
+    cells: Tensor,
+) -> Gradients:
+    dy, dh, dc = grads
+    return _C.lstm_backward(dy, dh, dc, x, w, u, h0, c0, lengths, reverse, batch_first, y, gates, cells, needs)
