@@ -12,6 +12,19 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
+// gate = f(gate + sum) over a run of hidden units. One formula a loop: several in one would wait for each other and for
+// registers.
+template <typename T>
+[[gnu::noinline]] void add_sigmoid(const T* sum, T* gate, int64_t units) {
+#pragma omp simd
+  for (int64_t j = 0; j < units; ++j) gate[j] = formulas::sigmoid(gate[j] + sum[j]);
+}
+template <typename T>
+[[gnu::noinline]] void add_tanh(const T* sum, T* gate, int64_t units) {
+#pragma omp simd
+  for (int64_t j = 0; j < units; ++j) gate[j] = formulas::tanh(gate[j] + sum[j]);
+}
+
 // y: x W + b, which becomes the outputs.
 template <typename T>
 void rnn(const Team& team, const Recurrent& p, const T* u, const T* initial, const int64_t* lengths, T* y, T* last,
@@ -21,13 +34,14 @@ void rnn(const Team& team, const Recurrent& p, const T* u, const T* initial, con
   run_forward(team, part, initial, y, last, [&](int64_t i, int64_t n, int64_t step, T* h) {
     const T* const sum = part.sum(i);
     T* const out = y + part.row(n, step) * p.H + part.first;
+    part.fetch(y, p.H, n, step + 1);
     if (p.activation == Activation::relu) {
 #pragma omp simd
-      for (int64_t j = 0; j < part.units; ++j) h[j] = out[j] = formulas::relu(out[j] + sum[j]);
+      for (int64_t j = 0; j < part.units; ++j) out[j] = formulas::relu(out[j] + sum[j]);
     } else {
-#pragma omp simd
-      for (int64_t j = 0; j < part.units; ++j) h[j] = out[j] = formulas::tanh(out[j] + sum[j]);
+      add_tanh(sum, out, part.units);
     }
+    copy_units(out, h, part.units);
   });
 }
 
@@ -41,6 +55,10 @@ void rnn_backward(const Team& team, const Recurrent& p, const T* u, const T* ini
     const int64_t at = part.row(n, step) * p.H + part.first;
     const T *const out = y + at, *const dout = dy ? dy + at : part.zeros;
     T* const to = d + at;
+    part.fetch(y, p.H, n, step - 2);  // that of step - 1 is read now
+    part.fetch(dy, p.H, n, step - 1);
+    part.fetch(d, p.H, n, step - 1);
+    part.fetch(earlier, p.H, n, step - 1);
     if (p.activation == Activation::relu) {
 #pragma omp simd
       for (int64_t j = 0; j < part.units; ++j) to[j] = di[j] = formulas::relu_backward(dout[j] + dh[j], out[j]);
@@ -70,15 +88,17 @@ void gru(const Team& team, const Recurrent& p, const T* u, const T* bias, const 
     part.fetch(gates, 3 * H, n, step + 1);
     part.fetch(q, H, n, step + 1);
     part.fetch(y, H, n, step + 1);
+    add_sigmoid(sum, gate, part.units);
+    add_sigmoid(sum + gap, gate + H, part.units);
 #pragma omp simd
     for (int64_t j = 0; j < part.units; ++j) {
-      const T r = formulas::sigmoid(gate[j] + sum[j]), z = formulas::sigmoid(gate[H + j] + sum[gap + j]);
       inner[j] = sum[2 * gap + j] + b[j];
-      const T candidate = formulas::tanh(gate[2 * H + j] + r * inner[j]);
-      h[j] = out[j] = candidate + z * (old[j] - candidate);
-      gate[j] = r;
-      gate[H + j] = z;
-      gate[2 * H + j] = candidate;
+      gate[2 * H + j] = formulas::tanh(gate[2 * H + j] + gate[j] * inner[j]);
+    }
+#pragma omp simd
+    for (int64_t j = 0; j < part.units; ++j) {
+      const T candidate = gate[2 * H + j];
+      h[j] = out[j] = candidate + gate[H + j] * (old[j] - candidate);
     }
   });
 }
@@ -103,6 +123,7 @@ void gru_backward(const Team& team, const Recurrent& p, const T* u, const T* ini
     part.fetch(dy, H, n, step - 1);
     part.fetch(d, 3 * H, n, step - 1);
     part.fetch(du, 3 * H, n, step - 1);
+    part.fetch(earlier, H, n, step - 1);
 #pragma omp simd
     for (int64_t j = 0; j < part.units; ++j) {
       const T r = gate[j], z = gate[H + j], candidate = gate[2 * H + j];
@@ -138,17 +159,14 @@ void lstm(const Team& team, const Recurrent& p, const T* u, const T* initial, co
     part.fetch(gates, 4 * H, n, step + 1);
     part.fetch(c, H, n, step + 1);
     part.fetch(y, H, n, step + 1);
+    add_sigmoid(sum, gate, part.units);
+    add_sigmoid(sum + gap, gate + H, part.units);
+    add_tanh(sum + 2 * gap, gate + 2 * H, part.units);
+    add_sigmoid(sum + 3 * gap, gate + 3 * H, part.units);
 #pragma omp simd
     for (int64_t j = 0; j < part.units; ++j) {
-      const T in = formulas::sigmoid(gate[j] + sum[j]), forget = formulas::sigmoid(gate[H + j] + sum[gap + j]);
-      const T candidate = formulas::tanh(gate[2 * H + j] + sum[2 * gap + j]);
-      const T open = formulas::sigmoid(gate[3 * H + j] + sum[3 * gap + j]);
-      cell[j] = forget * old[j] + in * candidate;
-      h[j] = out[j] = open * formulas::tanh(cell[j]);
-      gate[j] = in;
-      gate[H + j] = forget;
-      gate[2 * H + j] = candidate;
-      gate[3 * H + j] = open;
+      cell[j] = gate[H + j] * old[j] + gate[j] * gate[2 * H + j];
+      h[j] = out[j] = gate[3 * H + j] * formulas::tanh(cell[j]);
     }
   });
   for (int64_t i = 0; i < part.rows; ++i) {
@@ -179,10 +197,13 @@ void lstm_backward(const Team& team, const Recurrent& p, const T* u, const T* in
     part.fetch(c, H, n, step - 2);  // that of step - 1 is read now
     part.fetch(dy, H, n, step - 1);
     part.fetch(d, 4 * H, n, step - 1);
+    part.fetch(earlier, H, n, step - 1);
+#pragma omp simd
+    for (int64_t j = 0; j < part.units; ++j) di[j] = formulas::tanh(cell[j]);
 #pragma omp simd
     for (int64_t j = 0; j < part.units; ++j) {
       const T in = gate[j], forget = gate[H + j], candidate = gate[2 * H + j], open = gate[3 * H + j];
-      const T shown = formulas::tanh(cell[j]), total = dout[j] + dh[j];
+      const T shown = di[j], total = dout[j] + dh[j];
       const T dc = carried[j] + formulas::tanh_backward(total * open, shown);
       to[j] = di[j] = formulas::sigmoid_backward(dc * candidate, in);
       to[H + j] = di[H + j] = formulas::sigmoid_backward(dc * old[j], forget);

@@ -132,7 +132,8 @@ struct RecurrentPart {
     return length(meets ? (lengths ? order[0] : 0) : sequence(0));
   }
 
-  T* state(int64_t i, int64_t step) const { return states + (step & 1) * p.N * state_row + i * state_row; }
+  // Where others read this member's states, they may still be at the step before: there are two buffers.
+  T* state(int64_t i, int64_t step) const { return states + (meets ? step & 1 : 0) * p.N * state_row + i * state_row; }
   T* sum(int64_t i) const { return sums + i * sum_row; }
   T* carried(int64_t i) const { return carry + i * vectors * L; }
   // The state before a sequence's `step`: from `all`, the states after every step, or from the initial ones.
