@@ -196,6 +196,20 @@ def test_networks_are_the_same_in_numpy_and_ours(letter: str) -> None:
         assert compare(case, run.value(), case.reference(case.spec, arrays)) == ""
 
 
+def test_lstm_is_the_same_in_numpy_and_ours() -> None:
+    """The network that is trained, with random biases."""
+    from bench.ours.networks import model
+
+    import tilegrad as tg
+
+    net, rng = nets.NETS["e"], np.random.default_rng(0)
+    weights = nets.initial_weights(net, rng)
+    weights["lstm.b"] = rng.normal(size=weights["lstm.b"].shape).astype(np.float32)
+    x = rng.normal(size=(2, 5, net.sample[1]))
+    found = model(net, weights, "float64")(tg.tensor(x)).detach().numpy()
+    np.testing.assert_allclose(found, nets.forward(net, weights, x), rtol=1e-10, atol=1e-12)
+
+
 def test_lstm_of_numpy_forgets_and_remembers() -> None:
     """With no input and no recurrence the cell halves its state; an open gate keeps it."""
     zeros = np.zeros((1, 1, 1))

@@ -47,6 +47,19 @@ def test_digits(tmp_path: Path) -> None:
     assert model(tg.zeros((2, 8, 8, 1))).shape == (2, 10)
 
 
+def test_char_lstm(tmp_path: Path) -> None:
+    text = "the quick brown fox jumps over the lazy dog. " * 60
+    (tmp_path / "text.txt").write_text(text)
+    arguments = ["--text", "text.txt", "--epochs", "6", "--steps", "20", "--batch-size", "8", "--hidden", "48"]
+    printed = run(tmp_path, "char_lstm.py", *arguments, "--temperature", "0.2")
+    losses = [float(found) for found in re.findall(r"[ ,]loss[ =](\d+\.\d+)", printed)]
+    assert losses[-1] < 0.2 * losses[0]
+    assert "quick brown fox jumps over the lazy dog. the quick brown" in printed
+    assert "it writes the same" in printed
+    model = tg.load(tmp_path / "char_lstm.safetensors")
+    assert model.generate("the quick brown f", 20, temperature=0).startswith("ox jumps over")
+
+
 def test_mnist(tmp_path: Path) -> None:
     data = mnist_folder(tmp_path / "data", count=20)
     printed = run(tmp_path, "mnist.py", "--data", str(data), "--epochs", "1", "--batch-size", "8")

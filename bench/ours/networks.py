@@ -72,10 +72,7 @@ def layer(kind: str, step: list[Any]) -> nn.Module:
     if kind == "conv":
         return nn.Conv2d(step[1], step[2], step[3], padding=step[4], activation="relu" if step[5] else None)
     if kind == "lstm":
-        made = getattr(nn, "LSTM", None)
-        if made is None:
-            raise NotImplementedError("nn.LSTM is not there yet")
-        return LastOutput(made(step[1], step[2]))
+        return LastOutput(nn.LSTM(step[1], step[2]))
     makers: dict[str, Callable[[], nn.Module]] = {
         "convbn": lambda: ConvBN(*step[1:]),
         "block": lambda: Block(*step[1:]),

@@ -13,6 +13,7 @@ void register_memory(py::module_& m);       // NumPy, DLPack, creation, copies
 void register_views(py::module_& m);        // reshape, permute, slice, ...
 void register_elementwise(py::module_& m);  // every UNARY and BINARY line of kernels.inc
 void register_matmul(py::module_& m);       // matmul, linear
+void register_recurrent(py::module_& m);    // rnn, gru, lstm and their gradients
 void register_reduce(py::module_& m);       // reductions, softmax
 void register_losses(py::module_& m);       // cross-entropy, mse, ...
 void register_norm(py::module_& m);         // batch and layer normalisation

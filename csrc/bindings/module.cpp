@@ -49,6 +49,7 @@ PYBIND11_MODULE(_C, m, py::mod_gil_not_used()) {
   bindings::register_views(m);
   bindings::register_elementwise(m);
   bindings::register_matmul(m);
+  bindings::register_recurrent(m);
   bindings::register_reduce(m);
   bindings::register_losses(m);
   bindings::register_norm(m);

@@ -11,6 +11,7 @@
 #include "params/optimizer.h"
 #include "params/pool2d.h"
 #include "params/random.h"
+#include "params/recurrent.h"
 #include "params/reduce.h"
 #include "params/sequence.h"
 #include "params/sort.h"

@@ -91,6 +91,9 @@ def embedding_samples(rng: np.random.Generator) -> Iterator[Sample]:
             yield Sample((whole(rng, (words, features)), draw_indices(rng, words, shape, number, from_end=False)))
     yield Sample((whole(rng, (1, 1)), np.zeros(5, np.int64)))
     yield Sample((whole(rng, (3, 0)), np.zeros(5, np.int64)))
+    # A word that does not occur: that of others gets no gradient (tests/test_recurrent.py).
+    yield Sample((whole(rng, (4, 3)), np.array([0, 2, 2, 3])), {"padding_idx": 1})
+    yield Sample((whole(rng, (4, 2)), np.array([[0, 2], [1, 1]])), {"padding_idx": -1})
 
 
 def one_hot_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -284,7 +287,7 @@ OPS = [
     ),
     Op(
         "embedding",
-        lambda w, i: w[i.astype(np.int64)],
+        lambda w, i, padding_idx=None: w[i.astype(np.int64)],
         embedding_samples,
         exact,
         (
@@ -304,6 +307,12 @@ OPS = [
                 (two, np.array([0])),
                 tg.ShapeError,
                 r"embedding: weight must be \[words, features\], found float32 \[2\]",
+            ),
+            Bad(
+                (grid, np.array([0])),
+                tg.OutOfRangeError,
+                r"embedding: padding_idx must be from -3 to 2, as weight has 3 rows, found 3",
+                {"padding_idx": 3},
             ),
         ),
         EVERY,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _C
+from .. import _C, models  # noqa: F401 - its classes are kinds too
 from ..errors import CheckpointError
 from ..nn.registry import kind_of, kinds
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .alexnet import alexnet
+from .char_lstm import CharLSTM, char_lstm
 from .densenet import densenet121
 from .googlenet import googlenet
 from .image_model import AuxiliaryLoss, ImageModel, Outputs
@@ -18,11 +19,13 @@ from .vgg import small_vgg, vgg11, vgg16, vgg19
 
 __all__ = [
     "AuxiliaryLoss",
+    "CharLSTM",
     "ImageModel",
     "Outputs",
     "Perceptron",
     "Preprocessing",
     "alexnet",
+    "char_lstm",
     "densenet121",
     "googlenet",
     "inception_v3",

@@ -1,4 +1,4 @@
-"""What new parameters hold: He's truncated normal for weights, zero for biases, or what the layer was asked for."""
+"""What new parameters hold: He's truncated normal, orthogonal recurrent weights, zero biases, or what was asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..tensor import Tensor
 from . import init
 from .parameter import Parameter
 
-__all__ = ["Initialiser", "bias", "check_initialiser", "weight"]
+__all__ = ["Initialiser", "bias", "check_initialiser", "recurrent", "weight"]
 
 Initialiser = str | tuple[str, Mapping[str, Any]] | Callable[[Sequence[int]], Tensor] | None
 NAMES = tuple(name for name in init.__all__ if name != "fans")
@@ -51,3 +51,9 @@ def weight(shape: Sequence[int], fan_in: int, how: Initialiser = None) -> Parame
 def bias(size: int, value: float = 0.0, how: Initialiser = None) -> Parameter:
     """A vector of one value."""
     return Parameter(ops.full((size,), value)) if how is None else _made((size,), how)
+
+
+def recurrent(hidden_size: int, gates: int) -> Parameter:
+    """Recurrent weights [H, gates * H]: each gate's part keeps the length of a state."""
+    parts = [init.orthogonal((hidden_size, hidden_size)) for _ in range(gates)]
+    return Parameter(parts[0] if gates == 1 else ops.concat(parts, axis=1))

@@ -69,6 +69,8 @@ def summarize(module: Module, input_shapes: Sequence[Sequence[int]], dtype: Any)
     shapes: dict[int, tuple[int, ...]] = {}
 
     def note(layer: Module, inputs: tuple[Any, ...], output: Any) -> None:
+        while isinstance(output, (tuple, list)) and output:  # a recurrent layer's outputs come before its states
+            output = output[0]
         if hasattr(output, "shape"):
             shapes[id(layer)] = tuple(output.shape[1:])
 

@@ -20,6 +20,7 @@ from .losses import *
 from .matmul import *
 from .norm import *
 from .pool import *
+from .recurrent import *
 from .reduce import *
 from .softmax import *
 from .sorting import *

@@ -20,12 +20,12 @@ Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
-def _as_indices(op: str, indices: Any) -> Tensor:
+def _as_indices(op: str, indices: Any, argument: str = "indices") -> Tensor:
     """The indices as a tensor: arrays and lists of integers become one."""
     if isinstance(indices, _C.TensorBase):
         return cast("Tensor", indices)
     if not isinstance(indices, (int, list, tuple, np.ndarray, np.integer)):
-        raise _C.DTypeError(f"{op}: indices must be an integer tensor, found {type(indices).__name__}")
+        raise _C.DTypeError(f"{op}: {argument} must be an integer tensor, found {type(indices).__name__}")
     array = np.asarray(indices)
     return tensor(array.astype(np.int64) if array.size == 0 else array)
 
@@ -179,7 +179,7 @@ def _scatter_add_gradient(needs: Needs, grad: Tensor, axis: int, indices: Tensor
     return grad if needs[0] else None, grad_values
 
 
-def embedding(weight: Tensor, indices: Tensor) -> Tensor:
+def embedding(weight: Tensor, indices: Tensor, padding_idx: int | None = None) -> Tensor:
     """Rows of a table: ``y[..., :] = weight[indices[...], :]``.
 
     Parameters
@@ -188,6 +188,8 @@ def embedding(weight: Tensor, indices: Tensor) -> Tensor:
         ``[W, F]``, a row of F features for each of W words.
     indices
         int64, int32 or uint8 tensor of any shape, from 0 to W - 1.
+    padding_idx
+        A word that stands for nothing, from -W to W - 1: no gradient reaches its row. Its values are read as they are.
 
     Returns
     -------
@@ -197,7 +199,7 @@ def embedding(weight: Tensor, indices: Tensor) -> Tensor:
     Raises
     ------
     OutOfRangeError
-        If an index is negative or not below W.
+        If an index is negative or not below W, or ``padding_idx`` is out of range.
 
     Examples
     --------
@@ -208,11 +210,25 @@ def embedding(weight: Tensor, indices: Tensor) -> Tensor:
             [1., 2.]])
     """
     indices = _as_indices("embedding", indices)
-    return record(_C.embedding(weight, indices), _embedding_gradient, (weight,), weight.shape, indices)
+    out = _C.embedding(weight, indices)
+    if padding_idx is not None:
+        words = weight.shape[0]
+        if not -words <= padding_idx < words:
+            raise _C.OutOfRangeError(
+                f"embedding: padding_idx must be from {-words} to {words - 1}, as weight has {words} rows, "
+                f"found {padding_idx}"
+            )
+        padding_idx %= words
+    return record(out, _embedding_gradient, (weight,), weight.shape, indices, padding_idx)
 
 
-def _embedding_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...], indices: Tensor) -> Gradients:
-    return _take_gradient(needs, grad, shape, 0, indices)
+def _embedding_gradient(
+    needs: Needs, grad: Tensor, shape: tuple[int, ...], indices: Tensor, padding_idx: int | None
+) -> Gradients:
+    (out,) = _take_gradient(needs, grad, shape, 0, indices)
+    if out is not None and padding_idx is not None:
+        _C.fill_(_C.slice(out, 0, padding_idx, 1, 1), 0)
+    return (out,)
 
 
 def one_hot(indices: Tensor, num_classes: int, dtype: Any = "float32") -> Tensor:
