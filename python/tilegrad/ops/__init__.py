@@ -19,6 +19,7 @@ from .joining import *
 from .losses import *
 from .matmul import *
 from .norm import *
+from .piecewise import *
 from .pool import *
 from .reduce import *
 from .softmax import *
