@@ -22,14 +22,17 @@ from .activations import (
     Step,
     Tanh,
 )
+from .channel_normalization import GroupNorm, InstanceNorm1d, InstanceNorm2d, LocalResponseNorm
 from .containers import ModuleDict, ModuleList, Sequential
 from .conv import Conv2d
-from .dropout import Dropout
+from .dropout import AlphaDropout, Dropout, Dropout2d, SpatialDropout
 from .learned_activations import Maxout, PReLU
 from .linear import Linear
-from .losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from .losses import CrossEntropyLoss, KLDivLoss, MultiMarginLoss, NLLLoss
+from .metric_losses import ContrastiveLoss, CosineEmbeddingLoss, TripletMarginLoss
 from .module import Module
-from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm, RMSNorm
+from .paired_losses import BCELoss, BCEWithLogitsLoss, HingeLoss, HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from .parameter import Parameter
 from .pooling import AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from .registry import register
@@ -39,21 +42,34 @@ __all__ = [
     "ELU",
     "GELU",
     "SELU",
+    "AlphaDropout",
     "AvgPool2d",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "ContrastiveLoss",
     "Conv2d",
+    "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout2d",
     "Flatten",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
+    "GroupNorm",
     "HardSigmoid",
     "Hardswish",
+    "HingeLoss",
+    "HuberLoss",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "KLDivLoss",
+    "L1Loss",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -63,18 +79,24 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiMarginLoss",
+    "NLLLoss",
     "PReLU",
     "Parameter",
+    "RMSNorm",
     "ReLU",
     "ReLU6",
     "Reshape",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "Softplus",
+    "SpatialDropout",
     "Step",
     "Tanh",
+    "TripletMarginLoss",
     "init",
     "register",
 ]
