@@ -62,6 +62,12 @@ CASES: dict[str, Case] = {
         lambda: nn.Sequential(nn.Linear(12, 7), nn.BatchNorm1d(7), nn.ReLU(), nn.Linear(7, 3, bias=False), nn.GELU()),
         (12,), ["gemm", "gemm"],
     ),
+    "norm without scale and shift": (
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 5, 3, bias=False), nn.BatchNorm2d(5, affine=False), nn.ReLU(), nn.Flatten(), nn.Linear(175, 6),
+            nn.BatchNorm1d(6, momentum=None, affine=False),
+        ), (7, 9, 3), ["conv2d_forward", "gemm"],
+    ),
     "norm first, activation that no product has": (
         lambda: nn.Sequential(nn.BatchNorm2d(2), nn.ReLU(), nn.Conv2d(2, 4, 3), nn.SiLU()),
         (6, 6, 2), ["batch_norm_eval", "conv2d_forward", "silu"],

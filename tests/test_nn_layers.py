@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.special import erf, expit, log_softmax, softmax
+from scipy.special import expit, log_softmax
 
 import tilegrad as tg
 from tilegrad import nn
@@ -83,26 +83,6 @@ def test_shapes() -> None:
     assert nn.Reshape(20)(x).shape == (3, 20)
     with pytest.raises(tg.ShapeError, match="Flatten: flatten: the input must have a batch axis"):
         nn.Flatten()(tg.zeros(()))
-
-
-ACTIVATIONS: list[tuple[nn.Module, Any]] = [
-    (nn.ReLU(), lambda x: np.maximum(x, 0)),
-    (nn.LeakyReLU(0.2), lambda x: np.where(x > 0, x, 0.2 * x)),
-    (nn.Sigmoid(), expit),
-    (nn.Tanh(), np.tanh),
-    (nn.GELU(), lambda x: x * (1 + erf(x / math.sqrt(2))) / 2),
-    (nn.SiLU(), lambda x: x * expit(x)),
-    (nn.Softplus(), lambda x: np.logaddexp(0, x)),
-    (nn.Softmax(), lambda x: softmax(x, axis=-1)),
-    (nn.Softmax(axis=0), lambda x: softmax(x, axis=0)),
-    (nn.LogSoftmax(), lambda x: log_softmax(x, axis=-1)),
-]
-
-
-@pytest.mark.parametrize(("layer", "formula"), ACTIVATIONS, ids=lambda v: repr(v) if isinstance(v, nn.Module) else "")
-def test_activations(layer: nn.Module, formula: Any) -> None:
-    x = 3 * normal(4, 5)
-    close(layer(tg.tensor(x)), formula(x.astype(np.float64)))
 
 
 @pytest.mark.parametrize(("kind", "shape"), [(nn.BatchNorm1d, (64, 3)), (nn.BatchNorm2d, (4, 5, 6, 3))])
@@ -239,7 +219,7 @@ def test_gradients_reach_every_parameter() -> None:
         (lambda: nn.Conv2d(3, 4, 3, groups=2), "Conv2d: groups=2 must divide in_channels=3"),
         (lambda: nn.Conv2d(4, 3, 3, groups=2), "Conv2d: groups=2 must divide .* out_channels=3"),
         (lambda: nn.Dropout(1.0), "Dropout: p must be at least 0 and below 1, found 1.0"),
-        (lambda: nn.BatchNorm2d(3, momentum=2), "BatchNorm2d: momentum must be between 0 and 1, found 2"),
+        (lambda: nn.BatchNorm2d(3, momentum=2), "BatchNorm2d: momentum must be between 0 and 1 or None, found 2"),
         (lambda: nn.BatchNorm1d(3, eps=0), "BatchNorm1d: eps must be between 0 and 1, found 0"),
         (lambda: nn.LayerNorm(0), "LayerNorm: normalized_shape must be a positive integer, found 0"),
     ],

@@ -29,6 +29,10 @@ def softplus(x: Any) -> Any:
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
+# selu's constants to long double's precision.
+SCALE, SATURATION = np.longdouble("1.050700987355480493419334985"), np.longdouble("1.758099340847376859940217521")
+
+
 @dataclass(frozen=True)
 class Function:
     """A function, its reference for the next wider type, and the bounds on its error."""
@@ -54,6 +58,9 @@ FUNCTIONS = [
     Function("erf", special.erf, 1.5, 1.5, np.vectorize(math.erf, otypes=[np.float64]), 1),
     Function("sigmoid", sigmoid, 1.5, 1.5),
     Function("softplus", softplus, 2, 2),
+    Function("log_sigmoid", lambda x: -softplus(-x), 2, 2),
+    Function("elu", lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))), 1.5, 1.5),
+    Function("selu", lambda x: np.where(x > 0, SCALE * x, SATURATION * np.expm1(np.minimum(x, 0))), 2.5, 2.5),
     Function("sqrt", np.sqrt, 0.5, 0.5),
     Function("rsqrt", lambda x: 1 / np.sqrt(x), 1.5, 1.5),
 ]

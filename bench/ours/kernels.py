@@ -70,12 +70,15 @@ def normalise(spec: Spec, arrays: Arrays) -> list[Run]:
     if function == "bias_relu":
         return [checked(partial(tg.add_relu, x, beta), "y")]
     if function == "layer_norm":
-        call = partial(_C.layer_norm, x, gamma, beta, 1e-5)
+        row = gamma.shape
+        call = partial(_C.layer_norm, x, gamma, beta, row, 1e-5)
         if forward:
             return [checked(call, "y")]
         _, mean, inverse = call()
-        return [checked(partial(_C.layer_norm_backward, x, gamma, mean, inverse, dy, True), "dx", "dgamma", "dbeta")]
-    call = partial(_C.batch_norm, x, gamma, beta, None, None, True, 0.1, 1e-5, "relu")
+        wanted = (True, True, True)
+        backward = partial(_C.layer_norm_backward, x, gamma, mean, inverse, dy, row, True, *wanted)
+        return [checked(backward, "dx", "dgamma", "dbeta")]
+    call = partial(_C.batch_norm, x, gamma, beta, None, None, None, True, 0.1, 1e-5, "relu")
     if forward:
         return [checked(call, "y")]
     _, mean, inverse = call()

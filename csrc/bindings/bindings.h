@@ -7,6 +7,9 @@ namespace tilegrad::bindings {
 
 namespace py = pybind11;
 
+// An absent array is None.
+inline py::object optional(const Array& array) { return array ? py::cast(array) : py::none(); }
+
 void register_runtime(py::module_& m);      // ISA, threads, memory
 void register_autograd(py::module_& m);     // record, grad mode
 void register_memory(py::module_& m);       // NumPy, DLPack, creation, copies

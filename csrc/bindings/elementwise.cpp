@@ -73,6 +73,7 @@ void register_elementwise(py::module_& m) {
   m.def("fused_multiply_add", &ops::fused_multiply_add, py::arg("a"), py::arg("b"), py::arg("c"));
   m.def("sin", [](py::handle x) { return ops::sin(tensor("sin", x)); }, py::arg("x"));
   m.def("cos", [](py::handle x) { return ops::cos(tensor("cos", x)); }, py::arg("x"));
+  m.def("prelu", &ops::prelu, py::arg("x"), py::arg("slope"));
   m.def(
       "cast", [](py::handle x, DType dtype) { return ops::cast(tensor("astype", x), dtype); }, py::arg("x"),
       py::arg("dtype"));

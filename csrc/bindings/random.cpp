@@ -29,7 +29,14 @@ void register_random(py::module_& m) {
   m.def("derived_seed", &ops::derived_seed, py::arg("seed"), py::arg("key"));
   m.def("dropout", &ops::dropout, py::arg("x"), py::arg("p"), py::arg("state"), "(y, mask)");
   m.def("spatial_dropout", &ops::spatial_dropout, py::arg("x"), py::arg("p"), py::arg("state"), "(y, mask)");
-  m.def("masked_scale", &ops::masked_scale, py::arg("x"), py::arg("mask"), py::arg("p"));
+  m.def(
+      "alpha_dropout",
+      [](const Array& x, double p, const Array& state) {
+        const ops::AlphaDropped out = ops::alpha_dropout(x, p, state);
+        return py::make_tuple(out.y, out.mask, out.scale);
+      },
+      py::arg("x"), py::arg("p"), py::arg("state"), "(y, mask, the slope where the mask is 1)");
+  m.def("masked_scale", &ops::masked_scale, py::arg("x"), py::arg("mask"), py::arg("scale"));
 }
 
 }  // namespace tilegrad::bindings

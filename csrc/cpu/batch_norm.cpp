@@ -2,6 +2,8 @@
 //
 //     z = (x - mean) * (gamma * inverse) + beta,    inverse = 1 / sqrt(variance + epsilon)
 //
+// where gamma and beta may be null: 1 and 0.
+//
 // Forward and backward compute z by the same expression, so that the ReLU's mask is the same in both.
 //
 // The variance is made in one walk through memory: of a chunk of rows, while it is in cache, the sum and then the squares
@@ -29,8 +31,8 @@ TILEGRAD_INLINE void normalise(const Team& team, const BatchNorm& p, const T* x,
     T center[kSumColumns], factor[kSumColumns], shift[kSumColumns];
     for (int64_t c = 0; c < columns; ++c) {
       center[c] = mean[first + c];
-      factor[c] = gamma[first + c] * inverse[first + c];
-      shift[c] = beta[first + c];
+      factor[c] = gamma ? gamma[first + c] * inverse[first + c] : inverse[first + c];
+      shift[c] = beta ? beta[first + c] : T(0);
     }
     const bool relu = p.activation == Activation::relu;
     for (int64_t r = row; r < row + rows; ++r) {
@@ -49,11 +51,11 @@ TILEGRAD_INLINE void normalise(const Team& team, const BatchNorm& p, const T* x,
   });
 }
 
-// Writes mean and inverse, and moves the running statistics, which may be null. Workspace: two T for every chunk of every
-// column.
+// Writes mean and inverse, and moves the running statistics, which may be null; with a count of the batches so far, which
+// goes one up, they become averages over all batches. Workspace: two T for every chunk of every column.
 template <typename T>
 void batch_norm(const Team& team, const BatchNorm& p, const T* x, const T* gamma, const T* beta, T* running_mean,
-                T* running_var, T* y, T* mean, T* inverse, Workspace workspace) {
+                T* running_var, int64_t* batches, T* y, T* mean, T* inverse, Workspace workspace) {
   const ChunkSums<T> sums(workspace, p.M, p.C, 0), squares(workspace, p.M, p.C, 1);
   sums.for_each_chunk(team, [&](int64_t row, int64_t rows, int64_t first, int64_t columns) {
     const T* block = x + row * p.C + first;
@@ -70,6 +72,8 @@ void batch_norm(const Team& team, const BatchNorm& p, const T* x, const T* gamma
   });
   team.barrier();
   const double M = static_cast<double>(p.M);
+  const double momentum = batches ? 1.0 / (static_cast<double>(*batches) + 1.0) : p.momentum;
+  const T keep = static_cast<T>(1.0 - momentum), take = static_cast<T>(momentum);
   const Range mine = team.share(p.C, 16);
   for (int64_t c = mine.begin; c < mine.end; ++c) {
     const SumTotal<T> total = sums.total(c);
@@ -86,12 +90,12 @@ void batch_norm(const Team& team, const BatchNorm& p, const T* x, const T* gamma
     mean[c] = static_cast<T>(exact_mean);
     inverse[c] = static_cast<T>(inverse_root(variance, p.epsilon));
     if (running_mean) {
-      const T keep = static_cast<T>(1.0 - p.momentum), take = static_cast<T>(p.momentum);
       running_mean[c] = keep * running_mean[c] + take * mean[c];
       running_var[c] = keep * running_var[c] + take * static_cast<T>(spread.value() / (M - 1.0));
     }
   }
   team.barrier();
+  if (batches && team.rank == 0) ++*batches;
   normalise(team, p, x, mean, inverse, gamma, beta, y);
 }
 
@@ -120,8 +124,8 @@ void batch_norm_backward(const Team& team, const BatchNorm& p, const T* x, const
     for (int64_t c = 0; c < columns; ++c) {
       s.center[c] = mean[first + c];
       s.inverse[c] = inverse[first + c];
-      s.factor[c] = gamma[first + c] * inverse[first + c];
-      s.shift[c] = beta[first + c];
+      s.factor[c] = gamma ? gamma[first + c] * inverse[first + c] : inverse[first + c];
+      s.shift[c] = beta ? beta[first + c] : T(0);
     }
   };
   beta_sums.for_each_chunk(team, [&](int64_t row, int64_t rows, int64_t first, int64_t columns) {

@@ -3,35 +3,14 @@
 // With p = softmax(x) and a_c what class c counts in a row's loss,
 //     loss = sum_c a_c (log sum exp(x) - x_c),    gradient_c = A p_c - a_c,    A = sum_c a_c.
 // For a label t: a_c = (1 - smoothing) w_t [c = t] + smoothing / C w_c; for soft targets
-// a_c = w_c ((1 - smoothing) target_c + smoothing / C). w is 1 without class weights.
+// a_c = w_c ((1 - smoothing) target_c + smoothing / C). w is 1 without class weights. The gradient of soft targets is
+// w_c (1 - smoothing) (log sum exp(x) - x_c).
 #include "cpu/exp_rows.h"
+#include "cpu/labels.h"
 #include "params/loss.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
-
-TILEGRAD_INLINE int64_t label_at(const CrossEntropy& p, const void* target, int64_t n) {
-  switch (p.target) {
-    case TargetKind::int32:
-      return static_cast<const int32_t*>(target)[n];
-    case TargetKind::uint8:
-      return static_cast<const uint8_t*>(target)[n];
-    default:
-      return static_cast<const int64_t*>(target)[n];
-  }
-}
-
-// What losses and gradients are divided by: the weights of the rows that count. Every member computes it.
-template <typename T>
-TILEGRAD_INLINE double denominator(const CrossEntropy& p, const void* target, const T* weight) {
-  if (p.reduction != LossReduction::mean) return 1;
-  if (p.target == TargetKind::soft || (!weight && !p.ignores)) return static_cast<double>(p.N);
-  const SumTotal<T> total = sum_in_order<T>(p.N, [&](int64_t n) {
-    const int64_t label = label_at(p, target, n);
-    return p.ignores && label == p.ignore_index ? T(0) : weight ? weight[label] : T(1);
-  });
-  return static_cast<double>(total.value());
-}
 
 // One row, whose exponentials are exps (also the gradient's place, or null), its loss returned. `scale` multiplies the
 // gradient.
@@ -72,7 +51,7 @@ TILEGRAD_INLINE T label_row(const CrossEntropy& p, const T* x, int64_t label, co
 
 template <typename T>
 TILEGRAD_INLINE T soft_row(const CrossEntropy& p, const T* x, const T* target, const T* weight, T shift, T sum, T scale,
-                           T* exps) {
+                           T* exps, T* by_target) {
   const T keep = T(1) - static_cast<T>(p.smoothing), each = static_cast<T>(p.smoothing) / static_cast<T>(p.C);
   const auto counts = [&](int64_t c) { return (weight ? weight[c] : T(1)) * (keep * target[c] + each); };
   const T log_sum = formulas::log(sum);
@@ -86,15 +65,21 @@ TILEGRAD_INLINE T soft_row(const CrossEntropy& p, const T* x, const T* target, c
     const T factor = total * scale / sum;
     for (int64_t c = 0; c < p.C; ++c) exps[c] = exps[c] * factor - counts(c) * scale;
   }
+  if (by_target) {
+    const T factor = keep * scale;
+    for (int64_t c = 0; c < p.C; ++c) {
+      by_target[c] = (weight ? weight[c] : T(1)) * factor * (log_sum - (x[c] - shift));
+    }
+  }
   return loss;
 }
 
 // The workspace holds the row's losses where one number is wanted.
 template <typename T>
 void cross_entropy(const Team& team, const CrossEntropy& p, const T* logits, const void* target, const T* weight,
-                   T* loss, T* gradient, Workspace workspace) {
+                   T* loss, T* gradient, T* target_gradient, Workspace workspace) {
   T* losses = p.reduction == LossReduction::none ? loss : static_cast<T*>(workspace.data);
-  const double divisor = denominator(p, target, weight);
+  const double divisor = weight_of_rows(p, target, weight);
   const T scale = static_cast<T>(1.0 / divisor);
   const T weight_sum = p.smoothing == 0 || p.target == TargetKind::soft
                            ? T(0)
@@ -110,7 +95,8 @@ void cross_entropy(const Team& team, const CrossEntropy& p, const T* logits, con
       const T* x = logits + n * p.C;
       T* exps = block ? block + r * p.C : nullptr;
       if (p.target == TargetKind::soft) {
-        losses[n] = soft_row(p, x, static_cast<const T*>(target) + n * p.C, weight, shift[r], sum[r], scale, exps);
+        losses[n] = soft_row(p, x, static_cast<const T*>(target) + n * p.C, weight, shift[r], sum[r], scale, exps,
+                             target_gradient ? target_gradient + n * p.C : nullptr);
         continue;
       }
       const int64_t label = label_at(p, target, n);
@@ -122,9 +108,7 @@ void cross_entropy(const Team& team, const CrossEntropy& p, const T* logits, con
       }
     }
   }
-  if (p.reduction == LossReduction::none) return;
-  team.barrier();
-  if (team.rank == 0) *loss = sum_in_order<T>(p.N, [&](int64_t n) { return losses[n]; }).quotient(divisor);
+  reduce_rows(team, p.reduction, p.N, divisor, losses, loss);
 }
 
 }  // namespace

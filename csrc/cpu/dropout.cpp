@@ -7,14 +7,15 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-// A word for each element, whatever its type: float and double share their masks.
-template <typename T>
-void dropout(const Team& team, const Dropout& p, int64_t* state, const T* x, uint8_t* mask, T* y) {
+// y = change(x) where an element is kept, else `dropped`. A word for each element, whatever its type: float and double
+// share their masks.
+template <typename T, typename Change>
+TILEGRAD_INLINE void drop(const Team& team, const RandomChoice& p, int64_t* state, const T* x, uint8_t* mask, T* y,
+                          T dropped, Change change) {
   const Stream stream = current_stream(state);
-  const T scale = static_cast<T>(p.scale);
-  const uint32_t last = static_cast<uint32_t>(p.keep.threshold - 1);  // words up to it are kept, if any
-  const uint8_t any = p.keep.threshold > 0;
-  const Range mine = team.share(p.keep.count, kWordsPerTile);
+  const uint32_t last = static_cast<uint32_t>(p.threshold - 1);  // words up to it are kept, if any
+  const uint8_t any = p.threshold > 0;
+  const Range mine = team.share(p.count, kWordsPerTile);
   for (int64_t begin = mine.begin; begin < mine.end; begin += kWordsPerTile) {
     Words words;
     draw_tile(stream, begin / kWordsPerTile, 0, words);
@@ -28,18 +29,30 @@ void dropout(const Team& team, const Dropout& p, int64_t* state, const T* x, uin
     if (count == kWordsPerTile) {
 #pragma omp simd
       for (int i = 0; i < kWordsPerTile; ++i) {
-        const T scaled = from[i] * scale;
+        const T changed = change(from[i]);
         keep[i] = kept[i];
-        to[i] = kept[i] ? scaled : T(0);
+        to[i] = kept[i] ? changed : dropped;
       }
     } else {
       for (int i = 0; i < count; ++i) {
         keep[i] = kept[i];
-        to[i] = kept[i] ? from[i] * scale : T(0);
+        to[i] = kept[i] ? change(from[i]) : dropped;
       }
     }
   }
   next_stream(team, state);
+}
+
+template <typename T>
+void dropout(const Team& team, const Dropout& p, int64_t* state, const T* x, uint8_t* mask, T* y) {
+  const T scale = static_cast<T>(p.scale);
+  drop(team, p.keep, state, x, mask, y, T(0), [scale](T v) { return v * scale; });
+}
+
+template <typename T>
+void alpha_dropout(const Team& team, const AlphaDropout& p, int64_t* state, const T* x, uint8_t* mask, T* y) {
+  const T scale = static_cast<T>(p.scale), shift = static_cast<T>(p.shift);
+  drop(team, p.keep, state, x, mask, y, static_cast<T>(p.dropped), [=](T v) { return v * scale + shift; });
 }
 
 template <typename T>
@@ -66,5 +79,6 @@ void masked_scale(const Team& team, const MaskedScale& p, const T* x, const uint
 
 }  // namespace
 DEFINE_KERNEL(dropout, FLOATING)
+DEFINE_KERNEL(alpha_dropout, FLOATING)
 DEFINE_KERNEL(masked_scale, FLOATING)
 }  // namespace tilegrad::cpu::TILEGRAD_ISA

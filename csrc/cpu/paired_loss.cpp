@@ -12,23 +12,58 @@ struct LossOf {
   T loss, by_x, by_target;
 };
 
-// What is not wanted is not computed: the stores behind `gradient` decide, outside the loops.
+// Elements [begin, begin + count) of `repeats` numbers that go on repeating, in `room`.
+template <typename T>
+TILEGRAD_INLINE const T* repeated(const T* numbers, int64_t repeats, int64_t begin, int64_t count, T* room) {
+  if (!numbers) return nullptr;
+  int64_t at = begin % repeats;
+  if (at + count <= repeats) return numbers + at;
+  for (int64_t i = 0; i < count; ++i) {
+    room[i] = numbers[at];
+    if (++at == repeats) at = 0;
+  }
+  return room;
+}
+
+// What is not wanted is not computed: the stores behind `gradient` decide, outside the loops. The formula is one of the
+// element and its target, or of these and its positive weight.
 template <typename T, bool kGradient, bool kTargetGradient, typename Formula>
-TILEGRAD_INLINE void run(const Team& team, const PairedLoss& p, const T* x, const T* target, T* loss, T* gradient,
-                         T* target_gradient, T* partial, Formula formula) {
+TILEGRAD_INLINE void run(const Team& team, const PairedLoss& p, const T* x, const T* target, const T* weight,
+                         const T* positive_weight, T* loss, T* gradient, T* target_gradient, T* partial,
+                         Formula formula) {
   const T scale = p.reduction == LossReduction::mean ? static_cast<T>(1.0 / static_cast<double>(p.numel)) : T(1);
   const int64_t chunks = ceil_div(p.numel, kSumChunk);
   const Range mine = team.share(chunks);
   for (int64_t chunk = mine.begin; chunk < mine.end; ++chunk) {
     const int64_t begin = chunk * kSumChunk, count = smaller(kSumChunk, p.numel - begin);
-    T room[kSumChunk];
+    T room[kSumChunk], weight_room[kSumChunk];
     T* losses = p.reduction == LossReduction::none ? loss + begin : room;
+    if constexpr (requires { formula(T(0), T(0), T(0)); }) {
+      T positive_room[kSumChunk];
+      const T* positive = repeated(positive_weight, p.positive_weights, begin, count, positive_room);
 #pragma omp simd
-    for (int64_t i = 0; i < count; ++i) {
-      const LossOf<T> one = formula(x[begin + i], target[begin + i]);
-      losses[i] = one.loss;
-      if constexpr (kGradient) gradient[begin + i] = one.by_x * scale;
-      if constexpr (kTargetGradient) target_gradient[begin + i] = one.by_target * scale;
+      for (int64_t i = 0; i < count; ++i) {
+        const LossOf<T> one = formula(x[begin + i], target[begin + i], positive[i]);
+        losses[i] = one.loss;
+        if constexpr (kGradient) gradient[begin + i] = one.by_x * scale;
+        if constexpr (kTargetGradient) target_gradient[begin + i] = one.by_target * scale;
+      }
+    } else {
+#pragma omp simd
+      for (int64_t i = 0; i < count; ++i) {
+        const LossOf<T> one = formula(x[begin + i], target[begin + i]);
+        losses[i] = one.loss;
+        if constexpr (kGradient) gradient[begin + i] = one.by_x * scale;
+        if constexpr (kTargetGradient) target_gradient[begin + i] = one.by_target * scale;
+      }
+    }
+    if (const T* w = repeated(weight, p.weights, begin, count, weight_room)) {
+#pragma omp simd
+      for (int64_t i = 0; i < count; ++i) {
+        losses[i] *= w[i];
+        if constexpr (kGradient) gradient[begin + i] *= w[i];
+        if constexpr (kTargetGradient) target_gradient[begin + i] *= w[i];
+      }
     }
     if (p.reduction != LossReduction::none) partial[chunk] = sum_chunk<T>(count, [&](int64_t i) { return losses[i]; });
   }
@@ -40,21 +75,34 @@ TILEGRAD_INLINE void run(const Team& team, const PairedLoss& p, const T* x, cons
   *loss = total.quotient(p.reduction == LossReduction::mean ? static_cast<double>(p.numel) : 1.0);
 }
 
+// Where d = x - target lies: beyond delta a loss is a line.
 template <typename T>
-void paired_loss(const Team& team, const PairedLoss& p, const T* x, const T* target, T* loss, T* gradient,
-                 T* target_gradient, Workspace workspace) {
+TILEGRAD_INLINE T sign_of(T d) {
+  return d > T(0) ? T(1) : d < T(0) ? T(-1) : d;  // 0, and NaN, as they are
+}
+
+template <typename T>
+void paired_loss(const Team& team, const PairedLoss& p, const T* x, const T* target, const T* weight,
+                 const T* positive_weight, T* loss, T* gradient, T* target_gradient, Workspace workspace) {
   T* partial = static_cast<T*>(workspace.data);
   const auto with = [&](auto formula) {
+    const auto call = [&](auto wants_gradient, auto wants_target_gradient) {
+      run<T, decltype(wants_gradient)::value, decltype(wants_target_gradient)::value>(
+          team, p, x, target, weight, positive_weight, loss, gradient, target_gradient, partial, formula);
+    };
+    constexpr std::true_type kYes;
+    constexpr std::false_type kNo;
     if (target_gradient && gradient) {
-      run<T, true, true>(team, p, x, target, loss, gradient, target_gradient, partial, formula);
+      call(kYes, kYes);
     } else if (target_gradient) {
-      run<T, false, true>(team, p, x, target, loss, gradient, target_gradient, partial, formula);
+      call(kNo, kYes);
     } else if (gradient) {
-      run<T, true, false>(team, p, x, target, loss, gradient, target_gradient, partial, formula);
+      call(kYes, kNo);
     } else {
-      run<T, false, false>(team, p, x, target, loss, gradient, target_gradient, partial, formula);
+      call(kNo, kNo);
     }
   };
+  const T delta = static_cast<T>(p.delta);
   switch (p.kind) {
     case PairedLossKind::squared:
       with([](T a, T b) {
@@ -65,12 +113,11 @@ void paired_loss(const Team& team, const PairedLoss& p, const T* x, const T* tar
     case PairedLossKind::absolute:
       with([](T a, T b) {
         const T d = a - b;
-        const T sign = d > T(0) ? T(1) : d < T(0) ? T(-1) : d;  // 0, and NaN, as they are
+        const T sign = sign_of(d);
         return LossOf<T>{formulas::magnitude(d), sign, -sign};
       });
       break;
-    case PairedLossKind::huber: {
-      const T delta = static_cast<T>(p.delta);
+    case PairedLossKind::huber:
       with([delta](T a, T b) {
         const T d = a - b, size = formulas::magnitude(d);
         const bool far = size > delta;
@@ -78,14 +125,55 @@ void paired_loss(const Team& team, const PairedLoss& p, const T* x, const T* tar
         return LossOf<T>{far ? delta * (size - T(0.5) * delta) : T(0.5) * d * d, slope, -slope};
       });
       break;
-    }
-    case PairedLossKind::sigmoid_cross_entropy:
-      // max(x, 0) - x t + log(1 + exp(-|x|))
-      with([](T a, T t) {
-        const T positive = a < T(0) ? T(0) : a;
-        const T rest = formulas::log1p(formulas::exp(-formulas::magnitude(a)));
-        return LossOf<T>{(positive - a * t) + rest, formulas::sigmoid(a) - t, -a};
+    case PairedLossKind::smooth_absolute:
+      with([delta](T a, T b) {
+        const T d = a - b, size = formulas::magnitude(d);
+        const bool far = size > delta;
+        const T slope = far ? sign_of(d) : d / delta;
+        return LossOf<T>{far ? size - T(0.5) * delta : T(0.5) * d * slope, slope, -slope};
       });
+      break;
+    case PairedLossKind::hinge:
+      with([delta](T a, T t) {
+        const T short_of = delta - a * t;
+        const bool met = short_of <= T(0);
+        return LossOf<T>{met ? T(0) : short_of, met ? T(0) : -t, met ? T(0) : -a};
+      });
+      break;
+    case PairedLossKind::squared_hinge:
+      with([delta](T a, T t) {
+        const T short_of = delta - a * t;
+        const T missing = short_of <= T(0) ? T(0) : short_of, twice = missing + missing;
+        return LossOf<T>{missing * missing, -t * twice, -a * twice};
+      });
+      break;
+    case PairedLossKind::binary_cross_entropy:
+      // Logarithms end at -100, and the slope at 1e12.
+      with([](T a, T t) {
+        const T log_yes = formulas::log(a), log_no = formulas::log1p(-a);
+        const T yes = log_yes < T(-100) ? T(-100) : log_yes, no = log_no < T(-100) ? T(-100) : log_no;
+        const T spread = (T(1) - a) * a;
+        return LossOf<T>{(t - T(1)) * no - t * yes, (a - t) / (spread < T(1e-12) ? T(1e-12) : spread), no - yes};
+      });
+      break;
+    case PairedLossKind::sigmoid_cross_entropy:
+      if (positive_weight) {
+        // (1 - t) x + (1 + (w - 1) t) (max(-x, 0) + log(1 + exp(-|x|)))
+        with([](T a, T t, T w) {
+          const T rest = formulas::log1p(formulas::exp(-formulas::magnitude(a)));
+          const T missed = (a < T(0) ? -a : T(0)) + rest;
+          const T counts = T(1) + (w - T(1)) * t;
+          return LossOf<T>{(T(1) - t) * a + counts * missed, counts * formulas::sigmoid(a) - w * t,
+                           (w - T(1)) * missed - a};
+        });
+      } else {
+        // max(x, 0) - x t + log(1 + exp(-|x|))
+        with([](T a, T t) {
+          const T positive = a < T(0) ? T(0) : a;
+          const T rest = formulas::log1p(formulas::exp(-formulas::magnitude(a)));
+          return LossOf<T>{(positive - a * t) + rest, formulas::sigmoid(a) - t, -a};
+        });
+      }
       break;
   }
 }

@@ -1,5 +1,7 @@
 #include "ops/dropout.h"
 
+#include <cmath>
+
 #include "core/launch.h"
 #include "ops/loop_nest.h"
 #include "ops/random.h"
@@ -45,13 +47,27 @@ std::pair<Array, Array> spatial_dropout(const Array& x, double p, const Array& s
   shape[x.ndim() - 1] = x.size(x.ndim() - 1);
   Array mask = Array::empty(shape, DType::uint8, x.device());
   random_choice(mask, state, 1 - p);
-  return {masked_scale(x, mask, p), mask};
+  return {masked_scale(x, mask, 1 / (1 - p)), mask};
 }
 
-Array masked_scale(const Array& x, const Array& mask, double p) {
+AlphaDropped alpha_dropout(const Array& given, double p, const Array& state) {
+  require_dropout("alpha_dropout", given, p, state);
+  // What selu tends to far below zero; and the line that brings mean and variance back to 0 and 1.
+  constexpr double kLimit = -1.75809934084737685994;
+  const double scale = 1 / std::sqrt((1 - p) * (1 + p * kLimit * kLimit)), shift = -scale * p * kLimit;
+  const Array x = contiguous(given);
+  Array y = Array::empty(x.shape(), x.dtype(), x.device());
+  Array mask = Array::empty(x.shape(), DType::uint8, x.device());
+  launch(kernels::alpha_dropout, x.dtype(),
+         {choice("alpha_dropout", 1 - p, x.numel()), scale, shift, scale * (1 - p) * kLimit},
+         {updates(state), reads(x), writes(mask), writes(y)}, Cost::elements(static_cast<double>(x.numel()), 0.9));
+  return {std::move(y), std::move(mask), scale};
+}
+
+Array masked_scale(const Array& x, const Array& mask, double scale) {
   Array y = Array::empty(x.shape(), x.dtype(), x.device());
   const LoopNest<3> nest = make_nest<3>(x.shape(), {x.strides(), broadcast_strides(mask, x.shape()), y.strides()});
-  launch(kernels::masked_scale, x.dtype(), {nest, 1 / (1 - p)}, {reads(x), reads(mask), writes(y)},
+  launch(kernels::masked_scale, x.dtype(), {nest, scale}, {reads(x), reads(mask), writes(y)},
          Cost::elements(static_cast<double>(x.numel()), 0.4));
   return y;
 }

@@ -90,7 +90,7 @@ double nanoseconds_each(const KernelSet* KernelTable::* entry, DType dtype) {
       &KernelTable::relu,          &KernelTable::add_relu, &KernelTable::relu_backward, &KernelTable::sigmoid_backward,
       &KernelTable::tanh_backward, &KernelTable::maximum,  &KernelTable::minimum,       &KernelTable::where,
       &KernelTable::clip,          &KernelTable::equal,    &KernelTable::less,          &KernelTable::greater,
-      &KernelTable::reciprocal,
+      &KernelTable::reciprocal,    &KernelTable::relu6,    &KernelTable::leaky_relu,    &KernelTable::step,
   };
   const double width = static_cast<double>(item_size(dtype)) / 4.0;
   for (const auto cheap : kCheap) {
@@ -167,6 +167,19 @@ Array cos(const Array& x) { return unary(kernels::cos, x); }
 Array clip(const Array& x, const Array& low, const Array& high) { return ternary(kernels::clip, x, low, high); }
 Array clip_backward(const Array& g, const Array& x, const Array& low, const Array& high) {
   return elementwise<4>(kernels::clip_backward, {&g, &x, &low, &high}, g.dtype());
+}
+
+Array prelu(const Array& x, const Array& slope) {
+  const KernelName<LoopNest<3>> kernel{kernels::leaky_relu.entry, "prelu"};
+  require_supported(kernel.name, kernel.entry, x.dtype(), x.device());
+  require_same_kind(kernel.name, x, slope);
+  const bool fits = slope.ndim() == 0 ||
+                    (slope.ndim() == 1 && x.ndim() > 0 && (slope.size(0) == 1 || slope.size(0) == x.shape().back()));
+  if (!fits) {
+    fail(ErrorKind::shape, "prelu: slope must be one number or one per channel (the last axis) of x %s, found %s",
+         x.shape().str().c_str(), slope.shape().str().c_str());
+  }
+  return binary(kernel, x, slope);
 }
 
 Array where(const Array& condition, const Array& a, const Array& b) {

@@ -33,6 +33,9 @@ Array clip_backward(const Array& g, const Array& x, const Array& low, const Arra
 // a b + c, rounded once.
 Array fused_multiply_add(const Array& a, const Array& b, const Array& c);
 
+// leaky_relu with a slope that is one number, or one for each element of the last axis.
+Array prelu(const Array& x, const Array& slope);
+
 Array sin(const Array& x);
 Array cos(const Array& x);
 

@@ -2,31 +2,11 @@
 
 #include "core/launch.h"
 #include "core/size.h"
-#include "ops/elementwise.h"
+#include "ops/norm_checks.h"
 #include "ops/views.h"
 
 namespace tilegrad::ops {
 namespace {
-
-void check_input(const char* op, const Array& x, double epsilon) {
-  if (!is_floating(x.dtype())) fail(ErrorKind::dtype, "%s: x must be floating, found %s", op, x.str().c_str());
-  if (x.ndim() < 2) {
-    fail(ErrorKind::shape, "%s: x must have at least two dimensions, the last of features, found %s", op,
-         x.str().c_str());
-  }
-  if (!(epsilon > 0)) fail(ErrorKind::argument, "%s: eps must be positive, found %g", op, epsilon);
-}
-
-void check_vector(const char* op, const char* argument, const Array& vector, const Array& x) {
-  if (vector.dtype() != x.dtype()) {
-    fail(ErrorKind::dtype, "%s: %s is %s and x is %s; cast one with .astype()", op, argument, name(vector.dtype()),
-         name(x.dtype()));
-  }
-  if (vector.ndim() != 1 || vector.size(0) != x.shape().back()) {
-    fail(ErrorKind::shape, "%s: %s must be [%lld], one element per feature of x %s, found %s", op, argument,
-         static_cast<long long>(x.shape().back()), x.shape().str().c_str(), vector.shape().str().c_str());
-  }
-}
 
 BatchNorm batch_params(const Array& x, double momentum, double epsilon, Activation activation, bool training) {
   const int64_t C = x.shape().back();
@@ -37,15 +17,14 @@ size_t chunk_workspace(int64_t rows, int64_t columns, size_t item_size) {
   return static_cast<size_t>(checked_multiply(2 * columns, (rows + 1023) / 1024, "normalisation")) * item_size;
 }
 
-Cost cost_of(const Array& x, double each) { return Cost::elements(static_cast<double>(x.numel()), each); }
-
 }  // namespace
 
 Normalised batch_norm(const Array& strided, const Array& strided_gamma, const Array& strided_beta,
-                      const Array& running_mean, const Array& running_var, bool training, double momentum,
-                      double epsilon, Activation activation) {
+                      const Array& running_mean, const Array& running_var, const Array& batches, bool training,
+                      double momentum, double epsilon, Activation activation) {
   const char* op = "batch_norm";
   check_input(op, strided, epsilon);
+  check_channels(op, strided);
   check_vector(op, "gamma", strided_gamma, strided);
   check_vector(op, "beta", strided_beta, strided);
   if (static_cast<bool>(running_mean) != static_cast<bool>(running_var) || (!training && !running_mean)) {
@@ -60,6 +39,11 @@ Normalised batch_norm(const Array& strided, const Array& strided_gamma, const Ar
            running == &running_mean ? "running_mean" : "running_var");
     }
   }
+  if (batches && (batches.dtype() != DType::int64 || batches.ndim() != 0 || !running_mean)) {
+    fail(ErrorKind::argument,
+         "batch_norm: num_batches_tracked must be an int64 number beside running statistics, found %s",
+         batches.str().c_str());
+  }
   if (!(momentum >= 0 && momentum <= 1)) {
     fail(ErrorKind::argument, "batch_norm: momentum must be from 0 to 1, found %g", momentum);
   }
@@ -70,13 +54,13 @@ Normalised batch_norm(const Array& strided, const Array& strided_gamma, const Ar
          "batch, or eval()",
          strided.str().c_str(), static_cast<long long>(p.M));
   }
-  const Array x = contiguous(strided), gamma = contiguous(strided_gamma), beta = contiguous(strided_beta);
+  const Array x = contiguous(strided), gamma = contiguous_if(strided_gamma), beta = contiguous_if(strided_beta);
   Normalised out{Array::empty(x.shape(), x.dtype(), x.device()), Array(), Array::empty({p.C}, x.dtype(), x.device())};
   if (training) {
     out.mean = Array::empty({p.C}, x.dtype(), x.device());
     launch(kernels::batch_norm, x.dtype(), p,
-           {reads(x), reads(gamma), reads(beta), updates(running_mean), updates(running_var), writes(out.y),
-            writes(out.mean), writes(out.inverse)},
+           {reads(x), reads(gamma), reads(beta), updates(running_mean), updates(running_var), updates(batches),
+            writes(out.y), writes(out.mean), writes(out.inverse)},
            cost_of(x, 0.4), chunk_workspace(p.M, p.C, x.item_size()));
   } else {
     // The gradient needs the mean that was used, which a later step in training may change.
@@ -92,7 +76,8 @@ Normalised batch_norm(const Array& strided, const Array& strided_gamma, const Ar
 NormGradients batch_norm_backward(const Array& strided, const Array& gamma, const Array& beta, const Array& mean,
                                   const Array& inverse, const Array& strided_grad, bool training, Activation activation,
                                   bool want_dx) {
-  const Array x = contiguous(strided), grad = contiguous(strided_grad), g = contiguous(gamma), b = contiguous(beta);
+  const Array x = contiguous(strided), grad = contiguous(strided_grad), g = contiguous_if(gamma),
+              b = contiguous_if(beta);
   const BatchNorm p = batch_params(x, 0, 0, activation, training);
   NormGradients out{Array(), Array::empty({p.C}, x.dtype(), x.device()), Array::empty({p.C}, x.dtype(), x.device())};
   if (want_dx) out.dx = Array::empty(x.shape(), x.dtype(), x.device());
@@ -103,14 +88,43 @@ NormGradients batch_norm_backward(const Array& strided, const Array& gamma, cons
   return out;
 }
 
-Normalised layer_norm(const Array& strided, const Array& strided_gamma, const Array& strided_beta, double epsilon) {
-  const char* op = "layer_norm";
+namespace {
+
+// The trailing axes of x that are normalised together: those of the shape, of gamma or beta, or the last.
+int64_t row_length(const char* op, const Array& x, const Array& gamma, const Array& beta,
+                   const std::optional<Dims>& shape) {
+  if (x.ndim() < 1) {
+    fail(ErrorKind::shape, "%s: x must have at least one dimension, found %s", op, x.str().c_str());
+  }
+  const Dims wanted = shape ? *shape : gamma ? gamma.shape() : beta ? beta.shape() : Dims({x.shape().back()});
+  for (const Array* array : {&gamma, &beta}) {
+    if (!*array) continue;
+    const char* argument = array == &gamma ? "gamma" : "beta";
+    check_dtype(op, argument, *array, x);
+    if (!(array->shape() == wanted)) {
+      fail(ErrorKind::shape, "%s: %s must be %s, as the axes that are normalised, found %s", op, argument,
+           wanted.str().c_str(), array->shape().str().c_str());
+    }
+  }
+  bool fits = wanted.size() > 0 && wanted.size() <= x.ndim();
+  int64_t length = 1;
+  for (int d = 0; fits && d < wanted.size(); ++d) {
+    fits = x.size(x.ndim() - wanted.size() + d) == wanted[d];
+    length *= wanted[d];
+  }
+  if (!fits) {
+    fail(ErrorKind::shape, "%s: the last axes of x must be %s, found x %s", op, wanted.str().c_str(),
+         x.shape().str().c_str());
+  }
+  return length;
+}
+
+Normalised normalise_rows(const char* op, const Array& strided, const Array& strided_gamma, const Array& strided_beta,
+                          const std::optional<Dims>& shape, double epsilon, bool centered) {
   check_input(op, strided, epsilon);
-  check_vector(op, "gamma", strided_gamma, strided);
-  check_vector(op, "beta", strided_beta, strided);
-  const Array x = contiguous(strided), gamma = contiguous(strided_gamma), beta = contiguous(strided_beta);
-  const int64_t D = x.shape().back();
-  const LayerNorm p{D ? x.numel() / D : 0, D, epsilon};
+  const int64_t D = row_length(op, strided, strided_gamma, strided_beta, shape);
+  const Array x = contiguous(strided), gamma = contiguous_if(strided_gamma), beta = contiguous_if(strided_beta);
+  const LayerNorm p{D ? x.numel() / D : 0, D, epsilon, centered};
   Normalised out{Array::empty(x.shape(), x.dtype(), x.device()), Array::empty({p.N}, x.dtype(), x.device()),
                  Array::empty({p.N}, x.dtype(), x.device())};
   launch(kernels::layer_norm, x.dtype(), p,
@@ -118,17 +132,31 @@ Normalised layer_norm(const Array& strided, const Array& strided_gamma, const Ar
   return out;
 }
 
+}  // namespace
+
+Normalised layer_norm(const Array& x, const Array& gamma, const Array& beta, const std::optional<Dims>& shape,
+                      double epsilon) {
+  return normalise_rows("layer_norm", x, gamma, beta, shape, epsilon, true);
+}
+Normalised rms_norm(const Array& x, const Array& gamma, const std::optional<Dims>& shape, double epsilon) {
+  return normalise_rows("rms_norm", x, gamma, Array(), shape, epsilon, false);
+}
+
 NormGradients layer_norm_backward(const Array& strided, const Array& strided_gamma, const Array& mean,
-                                  const Array& inverse, const Array& strided_grad, bool want_dx) {
-  const Array x = contiguous(strided), gamma = contiguous(strided_gamma), grad = contiguous(strided_grad);
-  const int64_t D = x.shape().back();
-  const LayerNorm p{D ? x.numel() / D : 0, D, 0};
-  NormGradients out{Array(), Array::empty({D}, x.dtype(), x.device()), Array::empty({D}, x.dtype(), x.device())};
+                                  const Array& inverse, const Array& strided_grad, const Dims& shape, bool centered,
+                                  bool want_dx, bool want_dgamma, bool want_dbeta) {
+  const Array x = contiguous(strided), gamma = contiguous_if(strided_gamma), grad = contiguous(strided_grad);
+  int64_t D = 1;
+  for (int64_t size : shape) D *= size;
+  const LayerNorm p{mean.numel(), D, 0, centered};
+  NormGradients out;
   if (want_dx) out.dx = Array::empty(x.shape(), x.dtype(), x.device());
+  if (want_dgamma) out.dgamma = Array::empty(shape, x.dtype(), x.device());
+  if (want_dbeta) out.dbeta = Array::empty(shape, x.dtype(), x.device());
   launch(kernels::layer_norm_backward, x.dtype(), p,
          {reads(x), reads(gamma), reads(mean), reads(inverse), reads(grad), writes(out.dx), writes(out.dgamma),
           writes(out.dbeta)},
-         cost_of(x, 0.7), chunk_workspace(p.N, p.D, x.item_size()));
+         cost_of(x, 0.7), want_dgamma || want_dbeta ? chunk_workspace(p.N, p.D, x.item_size()) : 0);
   return out;
 }
 

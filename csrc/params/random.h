@@ -32,7 +32,13 @@ struct Dropout {
   double scale;
 };
 
-// The same with a mask that was drawn before, and may be broadcast: operands x, mask, y.
+// y = x * scale + shift where the choice is one, else `dropped`.
+struct AlphaDropout {
+  RandomChoice keep;
+  double scale, shift, dropped;
+};
+
+// y = x * scale or 0 with a mask that was drawn before, and may be broadcast: operands x, mask, y.
 struct MaskedScale {
   LoopNest<3> nest;
   double scale;

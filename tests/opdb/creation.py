@@ -10,7 +10,7 @@ import numpy as np
 import tilegrad as tg
 
 from .indexing import whole
-from .record import EVERY, SHAPES, Bad, Op, Sample, exact, ulps
+from .record import EVERY, SHAPES, Bad, Op, Sample, exact, not_tensor, ulps
 
 
 def arange_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -58,6 +58,22 @@ def band_samples(rng: np.random.Generator) -> Iterator[Sample]:
             yield Sample((whole(rng, shape), k))
 
 
+def band_bad(name: str) -> tuple[Bad, ...]:
+    def flat(x: np.ndarray, found: str) -> Bad:
+        return Bad((x,), tg.ShapeError, rf"{name}: expected a matrix or a batch of matrices, found {found}")
+
+    return (flat(np.ones(3), r"float64 \[3\]"), flat(np.array(1), r"int64 \[\]"), not_tensor(name))
+
+
+def like_bad(name: str, *value: Any) -> tuple[Bad, ...]:
+    unknown = r"dtype 'float8' is not one of float32, .*, bool \(as tg\.float32, \"float32\" or numpy\.float32\)"
+    return (
+        not_tensor(name, *value),
+        not_tensor(name, *value, found=[1.0]),
+        Bad((np.ones(2), *value, "float8"), tg.DTypeError, unknown),
+    )
+
+
 OPS = [
     Op(
         "arange",
@@ -98,6 +114,7 @@ OPS = [
             Bad(
                 (0, 1, 3, "int64"), tg.DTypeError, "linspace: dtype int64 is not floating; make it in float32 and cast"
             ),
+            Bad((0, 1, 1 << 62), tg.ArgumentError, r"shape: the size 4 x 4611686018427387904 does not fit in 64 bits"),
         ),
         ("float32",),
         gradient=False,
@@ -107,7 +124,11 @@ OPS = [
         lambda n, m, k, dtype: np.eye(n, m, k),
         eye_samples,
         exact,
-        (Bad((-1,), tg.ShapeError, r"negative dimension in shape \[-1, -1\]"),),
+        (
+            Bad((-1,), tg.ShapeError, r"negative dimension in shape \[-1, -1\]"),
+            Bad((2, -3), tg.ShapeError, r"negative dimension in shape \[2, -3\]"),
+            Bad((1 << 40,), tg.ArgumentError, r"shape: the size 1099511627776 x 1099511627776 does not fit in 64 bits"),
+        ),
         ("float32",),
         gradient=False,
     ),
@@ -116,7 +137,7 @@ OPS = [
         np.tril,
         band_samples,
         exact,
-        (Bad((np.ones(3),), tg.ShapeError, r"tril: expected a matrix or a batch of matrices, found float64 \[3\]"),),
+        band_bad("tril"),
         EVERY,
     ),
     Op(
@@ -124,17 +145,21 @@ OPS = [
         np.triu,
         band_samples,
         exact,
-        (Bad((np.ones(3),), tg.ShapeError, r"triu: expected a matrix or a batch of matrices, found float64 \[3\]"),),
+        band_bad("triu"),
         EVERY,
     ),
-    Op("zeros_like", np.zeros_like, like_samples, exact, (), EVERY, gradient=False),
-    Op("ones_like", np.ones_like, like_samples, exact, (), EVERY, gradient=False),
+    Op("zeros_like", np.zeros_like, like_samples, exact, like_bad("zeros_like"), EVERY, gradient=False),
+    Op("ones_like", np.ones_like, like_samples, exact, like_bad("ones_like"), EVERY, gradient=False),
     Op(
         "full_like",
         np.full_like,
         full_samples,
         exact,
-        (Bad((np.array([1]), 1.5), tg.DTypeError, r"fill: the number 1\.5 is floating and the tensor is int64; .*"),),
+        (
+            Bad((np.array([1]), 1.5), tg.DTypeError, r"fill: the number 1\.5 is floating and the tensor is int64; .*"),
+            Bad((np.array([1], np.uint8), -1), tg.ArgumentError, r"fill: the number -1 does not fit in uint8"),
+            *like_bad("full_like", 1),
+        ),
         EVERY,
         gradient=False,
     ),

@@ -33,6 +33,27 @@ def spatial_reference(x: np.ndarray, p: float, training: bool) -> np.ndarray:
     return np.where(mask, x / (1 - p), 0.0)
 
 
+LIMIT = -1.0507009873554804934193 * 1.6732632423543772848170  # selu far below zero
+
+
+def alpha_scale(p: float) -> float:
+    return float(((1 - p) * (1 + p * LIMIT**2)) ** -0.5)
+
+
+def alpha_reference(x: np.ndarray, p: float, training: bool) -> np.ndarray:
+    if not training or p == 0:
+        return x
+    scale = alpha_scale(p)
+    kept = keep_mask(SEED, STREAM, x.size, p).reshape(x.shape)
+    return np.where(kept, x * scale - scale * p * LIMIT, scale * (1 - p) * LIMIT)
+
+
+def alpha_terms(sample: Sample, reference: np.ndarray, epsilon: float) -> float:
+    """A product and a sum, of an element and the limit, scaled."""
+    x, p, _ = sample.args
+    return 2 * epsilon * alpha_scale(p) * float(np.max(np.abs(x), initial=0.0) + 2)
+
+
 def samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape in SHAPES:
         yield Sample((rng.normal(size=shape), 0.5, True))
@@ -65,6 +86,8 @@ def bad(name: str, x: np.ndarray) -> tuple[Bad, ...]:
 
 # Dividing by 1 - p is rounded twice here: in 1 / (1 - p) and in the product.
 OPS = [
+    Op("alpha_dropout", alpha_reference, samples, alpha_terms, bad("alpha_dropout", np.ones(3, np.float32)),
+       function=seeded(tg.alpha_dropout)),
     Op("dropout", dropout_reference, samples, ulps(1.5), bad("dropout", np.ones(3, np.float32)),
        function=seeded(tg.dropout)),
     Op(

@@ -10,7 +10,7 @@ from scipy import special
 
 import tilegrad as tg
 
-from .record import EVERY, FLOATING, NUMERIC, SHAPES, Bad, Op, Sample, exact, ulps
+from .record import EVERY, FLOATING, NUMERIC, SHAPES, Bad, Op, Sample, exact, not_tensor, ulps
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -89,9 +89,8 @@ def unary_bad(name: str, dtypes: tuple[str, ...]) -> tuple[Bad, ...]:
             rf"{name}: {refused.dtype} is not supported \({names_of(dtypes)} are\); cast with "
             r"\.astype\(\)",
         ),
-        Bad(
-            ("x",), tg.DTypeError, rf"{name}: expected a tensor, found str \(tg\.tensor\(\) makes one from other data\)"
-        ),
+        not_tensor(name),
+        not_tensor(name, found=None),
     )
 
 
@@ -299,6 +298,8 @@ OPS = [
         ),
     ),
     function("softplus", lambda x: np.logaddexp(0, x), between(-9, 9), 2),
+    function("log_sigmoid", lambda x: -np.logaddexp(0, -x), between(-9, 9), 2),
+    function("mish", lambda x: x * np.tanh(np.logaddexp(0, x)), between(-9, 9), 4),
     comparison("equal", np.equal),
     comparison("not_equal", np.not_equal),
     comparison("less", np.less),
@@ -384,7 +385,8 @@ OPS = [
         exact,
         (
             Bad((np.ones(2), "float8"), tg.DTypeError, r".*float8.*"),
-            Bad(("x", "float32"), tg.DTypeError, r"astype: expected a tensor, found str .*"),
+            Bad((np.ones(2), None), tg.DTypeError, r"dtype None is not one of float32, .*"),
+            not_tensor("astype", "float32"),
         ),
         dtypes=EVERY,
         gradient=False,

@@ -9,7 +9,7 @@ import numpy as np
 
 import tilegrad as tg
 
-from .record import EVERY, NUMERIC, Bad, Op, Sample, exact
+from .record import EVERY, NUMERIC, Bad, Op, Sample, exact, not_tensor
 
 
 def whole(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -346,7 +346,11 @@ OPS = [
         np.nonzero,
         nonzero_samples,
         exact,
-        (Bad((np.array(1.0),), tg.ShapeError, r"nonzero: a 0-d tensor has no axes; reshape it to \[1\] first"),),
+        (
+            Bad((np.array(1.0),), tg.ShapeError, r"nonzero: a 0-d tensor has no axes; reshape it to \[1\] first"),
+            not_tensor("nonzero"),
+            not_tensor("nonzero", found=[1, 0]),
+        ),
         (*NUMERIC, "bool"),
         gradient=False,
     ),
@@ -357,6 +361,7 @@ OPS = [
         exact,
         (
             Bad((two, two), tg.DTypeError, r"masked_select: mask must be bool, found float32 \[2\]"),
+            not_tensor("masked_select", two),
             Bad((two, np.ones(3, bool)), tg.ShapeError, r"masked_select: shapes \[2\] and \[3\] do not broadcast.*"),
         ),
         EVERY,

@@ -10,7 +10,7 @@ import numpy as np
 import tilegrad as tg
 
 from .indexing import whole
-from .record import EVERY, SHAPES, Bad, Op, Sample, exact
+from .record import EVERY, SHAPES, Bad, Op, Sample, exact, not_tensor
 
 AXES = [(shape, axis) for shape in SHAPES for axis in range(len(shape)) if np.prod(shape) < 300][:28]
 
@@ -193,6 +193,7 @@ OPS = [
         (
             Bad((three, (2, 2)), tg.ShapeError, r"crop: borders \(2, 2\) are wider than axis 0 of size 3"),
             Bad((three, -1), tg.ArgumentError, "crop: widths must not be negative, found -1"),
+            not_tensor("crop", 1),
         ),
         EVERY,
     ),
@@ -201,7 +202,11 @@ OPS = [
         lambda x, axis=None: np.flip(x, axis),
         flip_samples,
         exact,
-        (Bad((three, 1), tg.OutOfRangeError, "flip: axis 1 is out of range for a tensor of 1 dimensions"),),
+        (
+            Bad((three, 1), tg.OutOfRangeError, "flip: axis 1 is out of range for a tensor of 1 dimensions"),
+            Bad((three, (0, -2)), tg.OutOfRangeError, "flip: axis -2 is out of range for a tensor of 1 dimensions"),
+            not_tensor("flip"),
+        ),
         EVERY,
     ),
     Op(
@@ -209,7 +214,11 @@ OPS = [
         lambda x, shift, axis: np.roll(x, shift, axis),
         roll_samples,
         exact,
-        (Bad((three, 1, 1), tg.OutOfRangeError, "roll: axis 1 is out of range for a tensor of 1 dimensions"),),
+        (
+            Bad((three, 1, 1), tg.OutOfRangeError, "roll: axis 1 is out of range for a tensor of 1 dimensions"),
+            Bad((three, 1, -2), tg.OutOfRangeError, "roll: axis -2 is out of range for a tensor of 1 dimensions"),
+            not_tensor("roll", 1),
+        ),
         EVERY,
     ),
 ]

@@ -121,6 +121,8 @@ def images(rng: np.random.Generator) -> Iterator[Sample]:
 def global_bad(op: str) -> tuple[Bad, ...]:
     return (
         Bad((np.ones((5, 3), np.float32),), tg.ShapeError, rf"{op}: x must have 4 dimensions \[N, H, W, C\], found \[5, 3\]"),
+        Bad((np.ones((2, 5, 3), np.float32),), tg.ShapeError,
+            rf"{op}: x must have 4 dimensions \[N, H, W, C\], found \[2, 5, 3\]"),
         Bad((np.ones((2, 0, 3, 1), np.float32),), tg.ShapeError, rf"{op}: x has no pixels to pool over, found \[2, 0, 3, 1\]"),
     )  # fmt: skip
 

@@ -90,6 +90,12 @@ class Op:
         return list(self.samples(np.random.default_rng(zlib.crc32(self.name.encode()))))
 
 
+def not_tensor(name: str, *rest: Any, found: Any = "x") -> Bad:
+    """A call with something else where a tensor belongs."""
+    message = rf"{name}: expected a tensor, found {type(found).__name__} \(tg\.tensor\(\) makes one from other data\)"
+    return Bad((found, *rest), tg.DTypeError, message)
+
+
 # Shapes that most elementwise-like ops should see: every rank up to 5, odd sizes around vector widths, ones, zeros.
 SHAPES: tuple[tuple[int, ...], ...] = (
     (), (1,), (2,), (3,), (7,), (15,), (16,), (17,), (31,), (33,), (63,), (65,), (127,), (257,), (1000,),

@@ -9,7 +9,7 @@ import numpy as np
 
 import tilegrad as tg
 
-from .record import NUMERIC, Bad, Op, Sample, exact
+from .record import NUMERIC, Bad, Op, Sample, exact, not_tensor
 
 CASES = [
     ((1,), 0), ((2,), 0), ((3,), -1), ((15,), 0), ((16,), 0), ((17,), 0), ((33,), 0), ((64,), 0), ((65,), 0),
@@ -65,6 +65,7 @@ OPS = [
         (
             Bad((three, 1), tg.OutOfRangeError, f"sort: {BAD_AXIS}"),
             Bad((np.ones(3, np.float16),), tg.DTypeError, "sort: no kernel for float16; cast first"),
+            not_tensor("sort"),
         ),
         (*NUMERIC, "bool"),
     ),
@@ -73,7 +74,11 @@ OPS = [
         lambda x, axis, descending: ordered(x, axis, descending),
         sort_samples,
         exact,
-        (Bad((three, 1), tg.OutOfRangeError, f"argsort: {BAD_AXIS}"),),
+        (
+            Bad((three, 1), tg.OutOfRangeError, f"argsort: {BAD_AXIS}"),
+            Bad((np.array(1),), tg.OutOfRangeError, "argsort: axis -1 is out of range for a tensor of 0 dimensions"),
+            not_tensor("argsort"),
+        ),
         (*NUMERIC, "bool"),
         gradient=False,
     ),

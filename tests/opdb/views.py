@@ -9,7 +9,7 @@ import numpy as np
 
 import tilegrad as tg
 
-from .record import SHAPES, Bad, Op, Sample, exact
+from .record import SHAPES, Bad, Op, Sample, exact, not_tensor
 
 
 def singles(rng: np.random.Generator) -> Iterator[Sample]:
@@ -63,12 +63,17 @@ def stretched(shape: tuple[int, ...]) -> Iterator[tuple[Any, ...]]:
     yield (tuple(3 if size == 1 else size for size in shape),)
 
 
+def no_tensors(name: str) -> tuple[Bad, ...]:
+    return (not_tensor(name), not_tensor(name, found=[[1.0]]), not_tensor(name, found=None))
+
+
 two_by_three = np.ones((2, 3), np.float32)
 
 OPS = [
-    Op("copy", np.copy, singles, exact),
-    Op("contiguous", np.ascontiguousarray, lambda rng: (s for s in singles(rng) if s.args[0].ndim), exact),
-    Op("transpose", np.transpose, singles, exact),
+    Op("copy", np.copy, singles, exact, no_tensors("copy")),
+    Op("contiguous", np.ascontiguousarray, lambda rng: (s for s in singles(rng) if s.args[0].ndim), exact,
+       no_tensors("contiguous")),
+    Op("transpose", np.transpose, singles, exact, no_tensors("transpose")),
     Op(
         "reshape", np.reshape, with_argument(new_shapes), exact,
         (
@@ -92,21 +97,42 @@ OPS = [
                 r"permute: axis 2 is out of range for a tensor of 2 dimensions"),
         ),
     ),
-    Op("swapaxes", np.swapaxes, with_argument(axis_pairs), exact),
+    Op(
+        "swapaxes", np.swapaxes, with_argument(axis_pairs), exact,
+        (
+            Bad((two_by_three, 0, 2), tg.OutOfRangeError,
+                r"swapaxes: axis 2 is out of range for a tensor of 2 dimensions"),
+            Bad((two_by_three, -3, 0), tg.OutOfRangeError,
+                r"swapaxes: axis -3 is out of range for a tensor of 2 dimensions"),
+            not_tensor("swapaxes", 0, 1),
+        ),
+    ),
     Op(
         "expand_dims", np.expand_dims, with_argument(new_axes), exact,
-        (Bad((two_by_three, 4), tg.OutOfRangeError,
-             r"expand_dims: axis 4 is out of range for a tensor of 3 dimensions"),),
+        (
+            Bad((two_by_three, 4), tg.OutOfRangeError,
+                r"expand_dims: axis 4 is out of range for a tensor of 3 dimensions"),
+            Bad((two_by_three, -4), tg.OutOfRangeError,
+                r"expand_dims: axis -4 is out of range for a tensor of 3 dimensions"),
+            not_tensor("expand_dims", 0),
+        ),
     ),
     Op(
         "squeeze", np.squeeze, singles, exact,
-        (Bad((two_by_three, 0), tg.ShapeError, r"squeeze: axis 0 of float32 \[2, 3\] has size 2, not 1"),),
+        (
+            Bad((two_by_three, 0), tg.ShapeError, r"squeeze: axis 0 of float32 \[2, 3\] has size 2, not 1"),
+            Bad((two_by_three, 2), tg.OutOfRangeError,
+                r"squeeze: axis 2 is out of range for a tensor of 2 dimensions"),
+            not_tensor("squeeze"),
+        ),
     ),
     Op(
         "broadcast_to", np.broadcast_to, with_argument(stretched), exact,
         (
             Bad((two_by_three, (3, 3)), tg.ShapeError, r"broadcast_to: shapes \[2, 3\] and \[3, 3\] do not broadcast: .*"),
             Bad((two_by_three, (3,)), tg.ShapeError, r"broadcast_to: float32 \[2, 3\] does not broadcast to \[3\]"),
+            Bad((two_by_three, (-1, 3)), tg.ShapeError, r"broadcast_to: negative dimension in shape \[-1, 3\]"),
+            not_tensor("broadcast_to", (3,)),
         ),
     ),
 ]  # fmt: skip

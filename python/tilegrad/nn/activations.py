@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from .. import _C, ops
 from ..tensor import Tensor
+from .arguments import check_number
 from .module import Module
 from .registry import register
 
-__all__ = ["GELU", "LeakyReLU", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]
+__all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "HardSigmoid",
+    "Hardswish",
+    "LeakyReLU",
+    "LogSigmoid",
+    "LogSoftmax",
+    "Mish",
+    "ReLU",
+    "ReLU6",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Step",
+    "Tanh",
+]
 
 
 @register
@@ -27,8 +46,24 @@ class ReLU(Module):
 
 
 @register
+class ReLU6(Module):
+    """``min(max(x, 0), 6)``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.nn.ReLU6()(tg.tensor([-1.0, 8.0]))
+    tensor([0., 6.])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape."""
+        return ops.relu6(x)
+
+
+@register
 class LeakyReLU(Module):
-    """``x`` where it is positive, ``slope * x`` elsewhere; 0 <= slope <= 1.
+    """``x`` where it is positive, ``negative_slope * x`` elsewhere.
 
     Examples
     --------
@@ -37,14 +72,95 @@ class LeakyReLU(Module):
     tensor([-0.5,  2. ])
     """
 
-    def __init__(self, slope: float = 0.01) -> None:
-        if not isinstance(slope, (int, float)) or not 0 <= slope <= 1:
-            raise _C.ArgumentError(f"LeakyReLU: slope must be between 0 and 1, found {slope!r}")
-        self.slope = slope
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = check_number("LeakyReLU", "negative_slope", negative_slope)
 
     def forward(self, x: Tensor) -> Tensor:
         """Of any shape."""
-        return ops.maximum(x, x * self.slope)
+        return ops.leaky_relu(x, self.negative_slope)
+
+
+@register
+class ELU(Module):
+    """``x`` where it is positive, ``alpha * (exp(x) - 1)`` elsewhere.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.nn.ELU(0.5)(tg.tensor([-100.0, 2.0]))
+    tensor([-0.5,  2. ])
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = check_number("ELU", "alpha", alpha)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape."""
+        return ops.elu(x, self.alpha)
+
+
+@register
+class SELU(Module):
+    """The scaled ELU of self-normalising networks; see :func:`tilegrad.selu`.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.nn.SELU()(tg.zeros(1))
+    tensor([0.])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape."""
+        return ops.selu(x)
+
+
+@register
+class Step(Module):
+    """0 where ``x < 0``, 1 elsewhere. No gradient passes: for networks that are not trained by it.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.nn.Step()(tg.tensor([-1.0, 0.0]))
+    tensor([0., 1.])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape."""
+        return ops.step(x)
+
+
+@register
+class HardSigmoid(Module):
+    """``relu6(x + 3) / 6``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.nn.HardSigmoid()(tg.tensor([-4.0, 0.0]))
+    tensor([0. , 0.5])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape."""
+        return ops.hard_sigmoid(x)
+
+
+@register
+class Hardswish(Module):
+    """``x * relu6(x + 3) / 6``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.nn.Hardswish()(tg.tensor([-4.0, 4.0]))
+    tensor([0., 4.])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape."""
+        return ops.hard_swish(x)
 
 
 @register
@@ -81,7 +197,7 @@ class Tanh(Module):
 
 @register
 class GELU(Module):
-    """``x * Phi(x)``, with the normal distribution's Phi.
+    """``x * Phi(x)``, with the normal distribution's Phi; with ``approximate="tanh"`` the usual approximation of it.
 
     Examples
     --------
@@ -90,9 +206,14 @@ class GELU(Module):
     tensor([0.])
     """
 
+    def __init__(self, approximate: str = "none") -> None:
+        if approximate not in ("none", "tanh"):
+            raise _C.ArgumentError(f'GELU: approximate must be "none" or "tanh", found {approximate!r}')
+        self.approximate = approximate
+
     def forward(self, x: Tensor) -> Tensor:
         """Of any shape."""
-        return ops.gelu(x)
+        return ops.gelu(x, self.approximate)
 
 
 @register
@@ -109,6 +230,38 @@ class SiLU(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Of any shape."""
         return ops.silu(x)
+
+
+@register
+class Mish(Module):
+    """``x * tanh(softplus(x))``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.nn.Mish()(tg.zeros(1))
+    tensor([0.])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape."""
+        return ops.mish(x)
+
+
+@register
+class LogSigmoid(Module):
+    """``log(sigmoid(x))``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> round(tg.nn.LogSigmoid()(tg.zeros(1)).item(), 4)
+    -0.6931
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape."""
+        return ops.log_sigmoid(x)
 
 
 @register

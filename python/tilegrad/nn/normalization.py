@@ -1,4 +1,4 @@
-"""Normalisation layers."""
+"""Normalisation of channels over the batch, and of the last axes of each sample."""
 
 from __future__ import annotations
 
@@ -7,45 +7,57 @@ from typing import Any
 from .. import _C, ops
 from ..tensor import Tensor
 from . import initial
-from .arguments import check_axes, check_size
+from .arguments import check_axes, check_eps, check_size, check_sizes
 from .module import Module
 from .parameter import Parameter
 from .registry import register
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm"]
 
 
 class _BatchNorm(Module):
-    weight: Parameter
-    bias: Parameter
+    weight: Parameter | None
+    bias: Parameter | None
     running_mean: Tensor | None
     running_var: Tensor | None
+    num_batches_tracked: Tensor | None
     _axes = 0
     _letters = ""
 
     def __init__(
-        self, num_features: int | None = None, momentum: float = 0.1, eps: float = 1e-5, activation: str | None = None
+        self,
+        num_features: int | None = None,
+        momentum: float | None = 0.1,
+        eps: float = 1e-5,
+        activation: str | None = None,
+        affine: bool = True,
+        track_running_stats: bool = True,
     ) -> None:
         kind = type(self).__name__
         self.num_features = num_features if num_features is None else check_size(kind, "num_features", num_features)
-        if not isinstance(momentum, (int, float)) or not 0 <= momentum <= 1:
-            raise _C.ArgumentError(f"{kind}: momentum must be between 0 and 1, found {momentum!r}")
-        if not isinstance(eps, (int, float)) or not 0 < eps < 1:
-            raise _C.ArgumentError(f"{kind}: eps must be between 0 and 1, found {eps!r}")
+        if momentum is not None and (not isinstance(momentum, (int, float)) or not 0 <= momentum <= 1):
+            raise _C.ArgumentError(f"{kind}: momentum must be between 0 and 1 or None, found {momentum!r}")
+        check_eps(kind, eps)
         if activation not in (None, "relu"):
             raise _C.ArgumentError(f"{kind}: activation must be 'relu' or None, found {activation!r}")
         self.momentum, self.eps, self.activation = momentum, eps, activation
-        self.weight = self.bias = None  # type: ignore[assignment]  # until the size is known
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight = self.bias = None  # until the size is known
         self.register_buffer("running_mean", None)
         self.register_buffer("running_var", None)
+        self.register_buffer("num_batches_tracked", None)
         self._unbuilt = num_features is None
         if num_features is not None:
             self._make_parameters()
 
     def _make_parameters(self) -> None:
         assert self.num_features is not None
-        self.weight, self.bias = initial.bias(self.num_features, 1.0), initial.bias(self.num_features)
-        self.running_mean, self.running_var = ops.zeros(self.num_features), ops.ones(self.num_features)
+        if self.affine:
+            self.weight, self.bias = initial.bias(self.num_features, 1.0), initial.bias(self.num_features)
+        if self.track_running_stats:
+            self.running_mean, self.running_var = ops.zeros(self.num_features), ops.ones(self.num_features)
+            if self.momentum is None:
+                self.num_batches_tracked = ops.zeros((), "int64")
 
     def _create(self, x: Tensor) -> None:
         check_axes(type(self).__name__, x, self._axes, self._letters)
@@ -60,10 +72,11 @@ class _BatchNorm(Module):
             self.bias,
             self.running_mean,
             self.running_var,
-            self.training and not self._statistics_frozen,
+            (self.training and not self._statistics_frozen) or self.running_mean is None,
             self.momentum,
             self.eps,
             self.activation,
+            self.num_batches_tracked,
         )
 
 
@@ -79,18 +92,25 @@ class BatchNorm1d(_BatchNorm):
     num_features
         C; None (or left out) to infer it from the first input.
     momentum
-        The share of the batch in the running values: ``running = (1 - momentum) * running + momentum * batch``.
+        The share of the batch in the running values: ``running = (1 - momentum) * running + momentum * batch``. None
+        makes them the averages over all batches.
     eps
         Added to the variance.
     activation : {"relu"}, optional
         Applied in the same pass.
+    affine
+        Whether to scale and shift.
+    track_running_stats
+        Whether to keep running values; without them the batch's are used in evaluation too.
 
     Attributes
     ----------
-    weight, bias : Parameter
+    weight, bias : Parameter or None
         [C], scale and shift.
-    running_mean, running_var : Tensor
+    running_mean, running_var : Tensor or None
         [C]; the variance is the unbiased one.
+    num_batches_tracked : Tensor or None
+        How many batches the averages are over, an int64 number; with ``momentum=None`` alone.
 
     Examples
     --------
@@ -128,6 +148,15 @@ class LayerNorm(Module):
         The sizes of those axes: an integer or a sequence.
     eps
         Added to the variance.
+    elementwise_affine
+        Whether to scale and shift.
+    bias
+        Whether to shift where scaled.
+
+    Attributes
+    ----------
+    weight, bias : Parameter or None
+        Of ``normalized_shape``.
 
     Examples
     --------
@@ -136,23 +165,54 @@ class LayerNorm(Module):
     (2, 3, 4)
     """
 
-    def __init__(self, normalized_shape: Any, eps: float = 1e-5) -> None:
-        sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
-        self.normalized_shape = tuple(check_size("LayerNorm", "normalized_shape", size) for size in sizes)
-        self.eps = eps
-        self.weight = Parameter(ops.ones(self.normalized_shape))
-        self.bias = Parameter(ops.zeros(self.normalized_shape))
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self, normalized_shape: Any, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True
+    ) -> None:
+        self.normalized_shape = check_sizes("LayerNorm", "normalized_shape", normalized_shape)
+        self.eps = check_eps("LayerNorm", eps)
+        self.weight = Parameter(ops.ones(self.normalized_shape)) if elementwise_affine else None
+        self.bias = Parameter(ops.zeros(self.normalized_shape)) if elementwise_affine and bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Of the same shape."""
-        rank = len(self.normalized_shape)
-        if x.shape[max(0, x.ndim - rank) :] != self.normalized_shape:
-            raise _C.ShapeError(
-                f"layer_norm: the last axes of the input must be {list(self.normalized_shape)}, found {list(x.shape)}"
-            )
-        if rank == 1:
-            return ops.layer_norm(x, self.weight, self.bias, self.eps)
-        rows = ops.reshape(x, (*x.shape[: x.ndim - rank], self.weight.size))
-        flat = (self.weight.size,)
-        y = ops.layer_norm(rows, ops.reshape(self.weight, flat), ops.reshape(self.bias, flat), self.eps)
-        return ops.reshape(y, x.shape)
+        return ops.layer_norm(x, self.weight, self.bias, self.eps, self.normalized_shape)
+
+
+@register
+class RMSNorm(Module):
+    """Each sample's last axes divided by their root mean square, then scaled element by element.
+
+    Parameters
+    ----------
+    normalized_shape
+        The sizes of those axes: an integer or a sequence.
+    eps
+        Added to the mean square; None for the dtype's epsilon.
+    elementwise_affine
+        Whether to scale.
+
+    Attributes
+    ----------
+    weight : Parameter or None
+        Of ``normalized_shape``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.nn.RMSNorm(2)(tg.tensor([[1.0, 7.0]])).detach()
+    tensor([[0.2, 1.4]])
+    """
+
+    weight: Parameter | None
+
+    def __init__(self, normalized_shape: Any, eps: float | None = None, elementwise_affine: bool = True) -> None:
+        self.normalized_shape = check_sizes("RMSNorm", "normalized_shape", normalized_shape)
+        self.eps = eps if eps is None else check_eps("RMSNorm", eps)
+        self.weight = Parameter(ops.ones(self.normalized_shape)) if elementwise_affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of the same shape."""
+        return ops.rms_norm(x, self.weight, self.eps, self.normalized_shape)

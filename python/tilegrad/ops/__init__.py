@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .activation import *
 from .cast import *
+from .channel_norm import *
 from .comparison import *
 from .conv import *
 from .creation import *
@@ -18,7 +19,10 @@ from .indexing import *
 from .joining import *
 from .losses import *
 from .matmul import *
+from .metric_losses import *
 from .norm import *
+from .paired_losses import *
+from .piecewise import *
 from .pool import *
 from .recurrent import *
 from .reduce import *

@@ -11,7 +11,7 @@ from .broadcasting import shape_of, sum_to
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["add_relu", "gelu", "relu", "sigmoid", "silu", "softplus", "tanh"]
+__all__ = ["add_relu", "gelu", "log_sigmoid", "mish", "relu", "sigmoid", "silu", "softplus", "tanh"]
 
 Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
@@ -183,3 +183,39 @@ def softplus(x: Tensor) -> Tensor:
 
 def _softplus_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
     return (_C.softplus_backward(grad, x),)
+
+
+def log_sigmoid(x: Tensor) -> Tensor:
+    """``log(sigmoid(x))``, exact also where the sigmoid is nearly 0 or 1; ``x`` as for :func:`relu`.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.log_sigmoid(tg.tensor([0.0, -100.0]))
+    tensor([  -0.6931472, -100.       ])
+    """
+    return record(_C.log_sigmoid(x), _log_sigmoid_gradient, (x,), x)
+
+
+def _log_sigmoid_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
+    return (_C.log_sigmoid_backward(grad, x),)
+
+
+def mish(x: Tensor) -> Tensor:
+    """``x * tanh(softplus(x))``; ``x`` as for :func:`relu`.
+
+    Notes
+    -----
+    Diganta Misra, "Mish: a self regularized non-monotonic activation function", 2019.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.mish(tg.tensor([0.0, 1.0]))
+    tensor([0.        , 0.86509836])
+    """
+    return record(_C.mish(x), _mish_gradient, (x,), x)
+
+
+def _mish_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
+    return (_C.mish_backward(grad, x),)

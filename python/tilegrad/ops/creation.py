@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _C
 from ..autograd import record
+from .arguments import require_tensor
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -205,6 +206,7 @@ def empty_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
     >>> tg.empty_like(tg.zeros((2, 3))).shape
     (2, 3)
     """
+    require_tensor("empty_like", x)
     return _C.empty(x.shape, x.dtype if dtype is None else dtype)
 
 
@@ -217,6 +219,7 @@ def full_like(x: Tensor, value: float, dtype: DTypeLike = None) -> Tensor:
     >>> tg.full_like(tg.zeros(2), 7)
     tensor([7., 7.])
     """
+    require_tensor("full_like", x)
     return _C.full(x.shape, value, x.dtype if dtype is None else dtype)
 
 
@@ -229,6 +232,7 @@ def zeros_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
     >>> tg.zeros_like(tg.ones(2))
     tensor([0., 0.])
     """
+    require_tensor("zeros_like", x)
     return full_like(x, 0, dtype)
 
 
@@ -241,6 +245,7 @@ def ones_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
     >>> tg.ones_like(tg.zeros(2))
     tensor([1., 1.])
     """
+    require_tensor("ones_like", x)
     return full_like(x, 1, dtype)
 
 
@@ -339,6 +344,7 @@ def tril(x: Tensor, k: int = 0) -> Tensor:
     tensor([[1., 0.],
             [1., 1.]])
     """
+    require_tensor("tril", x)
     return record(_C.band("tril", x, -_FAR, k), _band_gradient, (x,), -_FAR, k)
 
 
@@ -357,6 +363,7 @@ def triu(x: Tensor, k: int = 0) -> Tensor:
     tensor([[1., 1.],
             [0., 1.]])
     """
+    require_tensor("triu", x)
     return record(_C.band("triu", x, k, _FAR), _band_gradient, (x,), k, _FAR)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..random import Generator
     from ..tensor import Tensor
 
-__all__ = ["dropout", "spatial_dropout"]
+__all__ = ["alpha_dropout", "dropout", "spatial_dropout"]
 
 Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
@@ -57,8 +57,8 @@ def dropout(x: Tensor, p: float, training: bool, generator: Generator | None = N
     return _drop("dropout", _C.dropout, _dropout_gradient, x, p, training, generator)
 
 
-def _dropout_gradient(needs: Needs, grad: Tensor, mask: Tensor, p: float) -> Gradients:
-    return (_C.masked_scale(grad, mask, p),)
+def _dropout_gradient(needs: Needs, grad: Tensor, mask: Tensor, scale: float) -> Gradients:
+    return (_C.masked_scale(grad, mask, scale),)
 
 
 def spatial_dropout(x: Tensor, p: float, training: bool, generator: Generator | None = None) -> Tensor:
@@ -97,13 +97,55 @@ def spatial_dropout(x: Tensor, p: float, training: bool, generator: Generator | 
     return _drop("spatial_dropout", _C.spatial_dropout, _spatial_dropout_gradient, x, p, training, generator)
 
 
-def _spatial_dropout_gradient(needs: Needs, grad: Tensor, mask: Tensor, p: float) -> Gradients:
-    return (_C.masked_scale(grad, mask, p),)
+def _spatial_dropout_gradient(needs: Needs, grad: Tensor, mask: Tensor, scale: float) -> Gradients:
+    return (_C.masked_scale(grad, mask, scale),)
+
+
+def alpha_dropout(x: Tensor, p: float, training: bool, generator: Generator | None = None) -> Tensor:
+    """Dropout for networks of :func:`selu`, which keeps a mean of 0 and a variance of 1.
+
+    With probability ``p`` an element becomes ``a = -1.7580993408473766``, selu's limit far below zero; then all are
+    scaled by ``s = ((1 - p) (1 + p a^2)) ** -0.5`` and shifted by ``-s p a``.
+
+    Parameters
+    ----------
+    x
+        float32 or float64, of any shape.
+    p
+        The share that is dropped, at least 0 and below 1.
+    training
+        Whether to drop anything.
+    generator
+        By default the one that :func:`tilegrad.manual_seed` sets. The mask is that of :func:`dropout`.
+
+    Raises
+    ------
+    ArgumentError
+        If ``p`` is out of range.
+    DTypeError
+        If ``x`` is neither float32 nor float64.
+
+    Notes
+    -----
+    Klambauer, Unterthiner, Mayr and Hochreiter, "Self-normalizing neural networks", 2017.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> y = tg.alpha_dropout(tg.randn(10000, generator=tg.Generator(1)), 0.2, True, tg.Generator(2))
+    >>> abs(y.mean().item()) < 0.05, round(y.var().item(), 1)
+    (True, 1.0)
+    """
+    return _drop("alpha_dropout", _C.alpha_dropout, _alpha_dropout_gradient, x, p, training, generator)
+
+
+def _alpha_dropout_gradient(needs: Needs, grad: Tensor, mask: Tensor, scale: float) -> Gradients:
+    return (_C.masked_scale(grad, mask, scale),)
 
 
 def _drop(
     op: str,
-    native: Callable[[Tensor, float, Tensor], tuple[Tensor, Tensor]],
+    native: Callable[[Tensor, float, Tensor], tuple[Any, ...]],
     rule: Callable[..., Any],
     x: Tensor,
     p: float,
@@ -118,6 +160,6 @@ def _drop(
         return x
     source = _random.default_generator if generator is None else generator
     with source._lock:
-        y, mask = native(x, p, source._state)
-    result: Tensor = record(y, rule, (x,), mask, p)
+        y, mask, *slope = native(x, p, source._state)
+    result: Tensor = record(y, rule, (x,), mask, *(slope or (1 / (1 - p),)))
     return result

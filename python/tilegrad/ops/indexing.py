@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _C
 from ..autograd import record
+from .arguments import require_tensor
 from .creation import tensor
 from .subscript import _unstack, getitem
 
@@ -268,6 +269,7 @@ def nonzero(x: Tensor) -> tuple[Tensor, ...]:
     >>> rows, columns
     (tensor([0, 1]), tensor([1, 0]))
     """
+    require_tensor("nonzero", x)
     return tuple(_unstack(_C.nonzero(x)))
 
 
@@ -289,6 +291,8 @@ def masked_select(x: Tensor, mask: Tensor) -> Tensor:
     """
     from .views import broadcast_to
 
+    require_tensor("masked_select", x)
+    require_tensor("masked_select", mask)
     if mask.dtype != "bool":
         raise _C.DTypeError(f"masked_select: mask must be bool, found {mask.dtype.name} {list(mask.shape)}")
     if x.shape != mask.shape:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import record
+from .arguments import require_tensor
 from .subscript import getitem
 from .views import expand_dims
 
@@ -260,6 +261,7 @@ def crop(x: Tensor, widths: Widths) -> Tensor:
     >>> tg.crop(tg.tensor([1, 2, 3, 4]), (1, 0))
     tensor([2, 3, 4])
     """
+    require_tensor("crop", x)
     pairs = _widths("crop", x, widths)
     for axis, ((before, behind), size) in enumerate(zip(pairs, x.shape, strict=True)):
         if before + behind > size:
@@ -287,6 +289,7 @@ def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
     >>> tg.flip(tg.tensor([1, 2, 3]))
     tensor([3, 2, 1])
     """
+    require_tensor("flip", x)
     reversed_axes = _axes("flip", x, axis)
     return getitem(x, tuple(slice(None, None, -1) if d in reversed_axes else slice(None) for d in range(x.ndim)))
 
@@ -305,6 +308,7 @@ def roll(x: Tensor, shift: int, axis: int = 0) -> Tensor:
     >>> tg.roll(tg.tensor([1, 2, 3]), 1)
     tensor([3, 1, 2])
     """
+    require_tensor("roll", x)
     axis = _C.normalize_axis("roll", axis, x.ndim)
     size = x.shape[axis]
     if size == 0 or shift % size == 0:

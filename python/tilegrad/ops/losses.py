@@ -1,9 +1,8 @@
-"""Losses: value and gradient come from one pass over the data. Losses never broadcast."""
+"""Losses of rows: of scores or probabilities of classes. Value and gradient come from one pass; nothing broadcasts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import grad_enabled, record
@@ -11,7 +10,7 @@ from ..autograd import grad_enabled, record
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "l1_loss", "mse_loss"]
+__all__ = ["cross_entropy", "kl_div", "multi_margin_loss", "nll_loss"]
 
 Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
@@ -66,7 +65,8 @@ def cross_entropy(
 
     Notes
     -----
-    Gradients flow to the logits alone. As softmax, a row with an infinite largest logit gives NaN.
+    Gradients flow to the logits and to soft targets that want them; class weights get none. As softmax, a row with an
+    infinite largest logit gives NaN.
 
     Examples
     --------
@@ -78,141 +78,207 @@ def cross_entropy(
     tensor([[-0.25,  0.25],
             [ 0.  ,  0.  ]])
     """
-    loss, gradient = _C.cross_entropy(
-        logits, target, weight, ignore_index, label_smoothing, reduction, logits.requires_grad and grad_enabled()
-    )
-    return record(loss, _cross_entropy_gradient, (logits,), gradient)
-
-
-def _cross_entropy_gradient(needs: Needs, grad: Tensor, gradient: Tensor) -> Gradients:
-    return (_scaled(grad, gradient),)
-
-
-def _scaled(grad: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient of the loss, which is one number or one a row, times that by the loss's inputs."""
-    if 0 < grad.ndim < gradient.ndim:
-        grad = _C.reshape(grad, (*grad.shape, 1))
-    return _C.multiply(gradient, grad)
-
-
-def _paired(
-    native: Callable[..., Any], x: Tensor, target: Tensor, reduction: str, rule: Any, delta: float = 0.0
-) -> Tensor:
     on = grad_enabled()
     loss: Tensor
-    loss, gradient, target_gradient = native(
-        x, target, delta, reduction, on and x.requires_grad, on and target.requires_grad
+    loss, gradient, target_gradient = _C.cross_entropy(
+        logits,
+        target,
+        weight,
+        ignore_index,
+        label_smoothing,
+        reduction,
+        on and logits.requires_grad,
+        on and target.requires_grad,
     )
-    return record(loss, rule, (x, target), gradient, target_gradient)
+    return record(loss, _cross_entropy_gradient, (logits, target), gradient, target_gradient)
 
 
-def _paired_gradients(grad: Tensor, gradient: Tensor | None, target_gradient: Tensor | None) -> Gradients:
-    return (
-        None if gradient is None else _scaled(grad, gradient),
-        None if target_gradient is None else _scaled(grad, target_gradient),
-    )
+def _cross_entropy_gradient(
+    needs: Needs, grad: Tensor, gradient: Tensor | None, target_gradient: Tensor | None
+) -> Gradients:
+    return scaled(grad, gradient), scaled(grad, target_gradient)
 
 
-def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Squared error ``(x - target)^2``.
+def nll_loss(
+    x: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The negative log-likelihood ``-w[t] x[t]`` of labels ``t``, given the logarithms of the classes' probabilities.
+
+    ``nll_loss(log_softmax(logits), target)`` is ``cross_entropy(logits, target)``.
 
     Parameters
     ----------
-    x, target
-        Floating, of one shape and dtype: nothing broadcasts.
+    x
+        Floating [..., C], logarithms of probabilities, as :func:`log_softmax` gives.
+    target
+        Labels [...] of int64, int32 or uint8, from 0 to C - 1.
+    weight
+        Class weights ``w`` [C]; they get no gradient.
+    ignore_index
+        Rows with this label count nothing: neither in the loss nor in the mean, and their gradient is 0.
     reduction
-        ``"mean"`` over all elements, ``"sum"`` or ``"none"``: a loss for every element.
+        ``"mean"``: the sum over the rows divided by the sum of ``w[t]`` of the rows that count; ``"sum"``; or
+        ``"none"``: a loss for every row.
+
+    Returns
+    -------
+    Tensor
+        One number, or [...] for ``reduction="none"``. The mean over rows that are all ignored is NaN.
 
     Raises
     ------
+    OutOfRangeError
+        If a label is out of range: it is named with its row, and nothing has been computed.
     ShapeError
-        If the shapes differ, or there are no elements and a mean is asked for.
+        If the shapes do not fit, or the batch is empty and a mean is asked for.
     DTypeError
-        If the dtypes differ or are not floating.
+        If the dtypes do not fit.
     ArgumentError
         For another ``reduction``.
 
     Examples
     --------
     >>> import tilegrad as tg
-    >>> tg.mse_loss(tg.tensor([1.0, 2.0]), tg.tensor([1.0, 4.0]))
+    >>> tg.nll_loss(tg.tensor([[-1.0, -2.0], [-3.0, -0.5]]), tg.tensor([0, 0]))
     tensor(2.)
     """
-    return _paired(_C.mse_loss, x, target, reduction, _mse_loss_gradient)
+    want = x.requires_grad and grad_enabled()
+    loss: Tensor
+    loss, gradient, _ = _C.nll_loss(x, target, weight, ignore_index, reduction, want)
+    return record(loss, _nll_loss_gradient, (x,), gradient)
 
 
-def _mse_loss_gradient(needs: Needs, grad: Tensor, by_x: Tensor | None, by_target: Tensor | None) -> Gradients:
-    return _paired_gradients(grad, by_x, by_target)
+def _nll_loss_gradient(needs: Needs, grad: Tensor, gradient: Tensor) -> Gradients:
+    return (scaled(grad, gradient),)
 
 
-def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Absolute error ``|x - target|``, whose gradient at 0 is 0; arguments as for :func:`mse_loss`.
+def multi_margin_loss(
+    x: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The multi-class hinge loss of scores: ``w[t] * sum over j != t of max(0, x[j] - x[t] + margin) ** p``.
 
-    Examples
-    --------
-    >>> import tilegrad as tg
-    >>> tg.l1_loss(tg.tensor([1.0, 2.0]), tg.tensor([1.0, 4.0]))
-    tensor(1.)
-    """
-    return _paired(_C.l1_loss, x, target, reduction, _l1_loss_gradient)
-
-
-def _l1_loss_gradient(needs: Needs, grad: Tensor, by_x: Tensor | None, by_target: Tensor | None) -> Gradients:
-    return _paired_gradients(grad, by_x, by_target)
-
-
-def huber_loss(x: Tensor, target: Tensor, delta: float = 1.0, reduction: str = "mean") -> Tensor:
-    """With ``d = x - target``: ``d^2 / 2`` where ``|d| <= delta``, ``delta (|d| - delta / 2)`` beyond.
+    A class adds nothing once its score is lower than that of the label ``t`` by the margin. The sum is not divided by
+    the number of classes, as it is in PyTorch.
 
     Parameters
     ----------
-    x, target, reduction
-        As for :func:`mse_loss`.
-    delta
-        Where the parabola becomes a line; positive.
+    x
+        Floating [..., C], any real numbers.
+    target
+        Labels [...] of int64, int32 or uint8, from 0 to C - 1.
+    p
+        1, or 2 for the squared hinge.
+    margin
+        By how much the score of the label is to be above the others.
+    weight
+        Class weights ``w`` [C]; they get no gradient.
+    reduction
+        ``"mean"`` over the rows, ``"sum"`` or ``"none"``: a loss for every row.
+
+    Returns
+    -------
+    Tensor
+        One number, or [...] for ``reduction="none"``.
 
     Raises
     ------
+    OutOfRangeError
+        If a label is out of range: it is named with its row, and nothing has been computed.
+    ShapeError
+        If the shapes do not fit, or the batch is empty and a mean is asked for.
+    DTypeError
+        If the dtypes do not fit.
     ArgumentError
-        If ``delta`` is not positive.
+        If ``p`` is neither 1 nor 2, or for another ``reduction``.
+
+    Notes
+    -----
+    Weston and Watkins, "Support vector machines for multi-class pattern recognition", 1999.
 
     Examples
     --------
     >>> import tilegrad as tg
-    >>> tg.huber_loss(tg.tensor([1.0, 2.0]), tg.tensor([1.0, 4.0]), reduction="none")
-    tensor([0. , 1.5])
+    >>> tg.multi_margin_loss(tg.tensor([[8.0, 14.0, 9.5, 10.0]]), tg.tensor([3]))
+    tensor(5.5)
     """
-    return _paired(_C.huber_loss, x, target, reduction, _huber_loss_gradient, delta)
+    want = x.requires_grad and grad_enabled()
+    loss: Tensor
+    loss, gradient, _ = _C.multi_margin_loss(x, target, p, margin, weight, reduction, want)
+    return record(loss, _multi_margin_loss_gradient, (x,), gradient)
 
 
-def _huber_loss_gradient(needs: Needs, grad: Tensor, by_x: Tensor | None, by_target: Tensor | None) -> Gradients:
-    return _paired_gradients(grad, by_x, by_target)
+def _multi_margin_loss_gradient(needs: Needs, grad: Tensor, gradient: Tensor) -> Gradients:
+    return (scaled(grad, gradient),)
 
 
-def binary_cross_entropy_with_logits(logits: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """``-t log(p) - (1 - t) log(1 - p)`` with ``p = sigmoid(logits)``, as ``max(x, 0) - x t + log(1 + exp(-|x|))``.
+def kl_div(x: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:
+    """The Kullback-Leibler divergence KL(target || exp(x)): the cross-entropy of both less the entropy of the target.
+
+    A row's loss is ``sum_c target[c] (log(target[c]) - x[c])``: what it costs to code the target with the distribution
+    ``exp(x)`` instead of its own. Mind the order, which is PyTorch's: the prediction comes first, as logarithms, the
+    true distribution second, as probabilities.
 
     Parameters
     ----------
-    logits
-        Floating, any real numbers.
+    x
+        Floating [..., C], logarithms of probabilities, as :func:`log_softmax` gives.
     target
-        Probabilities, usually 0 or 1, of the shape and dtype of ``logits``: nothing broadcasts.
+        Probabilities of that shape and dtype, or with ``log_target`` their logarithms. What has probability 0 adds 0.
     reduction
-        As for :func:`mse_loss`; errors likewise.
+        ``"mean"`` over the rows, which for [N, C] is PyTorch's ``"batchmean"`` (its ``"mean"`` divides by C too, and
+        gives no divergence); ``"batchmean"``: the sum over N; ``"sum"``; or ``"none"``: a loss for every row.
+    log_target
+        Whether ``target`` holds logarithms.
+
+    Returns
+    -------
+    Tensor
+        One number, or [...] for ``reduction="none"``.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ, or the batch is empty and a mean is asked for.
+    DTypeError
+        If the dtypes differ or are not floating.
+    ArgumentError
+        For another ``reduction``.
+
+    Notes
+    -----
+    Gradients flow to both; that of a target of probability 0 is 0.
 
     Examples
     --------
     >>> import tilegrad as tg
-    >>> tg.binary_cross_entropy_with_logits(tg.tensor([0.0, 1000.0]), tg.tensor([1.0, 1.0]), reduction="none")
-    tensor([0.6931472, 0.       ])
+    >>> tg.kl_div(tg.log(tg.tensor([[0.25, 0.75]])), tg.tensor([[1.0, 0.0]]))
+    tensor(1.3862944)
     """
-    return _paired(
-        _C.binary_cross_entropy_with_logits, logits, target, reduction, _binary_cross_entropy_with_logits_gradient
+    on = grad_enabled()
+    loss: Tensor
+    loss, gradient, target_gradient = _C.kl_div(
+        x, target, reduction, log_target, on and x.requires_grad, on and target.requires_grad
     )
+    return record(loss, _kl_div_gradient, (x, target), gradient, target_gradient)
 
 
-def _binary_cross_entropy_with_logits_gradient(
-    needs: Needs, grad: Tensor, by_x: Tensor | None, by_target: Tensor | None
-) -> Gradients:
-    return _paired_gradients(grad, by_x, by_target)
+def _kl_div_gradient(needs: Needs, grad: Tensor, gradient: Tensor | None, target_gradient: Tensor | None) -> Gradients:
+    return scaled(grad, gradient), scaled(grad, target_gradient)
+
+
+def scaled(grad: Tensor, gradient: Tensor | None) -> Tensor | None:
+    """The gradient of the loss, which is one number or one a row, times that by one of the loss's inputs."""
+    if gradient is None:
+        return None
+    if 0 < grad.ndim < gradient.ndim:
+        grad = _C.reshape(grad, (*grad.shape, 1))
+    return _C.multiply(gradient, grad)

@@ -1,7 +1,8 @@
-"""Batch and layer normalisation."""
+"""Normalisation of channels over the batch, and of rows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .. import _C
@@ -10,7 +11,7 @@ from ..autograd import record
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["batch_norm", "layer_norm"]
+__all__ = ["batch_norm", "layer_norm", "rms_norm"]
 
 Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
@@ -18,14 +19,15 @@ Gradients = tuple["Tensor | None", ...]
 
 def batch_norm(
     x: Tensor,
-    gamma: Tensor,
-    beta: Tensor,
+    gamma: Tensor | None,
+    beta: Tensor | None,
     running_mean: Tensor | None,
     running_var: Tensor | None,
     training: bool,
-    momentum: float = 0.1,
+    momentum: float | None = 0.1,
     eps: float = 1e-5,
     activation: str | None = None,
+    num_batches_tracked: Tensor | None = None,
 ) -> Tensor:
     """Normalise every channel: ``(x - mean) / sqrt(var + eps) * gamma + beta``, then, if wanted, ReLU.
 
@@ -38,17 +40,20 @@ def batch_norm(
     x
         Floating [..., C]: [N, C], [N, H, W, C], ...; the last axis is of channels.
     gamma, beta
-        Scale and shift [C].
+        Scale and shift [C]; None for 1 and 0.
     running_mean, running_var
         [C]; updated while training. None, while training, if they are not wanted.
     training
         Whether the statistics are the batch's.
     momentum
-        How far the running statistics move, in PyTorch's sense.
+        How far the running statistics move, in PyTorch's sense. None makes them the averages over all batches, which
+        ``num_batches_tracked`` counts.
     eps
         Added to the variance.
     activation
         None or ``"relu"``.
+    num_batches_tracked
+        An int64 number, for ``momentum=None``: how many batches the running statistics have seen. One is added.
 
     Raises
     ------
@@ -57,7 +62,8 @@ def batch_norm(
     DTypeError
         If the dtypes differ or are not floating.
     ArgumentError
-        If ``eps`` is not positive, ``momentum`` is not from 0 to 1, or the activation is unknown.
+        If ``eps`` is not positive, ``momentum`` is not from 0 to 1 or is None without a count, or the activation is
+        unknown.
 
     Notes
     -----
@@ -75,8 +81,13 @@ def batch_norm(
     >>> mean, var
     (tensor([0.2]), tensor([1.1]))
     """
+    if momentum is None and running_mean is not None and num_batches_tracked is None:
+        raise _C.ArgumentError("batch_norm: momentum=None averages over all batches and needs num_batches_tracked")
+    batches = num_batches_tracked if momentum is None else None
     out: Tensor
-    out, mean, inverse = _C.batch_norm(x, gamma, beta, running_mean, running_var, training, momentum, eps, activation)
+    out, mean, inverse = _C.batch_norm(
+        x, gamma, beta, running_mean, running_var, batches, training, momentum or 0.0, eps, activation
+    )
     saved = (x, gamma, beta, mean, inverse, training, activation)
     return record(out, _batch_norm_gradient, (x, gamma, beta), *saved)
 
@@ -85,8 +96,8 @@ def _batch_norm_gradient(
     needs: Needs,
     grad: Tensor,
     x: Tensor,
-    gamma: Tensor,
-    beta: Tensor,
+    gamma: Tensor | None,
+    beta: Tensor | None,
     mean: Tensor,
     inverse: Tensor,
     training: bool,
@@ -96,24 +107,32 @@ def _batch_norm_gradient(
     return dx, dgamma if needs[1] else None, dbeta if needs[2] else None
 
 
-def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float = 1e-5) -> Tensor:
+def layer_norm(
+    x: Tensor,
+    gamma: Tensor | None = None,
+    beta: Tensor | None = None,
+    eps: float = 1e-5,
+    normalized_shape: int | Sequence[int] | None = None,
+) -> Tensor:
     """Normalise every row: ``(x - mean) / sqrt(var + eps) * gamma + beta``.
 
-    Mean and biased variance are those of the row, along the last axis.
+    A row is what lies along the last axes of ``x``; mean and biased variance are its own.
 
     Parameters
     ----------
     x
-        Floating [..., D] of at least two dimensions.
+        Floating [..., D], or [..., *normalized_shape].
     gamma, beta
-        Scale and shift [D].
+        Scale and shift of the elements of a row, of its shape; None for 1 and 0.
     eps
         Added to the variance; positive.
+    normalized_shape
+        The sizes of the axes that make a row. By default those of ``gamma`` or ``beta``, without them the last axis.
 
     Raises
     ------
     ShapeError
-        If ``x`` has fewer than two dimensions, or ``gamma`` or ``beta`` is not [D].
+        If the last axes of ``x`` are not those of ``normalized_shape``, ``gamma`` and ``beta``.
     DTypeError
         If the dtypes differ or are not floating.
     ArgumentError
@@ -128,14 +147,77 @@ def layer_norm(x: Tensor, gamma: Tensor, beta: Tensor, eps: float = 1e-5) -> Ten
     >>> import tilegrad as tg
     >>> tg.layer_norm(tg.tensor([[1.0, 3.0]]), tg.ones(2), tg.zeros(2))
     tensor([[-0.999995,  0.999995]])
+    >>> tg.layer_norm(tg.tensor([[1.0, 3.0], [1.0, 3.0]]), normalized_shape=(2, 2))
+    tensor([[-0.999995,  0.999995],
+            [-0.999995,  0.999995]])
     """
+    shape = _row_shape(normalized_shape, x, gamma, beta)
     out: Tensor
-    out, mean, inverse = _C.layer_norm(x, gamma, beta, eps)
-    return record(out, _layer_norm_gradient, (x, gamma, beta), x, gamma, mean, inverse)
+    out, mean, inverse = _C.layer_norm(x, gamma, beta, shape, eps)
+    return record(out, _layer_norm_gradient, (x, gamma, beta), x, gamma, mean, inverse, shape)
 
 
 def _layer_norm_gradient(
-    needs: Needs, grad: Tensor, x: Tensor, gamma: Tensor, mean: Tensor, inverse: Tensor
+    needs: Needs,
+    grad: Tensor,
+    x: Tensor,
+    gamma: Tensor | None,
+    mean: Tensor,
+    inverse: Tensor,
+    shape: tuple[int, ...],
 ) -> Gradients:
-    dx, dgamma, dbeta = _C.layer_norm_backward(x, gamma, mean, inverse, grad, needs[0])
-    return dx, dgamma if needs[1] else None, dbeta if needs[2] else None
+    dx, dgamma, dbeta = _C.layer_norm_backward(x, gamma, mean, inverse, grad, shape, True, *needs)
+    return dx, dgamma, dbeta
+
+
+def rms_norm(
+    x: Tensor,
+    gamma: Tensor | None = None,
+    eps: float | None = None,
+    normalized_shape: int | Sequence[int] | None = None,
+) -> Tensor:
+    """Divide every row by its root mean square: ``x / sqrt(mean(x^2) + eps) * gamma``.
+
+    Parameters
+    ----------
+    x, gamma, normalized_shape
+        As for :func:`layer_norm`; errors likewise.
+    eps
+        Added to the mean square; positive. By default the dtype's epsilon: 2^-23 or 2^-52.
+
+    Notes
+    -----
+    Biao Zhang and Rico Sennrich, Root mean square layer normalization, 2019.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.rms_norm(tg.tensor([[1.0, 7.0]]))
+    tensor([[0.2, 1.4]])
+    """
+    if eps is None:
+        eps = 2.0**-52 if x.dtype == "float64" else 2.0**-23
+    shape = _row_shape(normalized_shape, x, gamma)
+    out: Tensor
+    out, mean, inverse = _C.rms_norm(x, gamma, shape, eps)
+    return record(out, _rms_norm_gradient, (x, gamma), x, gamma, mean, inverse, shape)
+
+
+def _rms_norm_gradient(
+    needs: Needs,
+    grad: Tensor,
+    x: Tensor,
+    gamma: Tensor | None,
+    mean: Tensor,
+    inverse: Tensor,
+    shape: tuple[int, ...],
+) -> Gradients:
+    dx, dgamma, _ = _C.layer_norm_backward(x, gamma, mean, inverse, grad, shape, False, needs[0], needs[1], False)
+    return dx, dgamma
+
+
+def _row_shape(shape: int | Sequence[int] | None, x: Tensor, *like: Tensor | None) -> tuple[int, ...]:
+    """The axes that make a row: those that are given, those of a parameter, or the last of x."""
+    if shape is not None:
+        return (shape,) if isinstance(shape, int) else tuple(shape)
+    return next((tensor.shape for tensor in like if tensor is not None), x.shape[-1:])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import record
+from .arguments import require_tensor
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -41,6 +42,7 @@ def sort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
     >>> tg.sort(tg.tensor([3.0, 1.0, 2.0]))
     tensor([1., 2., 3.])
     """
+    require_tensor("sort", x)
     values, indices = _C.sort("sort", x, axis, descending)
     return record(values, _sort_gradient, (x,), x.shape, axis, indices)
 
@@ -60,6 +62,7 @@ def argsort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
     >>> tg.argsort(tg.tensor([3.0, 1.0, 2.0]))
     tensor([1, 2, 0])
     """
+    require_tensor("argsort", x)
     out: Tensor = _C.sort("argsort", x, axis, descending)[1]
     return out
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import record
+from .arguments import require_tensor
 from .broadcasting import sum_to
 
 if TYPE_CHECKING:
@@ -93,11 +94,17 @@ def transpose(x: Tensor) -> Tensor:
     >>> tg.transpose(tg.tensor([[1, 2, 3]])).shape
     (3, 1)
     """
+    require_tensor("transpose", x)
     return permute(x, tuple(range(x.ndim - 1, -1, -1)))
 
 
 def swapaxes(x: Tensor, a: int, b: int) -> Tensor:
     """A view with two axes exchanged.
+
+    Raises
+    ------
+    OutOfRangeError
+        If an axis does not exist.
 
     Examples
     --------
@@ -105,7 +112,9 @@ def swapaxes(x: Tensor, a: int, b: int) -> Tensor:
     >>> tg.swapaxes(tg.tensor([[[1, 2, 3]]]), 0, 2).shape
     (3, 1, 1)
     """
+    require_tensor("swapaxes", x)
     axes = list(range(x.ndim))
+    a, b = _C.normalize_axis("swapaxes", a, x.ndim), _C.normalize_axis("swapaxes", b, x.ndim)
     axes[a], axes[b] = axes[b], axes[a]
     return permute(x, axes)
 
@@ -119,6 +128,7 @@ def expand_dims(x: Tensor, axis: int) -> Tensor:
     >>> tg.expand_dims(tg.tensor([1, 2]), 0).shape
     (1, 2)
     """
+    require_tensor("expand_dims", x)
     return record(_C.expand_dims(x, axis), _reshape_gradient, (x,), x.shape)
 
 
@@ -131,6 +141,7 @@ def squeeze(x: Tensor, axis: int | None = None) -> Tensor:
     >>> tg.squeeze(tg.tensor([[[1, 2]]])).shape
     (2,)
     """
+    require_tensor("squeeze", x)
     out = _C.squeeze(x) if axis is None else _C.squeeze(x, axis)
     return record(out, _reshape_gradient, (x,), x.shape)
 
@@ -145,6 +156,7 @@ def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
     tensor([[1, 2],
             [1, 2]])
     """
+    require_tensor("broadcast_to", x)
     return record(_C.broadcast_to(x, tuple(shape)), _broadcast_to_gradient, (x,), x)
 
 
@@ -162,6 +174,7 @@ def copy(x: Tensor) -> Tensor:
     >>> tg.copy(x).data_ptr() == x.data_ptr()
     False
     """
+    require_tensor("copy", x)
     return record(_C.copy(x), _identity_gradient, (x,))
 
 
@@ -178,4 +191,5 @@ def contiguous(x: Tensor) -> Tensor:
     >>> tg.contiguous(tg.tensor([[1, 2], [3, 4]]).permute(1, 0)).strides
     (2, 1)
     """
+    require_tensor("contiguous", x)
     return x if x.is_contiguous() else copy(x)
