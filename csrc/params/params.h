@@ -12,6 +12,7 @@
 #include "params/pool2d.h"
 #include "params/random.h"
 #include "params/reduce.h"
+#include "params/resize2d.h"
 #include "params/sequence.h"
 #include "params/sort.h"
 #include "params/winograd.h"

@@ -21,6 +21,8 @@ from .matmul import *
 from .norm import *
 from .pool import *
 from .reduce import *
+from .resizing import *
+from .sequences import *
 from .softmax import *
 from .sorting import *
 from .views import *
