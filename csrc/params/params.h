@@ -1,6 +1,7 @@
 // The parameter structs of all kernel families: trivially copyable, so that a recorded launch can keep a copy.
 #pragma once
 
+#include "params/attention.h"
 #include "params/conv2d.h"
 #include "params/fma_peak.h"
 #include "params/gather.h"
