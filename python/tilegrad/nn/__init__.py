@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import init
 from .activations import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from .attention import MultiheadAttention
 from .containers import ModuleDict, ModuleList, Sequential
 from .conv import Conv1d, Conv2d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d
@@ -28,6 +29,7 @@ from .pooling import (
 )
 from .registry import register
 from .shape import Cropping2d, Flatten, Identity, Lambda, Permute, Reshape, Upsample, ZeroPad2d
+from .transformer import PositionalEncoding, TransformerEncoderLayer, sinusoidal_encoding
 
 __all__ = [
     "GELU",
@@ -64,8 +66,10 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "Parameter",
     "Permute",
+    "PositionalEncoding",
     "ReLU",
     "Reshape",
     "Residual",
@@ -75,8 +79,10 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "TransformerEncoderLayer",
     "Upsample",
     "ZeroPad2d",
     "init",
     "register",
+    "sinusoidal_encoding",
 ]
