@@ -16,7 +16,7 @@ def inputs(spec: Spec, rng: np.random.Generator) -> Arrays:
 
 def reference(spec: Spec, arrays: Arrays) -> Arrays:
     q, k, v, dy = (arrays[name].astype(np.float64) for name in ("q", "k", "v", "dy"))
-    scale = q.shape[-1] ** -0.5
+    scale = float(q.shape[-1] ** -0.5)
     scores = scale * q @ np.swapaxes(k, -1, -2)
     if spec["causal"]:
         scores = np.where(np.tril(np.ones(scores.shape[-2:], bool)), scores, -np.inf)

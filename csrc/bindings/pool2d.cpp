@@ -12,7 +12,7 @@ ops::PoolOptions options(const char* op, py::handle kernel_size, py::handle stri
           count_padding};
 }
 
-py::tuple as_tuple(const ops::MaxPooled& pooled) {
+auto as_tuple(const ops::MaxPooled& pooled) {
   return py::make_tuple(pooled.y, pooled.index ? py::cast(pooled.index) : py::none());
 }
 

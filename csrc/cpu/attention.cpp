@@ -26,42 +26,32 @@ void attention(const Team& team, const Attention& p, const T* q, const T* k, con
     const int64_t rows = smaller(kBlock, p.T - query);
     pack_rows(q + p.q.at(head.n, head.h, query), p.q.row, rows, p.D, D, queries);
     T largest_score[kBlock], denominator[kBlock];
-    for (int64_t r = 0; r < kBlock; ++r) {
+    for (int64_t r = 0; r < rows; ++r) {
       largest_score[r] = -formulas::kInfinity<T>;
       denominator[r] = T(0);
     }
-    for (int64_t i = 0; i < kBlock * E; ++i) sums[i] = T(0);
+    for (int64_t i = 0; i < round_up(rows, kTileHeight<T>) * E; ++i) sums[i] = T(0);
     const int64_t seen = key_blocks(p, query / kBlock);
     for (int64_t block = 0; block < seen; ++block) {
-      const int64_t key = block * kBlock, count = smaller(kBlock, p.S - key);
+      const int64_t key = block * kBlock, count = smaller(kBlock, p.S - key), width = block_width(count);
       pack_across(k + p.k.at(head.n, head.h, key), p.k.row, count, p.D, keys);
       pack_rows(v + p.v.at(head.n, head.h, key), p.v.row, count, p.E, E, values);
-      multiply_rows(rows, kBlock, p.D, queries, D, keys, kBlock, scores, kBlock, false);
+      multiply_rows(rows, width, p.D, queries, D, keys, kBlock, scores, kBlock, false);
       finish_scores(p, head, query, rows, key, {visible, addend}, scores);
       for (int64_t r = 0; r < rows; ++r) {
         T* const row = scores + r * kBlock;
-        T top[kFoldLanes];
-        for (int l = 0; l < kFoldLanes; ++l) top[l] = largest_score[r];
-        for (int64_t i = 0; i < kBlock; i += kFoldLanes) {
-#pragma omp simd
-          for (int l = 0; l < kFoldLanes; ++l) {
-            const T score = row[i + l];
-            top[l] = (score > top[l]) | (score != score) ? score : top[l];  // NaN wins
-          }
-        }
-        T most = top[0];
-        for (int l = 1; l < kFoldLanes; ++l) most = (top[l] > most) | (top[l] != top[l]) ? top[l] : most;
+        const T most = largest(largest_score[r], largest_of(static_cast<const T*>(row), kBlock));
         const T shift = most == -formulas::kInfinity<T> ? T(0) : most;  // no key seen yet
         const T shrink = formulas::exp(largest_score[r] - shift);
         largest_score[r] = most;
 #pragma omp simd
-        for (int64_t i = 0; i < kBlock; ++i) row[i] = formulas::exp(row[i] - shift);
-        denominator[r] = fma(denominator[r], shrink, sum_row(row));
+        for (int64_t i = 0; i < width; ++i) row[i] = formulas::exp(row[i] - shift);
+        denominator[r] = fma(denominator[r], shrink, sum_chunk<T>(width, [&](int64_t i) { return row[i]; }));
         if (p.drops) {
           uint8_t kept[kBlock];
           draw_kept(p, stream, head, query + r, key, kept);
 #pragma omp simd
-          for (int64_t i = 0; i < kBlock; ++i) row[i] = kept[i] ? row[i] * keep_scale : T(0);
+          for (int64_t i = 0; i < width; ++i) row[i] = kept[i] ? row[i] * keep_scale : T(0);
         }
         T* const sum = sums + r * E;
 #pragma omp simd

@@ -2,7 +2,7 @@
 // the scores of a block of queries with a block of keys.
 #pragma once
 
-#include "cpu/math.h"
+#include "cpu/exp_rows.h"
 #include "cpu/random_words.h"
 #include "cpu/register_tile.h"
 #include "cpu/sum_order.h"
@@ -79,16 +79,20 @@ TILEGRAD_INLINE void multiply_columns(int64_t M, int64_t N, int64_t K, const T* 
   multiply(M, N, K, BlockColumns<T>(a, a_step), 1, b, b_step, c, c_step, add);
 }
 
+// The columns of a block of `count` keys that are worked on: whole groups of the lanes that sums have, so that those left
+// out, which hold zeros, would change no bit.
+TILEGRAD_INLINE constexpr int64_t block_width(int64_t count) { return round_up(count, kFoldLanes); }
+
 // A block of rows of features: `count` rows of `features` with zeros behind both, at a distance of `width`.
 template <typename T>
 TILEGRAD_INLINE void pack_rows(const T* from, int64_t row, int64_t count, int64_t features, int64_t width, T* to) {
   pack_panel(from, row, int64_t{1}, count, features, width, to, width);
   for (int64_t i = count * width; i < round_up(count, kTileHeight<T>) * width; ++i) to[i] = T(0);
 }
-// The same across: [features][kBlock].
+// The same across: [features][kBlock], of which block_width(count) columns are there.
 template <typename T>
 TILEGRAD_INLINE void pack_across(const T* from, int64_t row, int64_t count, int64_t features, T* to) {
-  pack_panel(from, int64_t{1}, row, features, count, kBlock, to, kBlock);
+  pack_panel(from, int64_t{1}, row, features, count, block_width(count), to, kBlock);
 }
 // And back to where the rows belong, scaled.
 template <typename T>
@@ -124,13 +128,13 @@ template <typename T>
 TILEGRAD_INLINE void finish_scores(const Attention& p, Head head, int64_t query, int64_t rows, int64_t key,
                                    Mask<T> mask, T* scores) {
   const T scale = static_cast<T>(p.scale);
-  const int64_t step = p.mask_step;
+  const int64_t step = p.mask_step, width = block_width(smaller(kBlock, p.S - key));
   for (int64_t r = 0; r < rows; ++r) {
     T* row = scores + r * kBlock;
     const int64_t count = keys_seen(p, query + r, key);
     const int64_t at = p.mask.at(head.n, head.h, query + r) + key * step;
 #pragma omp simd
-    for (int64_t i = 0; i < kBlock; ++i) row[i] = row[i] * scale;
+    for (int64_t i = 0; i < width; ++i) row[i] = row[i] * scale;
     if (mask.addend) {
       const T* addend = mask.addend + at;
       for (int64_t i = 0; i < count; ++i) row[i] = row[i] + addend[i * step];
@@ -154,12 +158,6 @@ TILEGRAD_INLINE void draw_kept(const Attention& p, Stream stream, Head head, int
   const uint8_t any = p.keep.threshold > 0;
 #pragma omp simd
   for (int i = 0; i < kBlock; ++i) kept[i] = static_cast<uint8_t>(words.at[i] <= last) & any;
-}
-
-// The sum of a block's row, in the order of docs/numerics.md.
-template <typename T>
-TILEGRAD_INLINE T sum_row(const T* row) {
-  return sum_chunk<T>(kBlock, [&](int64_t i) { return row[i]; });
 }
 
 // Blocks of keys that a block of queries sees any of.

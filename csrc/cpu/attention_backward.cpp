@@ -39,9 +39,10 @@ struct AttentionGradient {
   // The probabilities of the loaded blocks, as they meet v, in scores; dS in slopes.
   void find_slopes(Head head, int64_t query, int64_t rows, int64_t key) const {
     T *const scores = mine + at.scores, *const slopes = mine + at.slopes;
-    multiply_rows(rows, kBlock, p.D, mine + at.q, D, mine + at.k_across, kBlock, scores, kBlock, false);
+    const int64_t width = block_width(smaller(kBlock, p.S - key));
+    multiply_rows(rows, width, p.D, mine + at.q, D, mine + at.k_across, kBlock, scores, kBlock, false);
     finish_scores(p, head, query, rows, key, mask, scores);
-    multiply_rows(rows, kBlock, p.E, mine + at.dy, E, mine + at.v_across, kBlock, slopes, kBlock, false);
+    multiply_rows(rows, width, p.E, mine + at.dy, E, mine + at.v_across, kBlock, slopes, kBlock, false);
     const T keep_scale = static_cast<T>(p.keep_scale);
     for (int64_t r = 0; r < rows; ++r) {
       T *const row = scores + r * kBlock, *const slope = slopes + r * kBlock;
@@ -50,14 +51,14 @@ struct AttentionGradient {
         uint8_t kept[kBlock];
         draw_kept(p, stream, head, query + r, key, kept);
 #pragma omp simd
-        for (int64_t i = 0; i < kBlock; ++i) {
+        for (int64_t i = 0; i < width; ++i) {
           const T probability = formulas::exp(row[i] - shift);
           slope[i] = probability * ((kept[i] ? slope[i] * keep_scale : T(0)) - delta);
           row[i] = kept[i] ? probability * keep_scale : T(0);
         }
       } else {
 #pragma omp simd
-        for (int64_t i = 0; i < kBlock; ++i) {
+        for (int64_t i = 0; i < width; ++i) {
           const T probability = formulas::exp(row[i] - shift);
           slope[i] = probability * (slope[i] - delta);
           row[i] = probability;
@@ -71,9 +72,10 @@ struct AttentionGradient {
     multiply_columns(count, E, rows, mine + at.scores, kBlock, mine + at.dy, E, mine + at.dv, E, true);
     multiply_columns(count, D, rows, mine + at.slopes, kBlock, mine + at.q, D, mine + at.dk, D, true);
   }
-  TILEGRAD_INLINE void clear_keys() const {
-    for (int64_t i = 0; i < kBlock * D; ++i) mine[at.dk + i] = T(0);
-    for (int64_t i = 0; i < kBlock * E; ++i) mine[at.dv + i] = T(0);
+  TILEGRAD_INLINE void clear_keys(int64_t count) const {
+    const int64_t rows = round_up(count, kTileHeight<T>);
+    for (int64_t i = 0; i < rows * D; ++i) mine[at.dk + i] = T(0);
+    for (int64_t i = 0; i < rows * E; ++i) mine[at.dv + i] = T(0);
   }
   TILEGRAD_INLINE void store_keys(Head head, int64_t key, int64_t count) const {
     unpack_rows(mine + at.dk, D, count, p.D, static_cast<T>(p.scale), dk + p.dk.at(head.n, head.h, key), p.dk.row);
@@ -89,7 +91,7 @@ struct AttentionGradient {
     for (int64_t key = 0; key < p.S; key += kBlock) {
       const int64_t count = smaller(kBlock, p.S - key), block = key / kBlock;
       load_keys(head, key, count);
-      clear_keys();
+      clear_keys(count);
       for (int64_t query = p.causal ? key : 0; query < p.T; query += kBlock) {
         const int64_t rows = smaller(kBlock, p.T - query);
         const bool last = block == key_blocks(p, query / kBlock) - 1;
@@ -108,7 +110,7 @@ struct AttentionGradient {
   void keys_of(Head head, int64_t key) const {
     const int64_t count = smaller(kBlock, p.S - key);
     load_keys(head, key, count);
-    clear_keys();
+    clear_keys(count);
     for (int64_t query = p.causal ? key : 0; query < p.T; query += kBlock) {
       const int64_t rows = smaller(kBlock, p.T - query);
       load_queries(head, query, rows);
