@@ -139,28 +139,28 @@ def bench_pools(size: tuple[int, int, int], dtype: str, seconds: float, torch: A
     x = rng.normal(size=(N, H, H, C)).astype(dtype)
     dy = rng.normal(size=(N, H // 2, H // 2, C)).astype(dtype)
     images, gradient = tg.from_numpy(x), tg.from_numpy(dy)
-    index = _C.max_pool2d(images, 2, None, "valid", True)[1]
+    index = _C.max_pool2d(images, 2, None, "valid", False, True)[1]
     windows = x.reshape(N, H // 2, 2, H // 2, 2, C)
-    if not np.array_equal(_C.max_pool2d(images, 2, None, "valid", False)[0].numpy(), windows.max(axis=(2, 4))):
+    if not np.array_equal(_C.max_pool2d(images, 2, None, "valid", False, False)[0].numpy(), windows.max(axis=(2, 4))):
         raise SystemExit(f"max pooling of {size}: values differ from NumPy's")
     passes: dict[str, tuple[Callable[[], object], Callable[[Any, Any], Callable[[], object]] | None]] = {
         "max": (
-            partial(_C.max_pool2d, images, 2, None, "valid", True),
+            partial(_C.max_pool2d, images, 2, None, "valid", False, True),
             lambda t, d: partial(torch.ops.aten.max_pool2d_with_indices, t, [2, 2]),
         ),
         "max back": (
-            partial(_C.max_pool2d_backward, gradient, index, H, 2, None, "valid"),
+            partial(_C.max_pool2d_backward, gradient, index, H, 2, None, "valid", False),
             lambda t, d: partial(
                 torch.ops.aten.max_pool2d_with_indices_backward, d, t, [2, 2], [2, 2], [0, 0], [1, 1], False,
                 torch.ops.aten.max_pool2d_with_indices(t, [2, 2])[1],
             ),
         ),
         "avg": (
-            partial(_C.avg_pool2d, images, 2, None, "valid"),
+            partial(_C.avg_pool2d, images, 2, None, "valid", False, False),
             lambda t, d: partial(torch.ops.aten.avg_pool2d, t, [2, 2]),
         ),
         "avg back": (
-            partial(_C.avg_pool2d_backward, gradient, H, 2, None, "valid"),
+            partial(_C.avg_pool2d_backward, gradient, H, 2, None, "valid", False, False),
             lambda t, d: partial(torch.ops.aten.avg_pool2d_backward, d, t, [2, 2], [2, 2], [0, 0], False, False, None),
         ),
     }  # fmt: skip

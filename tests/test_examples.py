@@ -90,6 +90,18 @@ def test_transfer_on_real_data(tmp_path: Path, data_folder: Path) -> None:
     assert transferred(printed)["small-similar"][0] > 0.85
 
 
+def test_transformer(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    printed = run(tmp_path, "transformer.py", "--epochs", "10")
+    assert accuracy(printed) > 0.92
+
+
+def test_transformer_on_mnist(tmp_path: Path) -> None:
+    data = mnist_folder(tmp_path / "data", count=20)
+    printed = run(tmp_path, "transformer.py", "--data", str(data), "--epochs", "1", "--batch-size", "8")
+    assert 0 <= accuracy(printed) <= 1
+
+
 def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     cifar_archive(tmp_path / "cifar-10-binary.tar.gz", "w:gz", MEMBERS)
     monkeypatch.setattr(tg.data.CIFAR10, "file_checksums", {})  # these are not the original files

@@ -10,6 +10,7 @@ FAMILIES = (
     "gemm",
     "convolution",
     "pooling",
+    "attention",
     "normalisation",
     "elementwise",
     "reductions",

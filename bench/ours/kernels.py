@@ -56,12 +56,22 @@ def pool(spec: Spec, arrays: Arrays) -> list[Run]:
     x, dy, H = tg.from_numpy(arrays["x"]), tg.from_numpy(arrays["dy"]), spec["shape"][1]
     if spec["function"] == "avg":
         if spec["pass"] == "forward":
-            return [checked(partial(_C.avg_pool2d, x, 2, None, "valid"), "y")]
-        return [checked(partial(_C.avg_pool2d_backward, dy, H, 2, None, "valid"), "dx")]
+            return [checked(partial(_C.avg_pool2d, x, 2, None, "valid", False, False), "y")]
+        return [checked(partial(_C.avg_pool2d_backward, dy, H, 2, None, "valid", False, False), "dx")]
     if spec["pass"] == "forward":
-        return [checked(partial(_C.max_pool2d, x, 2, None, "valid", True), "y")]
-    index = _C.max_pool2d(x, 2, None, "valid", True)[1]
-    return [checked(partial(_C.max_pool2d_backward, dy, index, H, 2, None, "valid"), "dx")]
+        return [checked(partial(_C.max_pool2d, x, 2, None, "valid", False, True), "y")]
+    index = _C.max_pool2d(x, 2, None, "valid", False, True)[1]
+    return [checked(partial(_C.max_pool2d_backward, dy, index, H, 2, None, "valid", False), "dx")]
+
+
+def attention(spec: Spec, arrays: Arrays) -> list[Run]:
+    q, k, v, dy = (tg.from_numpy(arrays[name]) for name in ("q", "k", "v", "dy"))
+    options = (spec["shape"][3] ** -0.5, spec["causal"], 0.0)
+    forward = partial(_C.attention, q, k, v, None, None, *options, True)
+    if spec["pass"] == "forward":
+        return [checked(forward, "y")]
+    y, log_sum, _ = forward()
+    return [checked(partial(_C.attention_backward, dy, q, k, v, None, y, log_sum, None, *options), "dq", "dk", "dv")]
 
 
 def normalise(spec: Spec, arrays: Arrays) -> list[Run]:
@@ -137,6 +147,7 @@ BUILDERS: dict[str, Builder] = {
     "matmul": matmul,
     "conv2d": conv2d,
     "pool": pool,
+    "attention": attention,
     "normalise": normalise,
     "elementwise": elementwise,
     "reduce": reduce,

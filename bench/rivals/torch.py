@@ -106,6 +106,22 @@ def pool(spec: Spec, arrays: Arrays) -> list[Run]:
     return runs
 
 
+def attention(spec: Spec, arrays: Arrays) -> list[Run]:
+    q, k, v, dy = (torch.from_numpy(arrays[name]) for name in ("q", "k", "v", "dy"))
+    forward = partial(aten._scaled_dot_product_flash_attention_for_cpu, q, k, v, 0.0, spec["causal"])
+
+    def outputs(results: Any) -> tuple[np.ndarray, ...]:  # not through back(): these are no images
+        return tuple(result.numpy() for result in results)
+
+    if spec["pass"] == "forward":
+        return [Run("eager", forward, lambda: {"y": outputs(forward())[0]})]
+    y, log_sum = forward()
+    call = partial(
+        aten._scaled_dot_product_flash_attention_for_cpu_backward, dy, q, k, v, y, log_sum, 0.0, spec["causal"]
+    )
+    return [Run("eager", call, lambda: dict(zip(("dq", "dk", "dv"), outputs(call()), strict=True)))]
+
+
 def normalise(spec: Spec, arrays: Arrays) -> list[Run]:
     function, forward = spec["function"], spec["pass"] == "forward"
     gamma, beta = torch.from_numpy(arrays["gamma"]), torch.from_numpy(arrays["beta"])
@@ -254,6 +270,7 @@ BUILDERS: dict[str, Builder] = {
     "matmul": matmul,
     "conv2d": conv2d,
     "pool": pool,
+    "attention": attention,
     "normalise": normalise,
     "elementwise": elementwise,
     "reduce": reduce,

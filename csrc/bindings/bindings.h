@@ -22,6 +22,8 @@ void register_losses(py::module_& m);       // cross-entropy, mse, ...
 void register_norm(py::module_& m);         // batch and layer normalisation
 void register_conv2d(py::module_& m);       // convolution and its gradients
 void register_pool2d(py::module_& m);       // pooling and its gradients
+void register_resize2d(py::module_& m);     // resized images
+void register_attention(py::module_& m);    // attention and its gradient
 void register_indexing(py::module_& m);     // gather, scatter, sort, sequences
 void register_inplace(py::module_& m);      // writing into tensors
 void register_random(py::module_& m);       // draws and dropout

@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/window.h"
+#include "ops/conv_transpose2d.h"
 #include "ops/matmul.h"
 
 namespace tilegrad::bindings {
@@ -12,9 +13,50 @@ ops::ConvOptions options(const char* op, py::handle stride, py::handle padding, 
   return {to_pair(op, "stride", stride), to_padding(op, padding), to_pair(op, "dilation", dilation), groups};
 }
 
+ops::ConvTransposeOptions options(const char* op, py::handle stride, py::handle padding, py::handle output_padding,
+                                  py::handle dilation, int64_t groups) {
+  return {options(op, stride, padding, dilation, groups), to_pair(op, "output_padding", output_padding)};
+}
+
+void register_conv_transpose2d(py::module_& m) {
+  m.def(
+      "conv_transpose2d",
+      [](const Array& x, const Array& w, const std::optional<Array>& b, py::object stride, py::object padding,
+         py::object output_padding, py::object dilation, int64_t groups, const char* activation) {
+        const char* const op = "conv_transpose2d";
+        return ops::conv_transpose2d(x, w, b.value_or(Array()),
+                                     options(op, stride, padding, output_padding, dilation, groups),
+                                     ops::activation_named(op, activation));
+      },
+      py::arg("x"), py::arg("w"), py::arg("b"), py::arg("stride"), py::arg("padding"), py::arg("output_padding"),
+      py::arg("dilation"), py::arg("groups"), py::arg("activation"), "activation(conv_transpose(x, w) + b).");
+  m.def(
+      "conv_transpose2d_backward_data",
+      [](const Array& dy, const Array& w, py::object image, py::object stride, py::object padding,
+         py::object output_padding, py::object dilation, int64_t groups) {
+        const char* const op = "conv_transpose2d_backward_data";
+        return ops::conv_transpose2d_backward_data(dy, w, to_pair(op, "image", image),
+                                                   options(op, stride, padding, output_padding, dilation, groups));
+      },
+      py::arg("dy"), py::arg("w"), py::arg("image"), py::arg("stride"), py::arg("padding"), py::arg("output_padding"),
+      py::arg("dilation"), py::arg("groups"), "The gradient of conv_transpose2d's input of (rows, columns) `image`.");
+  m.def(
+      "conv_transpose2d_backward_weights",
+      [](const Array& x, const Array& dy, py::object kernel, py::object stride, py::object padding,
+         py::object output_padding, py::object dilation, int64_t groups) {
+        const char* const op = "conv_transpose2d_backward_weights";
+        return ops::conv_transpose2d_backward_weights(x, dy, to_pair(op, "kernel", kernel),
+                                                      options(op, stride, padding, output_padding, dilation, groups));
+      },
+      py::arg("x"), py::arg("dy"), py::arg("kernel"), py::arg("stride"), py::arg("padding"), py::arg("output_padding"),
+      py::arg("dilation"), py::arg("groups"),
+      "The gradient of conv_transpose2d's weights of (rows, columns) `kernel`.");
+}
+
 }  // namespace
 
 void register_conv2d(py::module_& m) {
+  register_conv_transpose2d(m);
   m.def(
       "conv2d",
       [](const Array& x, const Array& w, const std::optional<Array>& b, py::object stride, py::object padding,

@@ -55,6 +55,8 @@ PYBIND11_MODULE(_C, m, py::mod_gil_not_used()) {
   bindings::register_norm(m);
   bindings::register_conv2d(m);
   bindings::register_pool2d(m);
+  bindings::register_resize2d(m);
+  bindings::register_attention(m);
   bindings::register_indexing(m);
   bindings::register_inplace(m);
   bindings::register_random(m);

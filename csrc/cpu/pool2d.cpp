@@ -69,20 +69,20 @@ TILEGRAD_INLINE void store_index(Index* p, Mask<T> index, bool whole, int64_t co
   }
 }
 
-// The part of window `out` that is inside the image, in positions of the image.
-TILEGRAD_INLINE Range window_inside(int64_t out, int64_t stride, int64_t before, int64_t kernel, int64_t in) {
-  const int64_t first = out * stride - before;
-  return {larger<int64_t>(first, 0), smaller(first + kernel, in)};
+// The windows that cover position `at`, given those that cover the position before it ({0, 0} at the start).
+TILEGRAD_INLINE void advance(Range& windows, int64_t at, const PoolAxis& axis) {
+  if (axis.adaptive) {
+    windows = axis.over(at);
+    return;
+  }
+  while (windows.end < axis.out && windows.end * axis.stride - axis.before <= at) ++windows.end;
+  while (windows.begin < windows.end && windows.begin * axis.stride - axis.before + axis.kernel <= at) ++windows.begin;
 }
 
-// The windows that cover position `at`, given those that cover the position before it ({0, 0} at the start).
-TILEGRAD_INLINE void advance(Range& windows, int64_t at, int64_t stride, int64_t before, int64_t kernel, int64_t out) {
-  while (windows.end < out && windows.end * stride - before <= at) ++windows.end;
-  while (windows.begin < windows.end && windows.begin * stride - before + kernel <= at) ++windows.begin;
-}
-TILEGRAD_INLINE Range windows_over(int64_t at, int64_t stride, int64_t before, int64_t kernel, int64_t out) {
-  const int64_t padded = at + before;
-  return {padded < kernel ? 0 : (padded - kernel) / stride + 1, smaller(padded / stride + 1, out)};
+// How many pixels a window's mean is over, given those inside the image.
+TILEGRAD_INLINE int64_t pixels_of(const Pool2d& p, int64_t row, Range rows, int64_t column, Range columns) {
+  if (p.count_padding) return p.row.padded(row) * p.column.padded(column);
+  return (rows.end - rows.begin) * (columns.end - columns.begin);
 }
 
 // One block of channels of one pixel of the result: `whole` where a whole vector may be read and written.
@@ -110,15 +110,16 @@ TILEGRAD_INLINE bool near_end(int64_t pixel, int64_t pixels, int64_t C) {
 // columns inside the image.
 template <typename T, typename F>
 TILEGRAD_INLINE void for_each_window(const Team& team, const Pool2d& p, F f) {
-  const Range share = team.share(p.N * p.P);
+  const Range share = team.share(p.N * p.row.out);
   for (int64_t i = share.begin; i < share.end; ++i) {
-    const int64_t n = i / p.P, row = i % p.P;
-    const Range rows = window_inside(row, p.stride_h, p.pad_top, p.R, p.H);
-    for (int64_t column = 0; column < p.Q; ++column) {
-      const Range columns = window_inside(column, p.stride_w, p.pad_left, p.S, p.W);
+    const int64_t n = i / p.row.out, row = i % p.row.out;
+    const Range rows = p.row.inside(row);
+    for (int64_t column = 0; column < p.column.out; ++column) {
+      const Range columns = p.column.inside(column);
       // Reads: the window's last pixel. Writes: this pixel, of those of the member.
-      const bool cut = near_end<T>((n * p.H + rows.end - 1) * p.W + columns.end - 1, p.N * p.H * p.W, p.C) ||
-                       near_end<T>(i * p.Q + column, share.end * p.Q, p.C);
+      const bool cut = near_end<T>((n * p.row.in + rows.end - 1) * p.column.in + columns.end - 1,
+                                   p.N * p.row.in * p.column.in, p.C) ||
+                       near_end<T>(i * p.column.out + column, share.end * p.column.out, p.C);
       f(n, row, rows, column, columns, cut);
     }
   }
@@ -127,43 +128,46 @@ TILEGRAD_INLINE void for_each_window(const Team& team, const Pool2d& p, F f) {
 // Calls f(n, h, rows, w, columns, cut) for this member's share of the input pixels, with the windows over them.
 template <typename T, typename F>
 TILEGRAD_INLINE void for_each_pixel(const Team& team, const Pool2d& p, F f) {
-  const Range share = team.share(p.N * p.H);
+  const Range share = team.share(p.N * p.row.in);
   for (int64_t i = share.begin; i < share.end; ++i) {
-    const int64_t n = i / p.H, h = i % p.H;
-    const Range rows = windows_over(h, p.stride_h, p.pad_top, p.R, p.P);
+    const int64_t n = i / p.row.in, h = i % p.row.in;
+    const Range rows = p.row.over(h);
     Range columns{0, 0};
-    for (int64_t w = 0; w < p.W; ++w) {
-      advance(columns, w, p.stride_w, p.pad_left, p.S, p.Q);
+    for (int64_t w = 0; w < p.column.in; ++w) {
+      advance(columns, w, p.column);
       const bool empty = rows.begin >= rows.end || columns.begin >= columns.end;
-      const int64_t last = empty ? 0 : (n * p.P + rows.end - 1) * p.Q + columns.end - 1;
-      const bool cut = near_end<T>(last, p.N * p.P * p.Q, p.C) || near_end<T>(i * p.W + w, share.end * p.W, p.C);
+      const int64_t last = empty ? 0 : (n * p.row.out + rows.end - 1) * p.column.out + columns.end - 1;
+      const bool cut = near_end<T>(last, p.N * p.row.out * p.column.out, p.C) ||
+                       near_end<T>(i * p.column.in + w, share.end * p.column.in, p.C);
       f(n, h, rows, w, columns, cut);
     }
   }
 }
 
 // Windows side by side: every input pixel is in one window at most.
-TILEGRAD_INLINE bool are_side_by_side(const Pool2d& p) { return p.stride_h == p.R && p.stride_w == p.S; }
+TILEGRAD_INLINE bool are_side_by_side(const Pool2d& p) {
+  return !p.row.adaptive && p.row.stride == p.row.kernel && p.column.stride == p.column.kernel;
+}
 
 // The gradient of windows side by side: dx of pixel (h, w) is of(out, tap, pixels, block), where `out` is the window's
 // element of the block, `tap` its pixel's number and `pixels` how many of them are inside the image. Input rows are walked
 // in order, and a window of few channels is looked up once for all its pixels in the row.
 template <typename T, typename Of>
 TILEGRAD_INLINE void backward_side_by_side(const Team& team, const Pool2d& p, T* dx, Of of) {
-  const Range share = team.share(p.N * p.H);
+  const Range share = team.share(p.N * p.row.in);
   for (int64_t i = share.begin; i < share.end; ++i) {
-    const int64_t n = i / p.H, h = i % p.H;
-    const int64_t row = (h + p.pad_top) / p.R, tap = (h + p.pad_top) % p.R * p.S;
-    T* to = dx + i * p.W * p.C;
-    const Range rows = window_inside(row, p.R, p.pad_top, p.R, p.H);
+    const int64_t n = i / p.row.in, h = i % p.row.in;
+    const int64_t row = (h + p.row.before) / p.row.kernel, tap = (h + p.row.before) % p.row.kernel * p.column.kernel;
+    T* to = dx + i * p.column.in * p.C;
+    const Range rows = p.row.inside(row);
     int64_t column = 0, w = 0;
-    for (; row < p.P && column < p.Q; ++column) {
-      const Range columns = window_inside(column, p.S, p.pad_left, p.S, p.W);
-      const int64_t window = (n * p.P + row) * p.Q + column, out = window * p.C;
-      const int64_t pixels = (rows.end - rows.begin) * (columns.end - columns.begin);
-      const int64_t first_tap = tap + columns.begin - (column * p.S - p.pad_left);
-      const bool cut =
-          near_end<T>(window, p.N * p.P * p.Q, p.C) || near_end<T>(i * p.W + columns.end - 1, share.end * p.W, p.C);
+    for (; row < p.row.out && column < p.column.out; ++column) {
+      const Range columns = p.column.inside(column);
+      const int64_t window = (n * p.row.out + row) * p.column.out + column, out = window * p.C;
+      const int64_t pixels = pixels_of(p, row, rows, column, columns);
+      const int64_t first_tap = tap + columns.begin - p.column.first(column);
+      const bool cut = near_end<T>(window, p.N * p.row.out * p.column.out, p.C) ||
+                       near_end<T>(i * p.column.in + columns.end - 1, share.end * p.column.in, p.C);
       w = columns.end;
       if (p.C <= kLanes<T>) {
         const Block block{0, !cut, p.C};
@@ -180,7 +184,7 @@ TILEGRAD_INLINE void backward_side_by_side(const Team& team, const Pool2d& p, T*
         });
       }
     }
-    for (int64_t rest = (p.W - w) * p.C, e = 0; e < rest; ++e) to[e] = 0;  // in no window
+    for (int64_t rest = (p.column.in - w) * p.C, e = 0; e < rest; ++e) to[e] = 0;  // in no window
   }
 }
 
@@ -189,14 +193,14 @@ TILEGRAD_INLINE void backward_side_by_side(const Team& team, const Pool2d& p, T*
 template <bool kWithIndex, typename T, typename Index>
 void max_pool(const Team& team, const Pool2d& p, const T* x, T* y, Index* index) {
   for_each_window<T>(team, p, [&](int64_t n, int64_t row, Range rows, int64_t column, Range columns, bool cut) {
-    const int64_t out = ((n * p.P + row) * p.Q + column) * p.C;
-    const int64_t first_row = row * p.stride_h - p.pad_top, first_column = column * p.stride_w - p.pad_left;
+    const int64_t out = ((n * p.row.out + row) * p.column.out + column) * p.C;
+    const int64_t first_row = p.row.first(row), first_column = p.column.first(column);
     for_each_block<T>(p.C, cut, [&](Block block) {
       Vec<T> best{};
       Mask<T> best_tap{};
       for (int64_t h = rows.begin; h < rows.end; ++h) {
-        const T* from = x + ((n * p.H + h) * p.W + columns.begin) * p.C + block.channel;
-        int64_t tap = (h - first_row) * p.S + columns.begin - first_column;
+        const T* from = x + ((n * p.row.in + h) * p.column.in + columns.begin) * p.C + block.channel;
+        int64_t tap = (h - first_row) * p.column.kernel + columns.begin - first_column;
         for (int64_t w = columns.begin; w < columns.end; ++w, ++tap, from += p.C) {
           const Vec<T> value = load_lanes(from, block.whole, block.count);
           const Mask<T> taps = Mask<T>{} + static_cast<decltype(best_tap[0] + 0)>(tap);
@@ -238,15 +242,15 @@ void max_pool_backward(const Team& team, const Pool2d& p, const T* dy, const Ind
     });
   }
   for_each_pixel<T>(team, p, [&](int64_t n, int64_t h, Range rows, int64_t w, Range columns, bool cut) {
-    const int64_t in = ((n * p.H + h) * p.W + w) * p.C;
+    const int64_t in = ((n * p.row.in + h) * p.column.in + w) * p.C;
     for_each_block<T>(p.C, cut, [&](Block block) {
       Vec<T> sum{};
       for (int64_t row = rows.begin; row < rows.end; ++row) {
-        const int64_t first_tap = (h - (row * p.stride_h - p.pad_top)) * p.S + w + p.pad_left;
+        const int64_t first_tap = (h - p.row.first(row)) * p.column.kernel + w;
         for (int64_t column = columns.begin; column < columns.end; ++column) {
-          const int64_t out = ((n * p.P + row) * p.Q + column) * p.C + block.channel;
+          const int64_t out = ((n * p.row.out + row) * p.column.out + column) * p.C + block.channel;
           const Mask<T> taps = load_index<T>(index + out, block.whole, block.count);
-          const Mask<T> here = Mask<T>{} + static_cast<decltype(taps[0] + 0)>(first_tap - column * p.stride_w);
+          const Mask<T> here = Mask<T>{} + static_cast<decltype(taps[0] + 0)>(first_tap - p.column.first(column));
           sum += taps == here ? load_lanes(dy + out, block.whole, block.count) : Vec<T>{};
         }
       }
@@ -262,16 +266,16 @@ void max_pool2d_backward(const Team& team, const Pool2d& p, const T* dy, const u
   max_pool_backward(team, p, dy, byte_index, dx);
 }
 
-// y = sum over the window / number of its pixels inside the image.
+// y = sum over the window / number of its pixels, inside the image or with the padding.
 template <typename T>
 void avg_pool2d(const Team& team, const Pool2d& p, const T* x, T* y) {
   for_each_window<T>(team, p, [&](int64_t n, int64_t row, Range rows, int64_t column, Range columns, bool cut) {
-    const Vec<T> count = broadcast(static_cast<T>((rows.end - rows.begin) * (columns.end - columns.begin)));
-    const int64_t out = ((n * p.P + row) * p.Q + column) * p.C;
+    const Vec<T> count = broadcast(static_cast<T>(pixels_of(p, row, rows, column, columns)));
+    const int64_t out = ((n * p.row.out + row) * p.column.out + column) * p.C;
     for_each_block<T>(p.C, cut, [&](Block block) {
       Vec<T> sum{};
       for (int64_t h = rows.begin; h < rows.end; ++h) {
-        const T* from = x + ((n * p.H + h) * p.W + columns.begin) * p.C + block.channel;
+        const T* from = x + ((n * p.row.in + h) * p.column.in + columns.begin) * p.C + block.channel;
         for (int64_t w = columns.begin; w < columns.end; ++w, from += p.C) {
           sum += load_lanes(from, block.whole, block.count);
         }
@@ -290,15 +294,15 @@ void avg_pool2d_backward(const Team& team, const Pool2d& p, const T* dy, T* dx) 
     });
   }
   for_each_pixel<T>(team, p, [&](int64_t n, int64_t h, Range rows, int64_t w, Range columns, bool cut) {
-    const int64_t in = ((n * p.H + h) * p.W + w) * p.C;
+    const int64_t in = ((n * p.row.in + h) * p.column.in + w) * p.C;
     for_each_block<T>(p.C, cut, [&](Block block) {
       Vec<T> sum{};
       for (int64_t row = rows.begin; row < rows.end; ++row) {
-        const Range inside_h = window_inside(row, p.stride_h, p.pad_top, p.R, p.H);
+        const Range inside_h = p.row.inside(row);
         for (int64_t column = columns.begin; column < columns.end; ++column) {
-          const Range inside_w = window_inside(column, p.stride_w, p.pad_left, p.S, p.W);
-          const T count = static_cast<T>((inside_h.end - inside_h.begin) * (inside_w.end - inside_w.begin));
-          const T* const from = dy + ((n * p.P + row) * p.Q + column) * p.C + block.channel;
+          const Range inside_w = p.column.inside(column);
+          const T count = static_cast<T>(pixels_of(p, row, inside_h, column, inside_w));
+          const T* const from = dy + ((n * p.row.out + row) * p.column.out + column) * p.C + block.channel;
           sum += load_lanes(from, block.whole, block.count) / broadcast(count);
         }
       }

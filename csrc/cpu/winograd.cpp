@@ -248,10 +248,11 @@ void winograd_forward(const Team& team, const Winograd& p, const T* x, const T* 
   winograd(team, p, x, u, bias, y, workspace);
 }
 
-// dx from dy, where u is winograd_weights of the turned filter.
+// dx from dy, where u is winograd_weights of the turned filter; bias and activation are those of a transposed convolution.
 template <typename T>
-void winograd_backward_data(const Team& team, const Winograd& p, const T* dy, const T* u, T* dx, Workspace workspace) {
-  winograd<T>(team, p, dy, u, nullptr, dx, workspace);
+void winograd_backward_data(const Team& team, const Winograd& p, const T* dy, const T* u, const T* bias, T* dx,
+                            Workspace workspace) {
+  winograd(team, p, dy, u, bias, dx, workspace);
 }
 
 }  // namespace

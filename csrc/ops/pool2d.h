@@ -9,6 +9,8 @@ struct PoolOptions {
   Pair kernel;
   Pair stride;
   Padding padding;
+  bool ceil_mode = false;      // also windows that begin inside the padded image and end behind it
+  bool count_padding = false;  // whether padding counts in averages
 };
 
 struct MaxPooled {
@@ -21,8 +23,14 @@ struct MaxPooled {
 MaxPooled max_pool2d(const Array& x, const PoolOptions& options, bool want_index);
 Array max_pool2d_backward(const Array& dy, const Array& index, Pair image, const PoolOptions& options);
 
-// The mean over those pixels of the window that are inside the image.
+// The mean over those pixels of the window that are inside the image, or over them and the padding.
 Array avg_pool2d(const Array& x, const PoolOptions& options);
 Array avg_pool2d_backward(const Array& dy, Pair image, const PoolOptions& options);
+
+// `size` windows along each axis that cover the image evenly: window i of P from floor(i H / P) to ceil((i + 1) H / P).
+MaxPooled adaptive_max_pool2d(const Array& x, Pair size, bool want_index);
+Array adaptive_max_pool2d_backward(const Array& dy, const Array& index, Pair image);
+Array adaptive_avg_pool2d(const Array& x, Pair size);
+Array adaptive_avg_pool2d_backward(const Array& dy, Pair image);
 
 }  // namespace tilegrad::ops

@@ -45,7 +45,7 @@ Winograd winograd_sizes(const Conv2d& p, ConvPass pass, int64_t tile) {
   g.P = s.P, g.Q = s.Q, g.K = s.K;
   g.pad_top = s.pad_top, g.pad_left = s.pad_left;
   g.tile = tile;
-  g.activation = pass == ConvPass::forward ? p.activation : Activation::none;
+  g.activation = p.activation;
   return g;
 }
 
@@ -114,8 +114,8 @@ bool winograd(const Conv2d& p, ConvPass pass, const Array& from, const Array& w,
     launch(kernels::winograd_forward, to.dtype(), g, {reads(from), reads(u), reads(bias), writes(to)},
            winograd_cost(p, g), workspace);
   } else {
-    launch(kernels::winograd_backward_data, to.dtype(), g, {reads(from), reads(u), writes(to)}, winograd_cost(p, g),
-           workspace);
+    launch(kernels::winograd_backward_data, to.dtype(), g, {reads(from), reads(u), reads(bias), writes(to)},
+           winograd_cost(p, g), workspace);
   }
   return true;
 }

@@ -1,6 +1,7 @@
 // The parameter structs of all kernel families: trivially copyable, so that a recorded launch can keep a copy.
 #pragma once
 
+#include "params/attention.h"
 #include "params/conv2d.h"
 #include "params/fma_peak.h"
 #include "params/gather.h"
@@ -13,6 +14,7 @@
 #include "params/random.h"
 #include "params/recurrent.h"
 #include "params/reduce.h"
+#include "params/resize2d.h"
 #include "params/sequence.h"
 #include "params/sort.h"
 #include "params/winograd.h"

@@ -1,7 +1,8 @@
-"""The convolution layer."""
+"""The convolution layers."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -13,11 +14,68 @@ from .module import Module
 from .parameter import Parameter
 from .registry import register
 
-__all__ = ["Conv2d"]
+__all__ = ["Conv1d", "Conv2d"]
+
+
+class Convolution(Module):
+    """What convolutions of sequences and images share; ``kernel_size`` has a number for each axis."""
+
+    weight: Parameter
+    bias: Parameter | None
+    in_channels: int | None
+    kernel_size: tuple[int, ...]
+    _letters: str  # the shape of the input
+    _transposed = False
+
+    def _set(
+        self, in_channels: Any, out_channels: Any, kernel_size: tuple[Any, ...], groups: Any, bias: bool,
+        activation: str | None, weight_init: initial.Initialiser = None, bias_init: initial.Initialiser = None,
+    ) -> None:  # fmt: skip
+        name = type(self).__name__
+        self.in_channels = None if in_channels is None else check_size(name, "in_channels", in_channels)
+        self.out_channels = check_size(name, "out_channels", out_channels)
+        self.kernel_size = tuple(check_size(name, "kernel_size", size) for size in kernel_size)
+        self.groups = check_size(name, "groups", groups)
+        check_activation(name, activation)
+        initial.check_initialiser(name, "weight_init", weight_init)
+        initial.check_initialiser(name, "bias_init", bias_init)
+        self.activation, self._has_bias = activation, bias
+        self._weight_init, self._bias_init = weight_init, bias_init
+        self.weight = self.bias = None  # type: ignore[assignment]  # until the sizes are known
+        self._unbuilt = in_channels is None
+        if in_channels is not None:
+            self._make_parameters()
+
+    def _make_parameters(self) -> None:
+        assert self.in_channels is not None
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise _C.ArgumentError(
+                f"{type(self).__name__}: groups={self.groups} must divide in_channels={self.in_channels} and "
+                f"out_channels={self.out_channels}"
+            )
+        depth = self.in_channels // self.groups
+        channels = (
+            (self.out_channels // self.groups, self.in_channels) if self._transposed else (depth, self.out_channels)
+        )
+        fan_in = math.prod(self.kernel_size) * depth
+        self.weight = initial.weight((*self.kernel_size, *channels), fan_in, how=self._weight_init)
+        if self._has_bias:
+            self.bias = initial.bias(self.out_channels, how=self._bias_init)
+
+    def _create(self, x: Tensor) -> None:
+        name = type(self).__name__
+        check_axes(name, x, len(self.kernel_size) + 2, self._letters)
+        if x.ndim == 4 and x.shape[1] in (1, 3) and min(x.shape[2:]) > 4:
+            warnings.warn(
+                f"{name}: images are [N, H, W, C], but {list(x.shape)} looks like [N, C, H, W]; if it is, move the "
+                "channels to the end: x.permute(0, 2, 3, 1)",
+                stacklevel=2,
+            )
+        self._infer(in_channels=check_size(name, "the input's last axis", x.shape[-1]))
 
 
 @register
-class Conv2d(Module):
+class Conv2d(Convolution):
     """Two-dimensional convolution of images [N, H, W, C].
 
     Parameters
@@ -56,8 +114,7 @@ class Conv2d(Module):
     (5, 25, 25, 20)
     """
 
-    weight: Parameter
-    bias: Parameter | None
+    _letters = "[N, H, W, C]"
 
     def __init__(
         self,
@@ -73,48 +130,73 @@ class Conv2d(Module):
         weight_init: initial.Initialiser = None,
         bias_init: initial.Initialiser = None,
     ) -> None:
-        self.in_channels = in_channels if in_channels is None else check_size("Conv2d", "in_channels", in_channels)
-        self.out_channels = check_size("Conv2d", "out_channels", out_channels)
-        rows, columns = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
-        self.kernel_size = check_size("Conv2d", "kernel_size", rows), check_size("Conv2d", "kernel_size", columns)
         self.stride, self.padding, self.dilation = stride, padding, dilation
-        self.groups = check_size("Conv2d", "groups", groups)
-        check_activation("Conv2d", activation)
-        initial.check_initialiser("Conv2d", "weight_init", weight_init)
-        initial.check_initialiser("Conv2d", "bias_init", bias_init)
-        self.activation, self._has_bias = activation, bias
-        self._weight_init, self._bias_init = weight_init, bias_init
-        self.weight = self.bias = None  # type: ignore[assignment]  # until the sizes are known
-        self._unbuilt = in_channels is None
-        if in_channels is not None:
-            self._make_parameters()
-
-    def _make_parameters(self) -> None:
-        assert self.in_channels is not None
-        if self.in_channels % self.groups or self.out_channels % self.groups:
-            raise _C.ArgumentError(
-                f"Conv2d: groups={self.groups} must divide in_channels={self.in_channels} and "
-                f"out_channels={self.out_channels}"
-            )
-        depth = self.in_channels // self.groups
-        rows, columns = self.kernel_size
-        shape = (rows, columns, depth, self.out_channels)
-        self.weight = initial.weight(shape, fan_in=rows * columns * depth, how=self._weight_init)
-        if self._has_bias:
-            self.bias = initial.bias(self.out_channels, how=self._bias_init)
-
-    def _create(self, x: Tensor) -> None:
-        check_axes("Conv2d", x, 4, "[N, H, W, C]")
-        if x.shape[1] in (1, 3) and min(x.shape[2:]) > 4:
-            warnings.warn(
-                f"Conv2d: images are [N, H, W, C], but {list(x.shape)} looks like [N, C, H, W]; if it is, move the "
-                "channels to the end: x.permute(0, 2, 3, 1)",
-                stacklevel=2,
-            )
-        self._infer(in_channels=check_size("Conv2d", "the input's last axis", x.shape[-1]))
+        rows, columns = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
+        self._set(in_channels, out_channels, (rows, columns), groups, bias, activation, weight_init, bias_init)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, H, W, C] to [N, P, Q, K]."""
         return ops.conv2d(
+            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self.activation
+        )
+
+
+@register
+class Conv1d(Convolution):
+    """Convolution of sequences [N, L, C].
+
+    Parameters
+    ----------
+    in_channels
+        The channels C of the input; None (or left out) to infer them from the first input.
+    out_channels
+        The channels K of the output.
+    kernel_size
+        The number of taps S.
+    stride, padding, dilation, groups
+        As in :func:`tilegrad.conv1d`; ``padding="causal"`` keeps outputs from seeing later inputs.
+    bias
+        Whether a bias is added.
+    activation : {"relu", "sigmoid", "tanh", "gelu"}, optional
+        Applied in the same pass.
+    weight_init, bias_init
+        As in :class:`Conv2d`.
+
+    Attributes
+    ----------
+    weight : Parameter
+        [S, C / groups, K]
+    bias : Parameter or None
+        [K]
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.nn.Conv1d(3, 8, 5, padding="causal", dilation=2)(tg.zeros((5, 32, 3))).shape
+    (5, 32, 8)
+    """
+
+    _letters = "[N, L, C]"
+
+    def __init__(
+        self,
+        in_channels: int | None = None,
+        out_channels: int | None = None,
+        kernel_size: int | None = None,
+        stride: int = 1,
+        padding: Any = "valid",
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        activation: str | None = None,
+        weight_init: initial.Initialiser = None,
+        bias_init: initial.Initialiser = None,
+    ) -> None:
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self._set(in_channels, out_channels, (kernel_size,), groups, bias, activation, weight_init, bias_init)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, L, C] to [N, Q, K]."""
+        return ops.conv1d(
             x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self.activation
         )

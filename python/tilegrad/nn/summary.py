@@ -7,21 +7,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .module import Module
+    from .module import Given, Module
 
-__all__ = ["Row", "Summary", "describe", "summarize"]
+__all__ = ["Row", "Summary", "describe", "describe_call", "summarize"]
 
 
 def describe(module: Module) -> str:
     """The code that makes the module; under it what is inside, if that is not a part of the code."""
-    positional, named = module._given
-    parts = [_show(value) for value in positional] + [f"{name}={_show(value)}" for name, value in named.items()]
     return "\n    ".join(
         [
-            f"{type(module).__name__}({', '.join(parts)})",
+            describe_call(type(module).__name__, module._given),
             *(f".{name} = {_indent(repr(child))}" for name, child in module.named_children()),
         ]
     )
+
+
+def describe_call(kind: str, given: Given) -> str:
+    """``kind(arguments)``."""
+    positional, named = given
+    parts = [_show(value) for value in positional] + [f"{name}={_show(value)}" for name, value in named.items()]
+    return f"{kind}({', '.join(parts)})"
 
 
 def _show(value: Any) -> str:

@@ -6,6 +6,7 @@ A family is a module, which lists its public functions in ``__all__``; they are 
 from __future__ import annotations
 
 from .activation import *
+from .attention import *
 from .cast import *
 from .channel_norm import *
 from .comparison import *
@@ -26,6 +27,8 @@ from .piecewise import *
 from .pool import *
 from .recurrent import *
 from .reduce import *
+from .resizing import *
+from .sequences import *
 from .softmax import *
 from .sorting import *
 from .views import *

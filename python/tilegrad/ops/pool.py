@@ -11,15 +11,25 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
     from .conv import Padding, Pair
 
-    Options = tuple[Pair, Pair | None, Padding]
+    MaxOptions = tuple[Pair, Pair | None, Padding, bool]
+    MeanOptions = tuple[Pair, Pair | None, Padding, bool, bool]
 
-__all__ = ["avg_pool2d", "global_avg_pool2d", "global_max_pool2d", "max_pool2d"]
+__all__ = [
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool2d",
+    "avg_pool2d",
+    "global_avg_pool2d",
+    "global_max_pool2d",
+    "max_pool2d",
+]
 
 Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
-def max_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Padding = "valid") -> Tensor:
+def max_pool2d(
+    x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Padding = "valid", ceil_mode: bool = False
+) -> Tensor:
     """The maximum of every window, channel by channel.
 
     ``y[n, p, q, c] = max over r, s of x[n, p·stride + r - top, q·stride + s - left, c]``. Pixels outside the image
@@ -35,6 +45,9 @@ def max_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding
         Distance between windows; by default ``kernel_size``.
     padding
         As for :func:`conv2d`; must be smaller than ``kernel_size``.
+    ceil_mode
+        Whether a last window that sticks out behind the padded image is there, too, provided that it begins before the
+        padding there (PyTorch's rule): P is rounded up instead of down.
 
     Returns
     -------
@@ -63,25 +76,38 @@ def max_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding
     tensor([5., 7.])
     """
     recorded = grad_enabled() and x.requires_grad
-    out, index = _C.max_pool2d(x, kernel_size, stride, padding, recorded)
+    out, index = _C.max_pool2d(x, kernel_size, stride, padding, ceil_mode, recorded)
     if not recorded:
         return out
-    return record(out, _max_pool2d_gradient, (x,), index, x.shape[1:3], (kernel_size, stride, padding))
+    return record(out, _max_pool2d_gradient, (x,), index, x.shape[1:3], (kernel_size, stride, padding, ceil_mode))
 
 
 def _max_pool2d_gradient(
-    needs: Needs, grad: Tensor, index: Tensor, image: tuple[int, int], options: Options
+    needs: Needs, grad: Tensor, index: Tensor, image: tuple[int, int], options: MaxOptions
 ) -> Gradients:
     return (_C.max_pool2d_backward(grad, index, image, *options),)
 
 
-def avg_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Padding = "valid") -> Tensor:
+def avg_pool2d(
+    x: Tensor,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Padding = "valid",
+    ceil_mode: bool = False,
+    count_include_pad: bool = False,
+) -> Tensor:
     """The mean of every window, channel by channel; pixels outside the image do not count.
 
     ``y[n, p, q, c] = (sum over r, s of x[n, p·stride + r - top, q·stride + s - left, c]) / (number of pixels of the
     window inside the image)``, summed in row-major order.
 
-    Parameters, result and errors are those of :func:`max_pool2d`.
+    Parameters, result and errors are those of :func:`max_pool2d`, and
+
+    Parameters
+    ----------
+    count_include_pad
+        Whether the zeros of the padding count as pixels (PyTorch's default, TensorFlow's never). What a window of
+        ``ceil_mode`` has behind the padding does not.
 
     Examples
     --------
@@ -90,12 +116,76 @@ def avg_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding
     >>> tg.avg_pool2d(x, 2).reshape(2)
     tensor([3.25, 2.5 ])
     """
-    out = _C.avg_pool2d(x, kernel_size, stride, padding)
-    return record(out, _avg_pool2d_gradient, (x,), x.shape[1:3], (kernel_size, stride, padding))
+    options = (kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return record(_C.avg_pool2d(x, *options), _avg_pool2d_gradient, (x,), x.shape[1:3], options)
 
 
-def _avg_pool2d_gradient(needs: Needs, grad: Tensor, image: tuple[int, int], options: Options) -> Gradients:
+def _avg_pool2d_gradient(needs: Needs, grad: Tensor, image: tuple[int, int], options: MeanOptions) -> Gradients:
     return (_C.avg_pool2d_backward(grad, image, *options),)
+
+
+def adaptive_max_pool2d(x: Tensor, output_size: Pair) -> Tensor:
+    """The maximum of each of ``output_size`` windows that cover the image evenly, whatever its size.
+
+    Window p of P has the rows from ``floor(p·H / P)`` to ``ceil((p + 1)·H / P)``, and columns likewise (PyTorch's
+    rule): where P does not divide H, neighbours share a row.
+
+    Parameters
+    ----------
+    x : Tensor
+        [N, H, W, C], float32 or float64.
+    output_size
+        P and Q: an integer, or (rows, columns).
+
+    Returns
+    -------
+    Tensor
+        [N, P, Q, C]
+
+    Raises
+    ------
+    ShapeError
+        If x is not of rank 4 or has no pixels.
+    DTypeError
+        If x is not float32 or float64.
+    ArgumentError
+        If a size is not positive.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> x = tg.tensor([1.0, 5.0, 2.0, 0.0, 7.0]).reshape(1, 1, 5, 1)
+    >>> tg.adaptive_max_pool2d(x, (1, 2)).reshape(2)
+    tensor([5., 7.])
+    """
+    recorded = grad_enabled() and x.requires_grad
+    out, index = _C.adaptive_max_pool2d(x, output_size, recorded)
+    if not recorded:
+        return out
+    return record(out, _adaptive_max_pool2d_gradient, (x,), index, x.shape[1:3])
+
+
+def _adaptive_max_pool2d_gradient(needs: Needs, grad: Tensor, index: Tensor, image: tuple[int, int]) -> Gradients:
+    return (_C.adaptive_max_pool2d_backward(grad, index, image),)
+
+
+def adaptive_avg_pool2d(x: Tensor, output_size: Pair) -> Tensor:
+    """The mean of each of ``output_size`` windows that cover the image evenly, whatever its size.
+
+    Windows, parameters, result and errors are those of :func:`adaptive_max_pool2d`; sums are in row-major order.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> x = tg.tensor([1.0, 5.0, 3.0, 0.0, 9.0]).reshape(1, 1, 5, 1)
+    >>> tg.adaptive_avg_pool2d(x, (1, 2)).reshape(2)
+    tensor([3., 4.])
+    """
+    return record(_C.adaptive_avg_pool2d(x, output_size), _adaptive_avg_pool2d_gradient, (x,), x.shape[1:3])
+
+
+def _adaptive_avg_pool2d_gradient(needs: Needs, grad: Tensor, image: tuple[int, int]) -> Gradients:
+    return (_C.adaptive_avg_pool2d_backward(grad, image),)
 
 
 def _require_images(op: str, x: Tensor) -> None:

@@ -1,0 +1,267 @@
+#include "ops/conv_passes.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/launch.h"
+#include "core/size.h"
+#include "core/threads.h"
+#include "ops/matmul.h"
+#include "ops/views.h"
+#include "params/stencil.h"
+
+namespace tilegrad::ops {
+namespace {
+
+// What a unit's window may take of a core's L2 cache (1 MB on the machines of bench/): the rest is for the weights of a
+// panel and the output.
+constexpr int64_t kWindowBytes = 384 * 1024;
+
+// What the window and the output of a unit of kBatchLanes images may take.
+constexpr int64_t kBatchBytes = 512 * 1024;
+
+// What the ring of rows of backward-weights may take of the L1 cache.
+constexpr int64_t kSpreadWindowBytes = 20 * 1024;
+
+// Windows this much larger than the input are refused: they are all padding.
+constexpr int64_t kMostWindowBytes = int64_t{1} << 32;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+long long printable(int64_t number) { return number; }
+
+// The product, or the largest number if that does not fit.
+int64_t saturated_multiply(int64_t a, int64_t b) {
+  int64_t product;
+  return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
+}
+
+// Elements of one window of `rows` x `columns` pixels, with room to read a whole vector at its end.
+int64_t window_elements(const char* op, int64_t rows, int64_t columns, int64_t channels, int64_t item_size) {
+  const int64_t elements = checked_multiply(checked_multiply(rows, columns, op), channels, op);
+  if (checked_multiply(elements, item_size, op) > kMostWindowBytes) {
+    fail(ErrorKind::argument,
+         "%s: one window of the padded input, %lld x %lld pixels of %lld channels, does not fit in "
+         "memory; use less padding or a smaller dilation",
+         op, printable(rows), printable(columns), printable(channels));
+  }
+  return elements + kWidestPanel;
+}
+
+// Channelwise kernels read whole vectors of channels, so the last pixel must not be a part of one.
+bool reads_in_place(const Stencil& s, int64_t item_size) {
+  return s.row.inside() && s.column.inside() && (!s.channelwise || s.in_channels * item_size % 64 == 0);
+}
+
+ConvPlan plan_stencil(const char* op, const Stencil& s, int64_t item_size) {
+  const int64_t threads = threads::count();
+  const int64_t line_bytes = saturated_multiply(s.column.extent(s.column.out), s.in_channels * item_size);
+  const int64_t image_bytes = saturated_multiply(s.row.extent(s.row.out), line_bytes);
+  ConvPlan plan{};
+  plan.images = 1;
+  plan.band = s.row.out;
+  if (image_bytes <= kWindowBytes) {
+    plan.images = std::clamp<int64_t>(kWindowBytes / std::max<int64_t>(image_bytes, 1), 1,
+                                      std::max<int64_t>(s.N / (4 * threads), 1));
+  }
+  // Too large for the cache, or too few units for the threads: bands of rows, a whole number of classes each.
+  const int64_t least = std::min(s.row.period, s.row.out);
+  const auto fits = [&](int64_t band) {
+    return saturated_multiply(s.row.extent(band), line_bytes) <= kWindowBytes &&
+           (s.N * ceil_div(s.row.out, band) >= 2 * threads || band * s.column.out <= 64);
+  };
+  while (plan.images == 1 && plan.band > least && !fits(plan.band)) {
+    plan.band = std::max(least, ceil_div(ceil_div(plan.band, 2), s.row.period) * s.row.period);
+  }
+  const int64_t units = ceil_div(s.N, plan.images) * ceil_div(s.row.out, plan.band);
+  plan.parts = ceil_div(threads, units);
+  plan.members = std::min(threads, units * plan.parts);
+  if (!reads_in_place(s, item_size)) {
+    plan.window = window_elements(op, plan.images * s.row.extent(plan.band), s.column.extent(s.column.out),
+                                  s.in_channels, item_size);
+  }
+  return plan;
+}
+
+// A unit of kBatchLanes images: its rows are halved until window and output fit the cache, after groups were taken apart
+// as far as whole vectors of channels are left to transpose.
+ConvPlan plan_batch_stencil(const Stencil& s, int64_t item_size) {
+  const int64_t threads = threads::count(), pixel_bytes = kBatchLanes * item_size;
+  const int64_t blocks = ceil_div(s.N, kBatchLanes), least = std::min(s.row.period, s.row.out);
+  ConvPlan plan{};
+  plan.images = kBatchLanes;
+  plan.parts = 1;
+  const auto bytes = [&](int64_t band) {
+    const int64_t in = s.row.extent(band) * s.column.extent(s.column.out) * s.in_channels;
+    return (in + band * s.column.out * s.out_channels) / plan.parts * pixel_bytes;
+  };
+  const auto may_halve_groups = [&] {
+    const int64_t half = plan.parts * 2;
+    return s.groups % half == 0 && s.in_channels / half % 16 == 0 && s.out_channels / half % 16 == 0;
+  };
+  while (bytes(std::min<int64_t>(s.row.out, 8 * s.row.period)) > kBatchBytes && may_halve_groups()) plan.parts *= 2;
+  const auto fits = [&](int64_t band) {
+    return bytes(band) <= kBatchBytes && blocks * plan.parts * ceil_div(s.row.out, band) >= 2 * threads;
+  };
+  plan.band = s.row.out;
+  while (plan.band > least && !fits(plan.band)) {
+    plan.band = std::max(least, ceil_div(ceil_div(plan.band, 2), s.row.period) * s.row.period);
+  }
+  plan.members = std::min(threads, blocks * plan.parts * ceil_div(s.row.out, plan.band));
+  plan.window = s.row.extent(plan.band) * s.column.extent(s.column.out) * (s.in_channels / plan.parts) * kBatchLanes;
+  plan.block = plan.band * s.column.out * (s.out_channels / plan.parts) * kBatchLanes;
+  return plan;
+}
+
+// Whether lanes run along images rather than channels. In units of a multiply-add of a whole vector, per output pixel of
+// kBatchLanes images: along channels, every pixel needs whole vectors of each group's channels; along images none is
+// wasted but in the last block of images, and inputs and outputs are transposed (measured in bench/conv2d.py).
+bool runs_along_images(const Stencil& s, int64_t item_size) {
+  if (s.channelwise || s.N < kBatchLanes / 2) return false;
+  const double lanes = 64.0 / static_cast<double>(item_size), terms = static_cast<double>(s.terms());
+  const auto pixels = [](const Stencil& of, bool in) {
+    return static_cast<double>(in ? of.row.in * of.column.in : of.row.out * of.column.out);
+  };
+  const double vectors = std::ceil(static_cast<double>(s.group_out) / lanes);
+  const double along_channels =
+      16.0 * terms * static_cast<double>(s.groups) * vectors * (vectors > 1 ? 1.1 : 1.5) * lanes / 16.0;
+  const double blocks = static_cast<double>(ceil_div(s.N, kBatchLanes) * kBatchLanes) / static_cast<double>(s.N);
+  const double moved =
+      static_cast<double>(s.in_channels) * pixels(s, true) / pixels(s, false) + static_cast<double>(s.out_channels);
+  return blocks * (1.1 * terms * static_cast<double>(s.out_channels) + 6.0 * moved) < along_channels;
+}
+
+ConvPlan plan_any_stencil(const char* op, const Stencil& s, int64_t item_size) {
+  const ConvPlan plan = plan_stencil(op, s, item_size);
+  return runs_along_images(s, item_size) && plan.window * kBatchLanes * item_size <= kMostWindowBytes
+             ? plan_batch_stencil(s, item_size)
+             : plan;
+}
+
+size_t stencil_workspace_bytes(const Stencil& s, const ConvPlan& plan, int64_t item_size) {
+  return static_cast<size_t>(plan.block ? batch_workspace(s, plan, item_size).end
+                                        : stencil_workspace(s, plan, item_size).end);
+}
+
+// Whether lanes of backward-weights run along dw rather than output channels. In multiply-adds of whole vectors a pixel:
+// along channels, each group's need whole vectors; along dw, x and dy must be spread, at the cost of about 4 multiply-adds
+// for every vector of an input pixel and 2 of an output pixel (measured in bench/conv2d.py).
+bool runs_along_weights(const Conv2d& p, int64_t item_size) {
+  const double lanes = 64.0 / static_cast<double>(item_size);
+  const auto vectors = [&](int64_t count) { return std::ceil(static_cast<double>(count) / lanes); };
+  const int64_t filter = p.R * p.S * (p.C / p.groups), taps = spreads_rows(p) ? p.R : p.R * p.S;
+  const double seen = static_cast<double>(p.stride_h * (spreads_rows(p) ? 1 : p.stride_w));
+  const double along_channels = 1.2 * static_cast<double>(p.groups * filter) * vectors(p.K / p.groups);
+  return vectors(filter * p.K / taps) * (static_cast<double>(taps) + 4 * seen + 2) < along_channels;
+}
+
+ConvPlan plan_backward_weights(const char* op, const Conv2d& p, int64_t item_size) {
+  const Stencil s = forward_stencil(p);
+  const int64_t pixels = p.N * p.P * p.Q;
+  const int64_t chunk = contraction_chunk(pixels), chunks = ceil_div(pixels, chunk);
+  const int64_t weights = p.R * p.S * s.group_in * p.K;
+  ConvPlan plan{};
+  plan.images = plan.parts = plan.band = 1;
+  plan.members = threads::count();
+  if (pixels == 0) return plan;
+  // Rows of windows, then of input, that a block of so many pixels can see; pieces of images are seen one by one.
+  const auto window_rows = [&](int64_t block) {
+    const int64_t rows = std::min(p.N * p.P, (block - 1) / p.Q + 2);
+    const int64_t images = std::min(std::min(p.N, rows), (rows - 1) / p.P + 2);
+    return rows * p.stride_h + images * s.row.extent(1);
+  };
+  const int64_t columns = s.column.extent(p.Q);
+  if (runs_along_weights(p, item_size)) {
+    // A ring of as many rows as the cache holds, of kSpreadBytes for each output column, or each input column.
+    const int64_t line = saturated_multiply(spreads_rows(p) ? p.Q : columns, kSpreadBytes);
+    const int64_t least = s.row.extent(1);
+    const int64_t rows = std::clamp(kSpreadWindowBytes / line, least, std::max(least, s.row.extent(p.P)));
+    plan.band = ((rows - least) / p.stride_h + 1) * p.Q;
+    plan.window = window_elements(op, rows, line / item_size, 1, item_size);
+    plan.block = window_elements(op, 1, columns, p.C, item_size);
+  } else {
+    // Long blocks keep the sums in registers for long.
+    plan.band = std::min<int64_t>(512, pixels);
+    while (plan.band > 64 && saturated_multiply(window_rows(plan.band), saturated_multiply(columns, p.C * item_size)) >
+                                 2 * kWindowBytes) {
+      plan.band /= 2;
+    }
+    if (!reads_in_place(s, item_size)) {
+      plan.window = window_elements(op, window_rows(plan.band), columns, p.C, item_size);
+    }
+  }
+  // Few filter elements make too few tiles to share among many members; then the chunks are shared.
+  const bool by_chunks = chunks > 1 && weights <= 16384;
+  plan.partials = by_chunks ? chunks : 1;
+  return plan;
+}
+
+// A 1 x 1 convolution of stride 1 is a product of matrices [pixels, C] and [C, K], whose sums have the same order.
+bool is_product(const Conv2d& p) {
+  return p.R * p.S == 1 && p.groups == 1 && p.stride_h == 1 && p.stride_w == 1 && p.P == p.H && p.Q == p.W;
+}
+
+// With fewer output channels the convolution's tiles are faster than those of the product (measured in bench/conv2d.py).
+constexpr int64_t kProductChannels = 64;
+
+Array as_matrix(const Array& x, Dims shape, Dims strides) {
+  return Array(x.storage_ref(), x.offset(), shape, strides, x.dtype());
+}
+
+Cost conv_cost(const Conv2d& p) {
+  return Cost::multiply_adds(static_cast<double>(p.N * p.P * p.Q * p.K) *
+                             static_cast<double>(p.R * p.S * (p.C / p.groups)));
+}
+
+}  // namespace
+
+Array run_convolution(const char* op, Conv2d p, const Array& x, const Array& w, const Array& bias) {
+  if (is_product(p) && p.K >= kProductChannels) {
+    return linear(contiguous(x), as_matrix(contiguous(w), {p.C, p.K}, {p.K, 1}), bias, p.activation);
+  }
+  const Array y = Array::empty({p.N, p.P, p.Q, p.K}, x.dtype(), x.device());
+  if (y.numel() == 0) return y;
+  const Array from = contiguous(x), weights = contiguous(w), addend = bias ? contiguous(bias) : Array();
+  if (winograd(p, ConvPass::forward, from, weights, addend, y)) return y;
+  const Stencil s = forward_stencil(p);
+  const int64_t item_size = static_cast<int64_t>(x.item_size());
+  p.plan = plan_any_stencil(op, s, item_size);
+  launch(kernels::conv2d_forward, x.dtype(), p, {reads(from), reads(weights), reads(addend), writes(y)}, conv_cost(p),
+         stencil_workspace_bytes(s, p.plan, item_size));
+  return y;
+}
+
+Array run_transposed(const char* op, Conv2d p, const Array& dy, const Array& w, const Array& bias) {
+  if (is_product(p) && p.K >= 16) {
+    return linear(contiguous(dy), as_matrix(contiguous(w), {p.K, p.C}, {1, p.K}), bias, p.activation);
+  }
+  const Array dx = Array::empty({p.N, p.H, p.W, p.C}, dy.dtype(), dy.device());
+  if (dx.numel() == 0) return dx;
+  const Array from = contiguous(dy), weights = contiguous(w), addend = bias ? contiguous(bias) : Array();
+  if (winograd(p, ConvPass::backward_data, from, weights, addend, dx)) return dx;
+  const Stencil s = backward_stencil(p);
+  const int64_t item_size = static_cast<int64_t>(dy.item_size());
+  p.plan = plan_any_stencil(op, s, item_size);
+  launch(kernels::conv2d_backward_data, dy.dtype(), p, {reads(from), reads(weights), reads(addend), writes(dx)},
+         conv_cost(p), stencil_workspace_bytes(s, p.plan, item_size));
+  return dx;
+}
+
+Array run_weights_gradient(const char* op, Conv2d p, const Array& x, const Array& dy) {
+  if (is_product(p) && p.K >= kProductChannels) {
+    const int64_t pixels = checked_multiply(p.N, checked_multiply(p.P, p.Q, op), op);
+    const Array product =
+        matmul(as_matrix(contiguous(x), {p.C, pixels}, {1, p.C}), as_matrix(contiguous(dy), {pixels, p.K}, {p.K, 1}));
+    return as_matrix(product, {1, 1, p.C, p.K}, {p.C * p.K, p.C * p.K, p.K, 1});
+  }
+  const Array dw = Array::empty({p.R, p.S, p.C / p.groups, p.K}, x.dtype(), x.device());
+  const Array from = contiguous(x), gradient = contiguous(dy);
+  if (winograd_backward_weights(p, from, gradient, dw)) return dw;
+  const int64_t item_size = static_cast<int64_t>(x.item_size());
+  p.plan = plan_backward_weights(op, p, item_size);
+  launch(kernels::conv2d_backward_weights, x.dtype(), p, {reads(from), reads(gradient), writes(dw)}, conv_cost(p),
+         static_cast<size_t>(weights_workspace(p, item_size).end));
+  return dw;
+}
+
+}  // namespace tilegrad::ops
