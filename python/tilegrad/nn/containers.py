@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from keyword import iskeyword
 from typing import Any, overload
 
 from .. import _C
@@ -182,13 +183,14 @@ class Sequential(_Numbered):
 
     def __repr__(self) -> str:
         numbered = self._is_numbered()
-        lines = [
-            f"    {_indent(repr(module))},\n" if numbered else f"    {name}={_indent(repr(module))},\n"
-            for name, module in self._modules.items()
-        ]
+        words = all(name.isidentifier() and not iskeyword(name) for name in self._modules)
+        front = {name: "" if numbered else f"{name}=" if words else f"{name!r}: " for name in self._modules}
+        lines = [f"    {front[name]}{_indent(repr(module))},\n" for name, module in self._modules.items()]
         inside = "\n" + "".join(lines) if lines else ""
         kind = type(self).__name__
-        return f"{kind}({inside})" if numbered else f"{kind}(OrderedDict({inside}))"
+        if numbered:
+            return f"{kind}({inside})"
+        return f"{kind}(OrderedDict({inside}))" if words else f"{kind}(OrderedDict({{{inside}}}))"
 
 
 @register
