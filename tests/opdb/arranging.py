@@ -25,7 +25,9 @@ def chunk_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 def chunk_reference(x: np.ndarray, chunks: int, axis: int) -> tuple[np.ndarray, ...]:
     size = x.shape[axis]
-    part = -(-size // chunks) or 1
+    if size == 0:
+        return (x,) * chunks
+    part = -(-size // chunks)
     return tuple(np.split(x, range(part, size, part), axis))
 
 

@@ -57,7 +57,7 @@ def chunk(x: Tensor, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
     count = _count("chunk", "chunks", chunks, 1)
     size = x.shape[_C.normalize_axis("chunk", axis, x.ndim)]
     part = -(-size // count)
-    return split(x, [min(part, size - start) for start in range(0, size, part)] if size else [0], axis)
+    return split(x, [min(part, size - start) for start in range(0, size, part)] if size else [0] * count, axis)
 
 
 def unbind(x: Tensor, axis: int = 0) -> tuple[Tensor, ...]:
