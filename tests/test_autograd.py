@@ -224,15 +224,132 @@ def test_in_place_on_a_leaf_is_refused() -> None:
     assert x.requires_grad
 
 
-def test_in_place_between_views_is_refused() -> None:
+def views_of(y: tg.Tensor) -> list[tuple[str, tg.Tensor]]:
+    return [
+        ("slice", y[1:3]), ("step", y[::2]), ("back", y[::-1]), ("row", y[1]), ("column", y[:, 1:2]), ("T", y.T),
+        ("reshape", y.reshape(-1)), ("view of a view", y[1:][:, ::2]), ("none", y[None, 2]), ("diagonal", y.diagonal()),
+        ("part", y.split([1, 2], axis=1)[1]), ("whole", y[...]),
+    ]  # fmt: skip
+
+
+VIEWS = [name for name, _ in views_of(tg.zeros((4, 3)))]
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("write", ["add_", "sub_", "mul_", "div_", "copy_", "setitem", "square_"])
+def test_a_write_through_a_view_reaches_all_that_share_the_memory(name: str, write: str) -> None:
+    """The gradients are those of central differences: of the root, of the view, of another view, and of the value."""
+
+    def fn(x: tg.Tensor, w: tg.Tensor) -> tuple[tg.Tensor, ...]:
+        y = x * x
+        other = y[1:, :2]
+        early = y + 1.0
+        view = dict(views_of(y))[name]
+        value = w.reshape(-1)[: view.size].reshape(view.shape)
+        if write == "setitem":
+            view[...] = value
+        elif write == "square_":
+            view.square_()
+        else:
+            getattr(view, write)(value)
+        return early, y.sin(), other.cos(), view * view
+
+    rng = np.random.default_rng(0)
+    x, w = leaf(rng.uniform(1, 2, (4, 3)), "float64"), leaf(rng.uniform(1, 2, (4, 3)), "float64")
+    assert tg.gradcheck(fn, [x, w], tolerance=1e-6)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_write_through_a_view_of_a_tensor_without_gradient_reaches_it(name: str) -> None:
+    def fn(w: tg.Tensor) -> tuple[tg.Tensor, ...]:
+        buffer = tg.full((4, 3), 2.0, dtype="float64")
+        view = dict(views_of(buffer))[name]
+        view.copy_(w.reshape(-1)[: view.size].reshape(view.shape))
+        assert buffer.requires_grad == view.requires_grad == _C.grad_enabled()
+        return buffer.sin(), view.cos()
+
+    assert tg.gradcheck(fn, [leaf(np.random.default_rng(0).uniform(1, 2, (4, 3)), "float64")])
+
+
+def test_views_made_before_and_after_writes_see_them() -> None:
+    x, w = leaf([1.0, 2.0, 3.0, 4.0]), leaf([10.0, 20.0])
+    y = x * 1.0
+    before = y[1:3]
+    y[:2] = w
+    after = y[1:3]
+    y[2:].mul_(3.0)
+    assert before.tolist() == after.tolist() == [20.0, 9.0]
+    (before * tg.tensor([1.0, 10.0]) + after * tg.tensor([100.0, 1000.0])).sum().backward()
+    assert grad_of(w) == [0.0, 101.0]
+    assert grad_of(x) == [0.0, 0.0, 3030.0, 0.0]
+
+
+def test_a_broadcast_view_sums_what_comes_to_it_after_a_write() -> None:
+    w = leaf([2.0])
+    buffer = tg.ones(3)
+    wide = buffer[:, None].broadcast_to((3, 4))
+    buffer[1:2].copy_(w)
+    wide.sum().backward()
+    assert grad_of(w) == [4.0]
+
+
+def test_a_view_of_memory_that_is_no_row_major_array() -> None:
+    memory = np.zeros((4, 6))[::2, ::-2]
+
+    def fn(w: tg.Tensor) -> tg.Tensor:
+        root = tg.from_numpy(memory)
+        root[1].copy_(w)
+        root[:, 1:].mul_(w[1:])
+        return root * root
+
+    assert tg.gradcheck(fn, [leaf([1.0, 2.0, 3.0], "float64")])
+
+
+def test_writes_through_views_of_leaves_are_refused() -> None:
+    x = leaf([1.0, 2.0])
+    for write in (lambda: x[:1].add_(1.0), lambda: x[:1].fill_(0.0), lambda: x.reshape(2, 1).zero_()):
+        with pytest.raises(
+            tg.AutogradError, match="a view of a leaf tensor that requires a gradient cannot be modified"
+        ):
+            write()
+    assert x.tolist() == [1.0, 2.0]
+    with tg.no_grad():
+        x[:1].add_(1.0)
+    assert x.tolist() == [2.0, 2.0]
+
+
+def test_a_view_made_without_gradients_is_not_written_with_them() -> None:
+    y = leaf([1.0, 2.0]) * 2.0
+    with tg.no_grad():
+        view = y[:1]
+    with pytest.raises(tg.AutogradError, match=r"mul_: this view was made under tg\.no_grad\(\)"):
+        view.mul_(3.0)
+    assert not view.requires_grad
+    assert y.tolist() == [2.0, 4.0]
+
+
+def test_a_detached_alias_is_no_view() -> None:
     x = leaf([1.0, 2.0])
     y = x * 2.0
-    view = y[0:1]
-    with pytest.raises(tg.AutogradError, match="shares memory with a view"):
-        y.add_(1.0)
-    with pytest.raises(tg.AutogradError, match="shares memory with a view"):
-        view.add_(1.0)
-    assert y.tolist() == [2.0, 4.0]
+    y.detach()[0] = 7.0
+    y.sum().backward()
+    assert grad_of(x) == [2.0, 2.0]
+
+
+def test_saved_views_do_not_keep_the_graph_alive() -> None:
+    def step() -> None:
+        x = leaf(np.ones(1000).tolist())
+        root = x * 2.0
+        part = root[:500]
+        root[500:].add_(part * part)
+
+    step()
+    gc.collect()
+    before = tg.memory_stats()["bytes_in_use"]
+    for _ in range(5):
+        step()
+    gc.collect()
+    assert tg.memory_stats()["bytes_in_use"] == before
 
 
 def test_gradients_never_alias() -> None:
@@ -350,3 +467,190 @@ def test_assigning_into_a_tensor_without_gradient_puts_it_on_the_tape() -> None:
     buffer[1:3] = w * 2.0
     buffer.sum().backward()
     assert grad_of(w) == [2.0, 2.0]
+
+
+# Hooks, kept gradients, and gradients by name.
+
+
+def test_a_hook_sees_the_whole_gradient_once_and_may_replace_it() -> None:
+    x = leaf([1.0, 2.0])
+    seen: list[Any] = []
+    handle = x.register_hook(lambda grad: seen.append(grad.tolist()))
+    doubling = x.register_hook(lambda grad: grad * 2.0)
+    (x * 3.0 + x).sum().backward()  # two uses, one gradient
+    assert seen == [[4.0, 4.0]]
+    assert grad_of(x) == [8.0, 8.0]
+    handle.remove()
+    handle.remove()
+    x.grad = None
+    x.sum().backward()
+    assert seen == [[4.0, 4.0]]
+    assert grad_of(x) == [2.0, 2.0]
+    doubling.remove()
+    x.sum().backward()
+    assert grad_of(x) == [3.0, 3.0]
+
+
+def test_a_hook_on_a_result_changes_what_flows_on() -> None:
+    x = leaf([1.0, 2.0])
+    y = x * 2.0
+    with y.register_hook(lambda grad: grad.clip(-1.0, 1.0)):
+        (y * 5.0 + y).sum().backward(retain_graph=True)
+        assert grad_of(x) == [2.0, 2.0]
+    (y * 5.0 + y).sum().backward()
+    assert grad_of(x) == [2.0 + 12.0, 2.0 + 12.0]
+
+
+def test_a_hook_outlives_the_name_of_its_tensor() -> None:
+    x = leaf([1.0])
+    y = x * 2.0
+    y.register_hook(lambda grad: grad * 10.0)
+    z = y * 1.0
+    del y
+    gc.collect()
+    z.backward()
+    assert grad_of(x) == [20.0]
+
+
+def test_hooks_that_cannot_be() -> None:
+    with pytest.raises(tg.AutogradError, match="register_hook: the tensor does not require a gradient"):
+        tg.ones(1).register_hook(print)  # type: ignore[arg-type]
+    x = leaf([1.0])
+    with pytest.raises(tg.ArgumentError, match="register_hook: the hook must be a function, found int"):
+        x.register_hook(1)  # type: ignore[arg-type]
+    for returned, message in (
+        (tg.ones(2), r"the hook returned float32 \[2\] in place of the gradient float32 \[1\]"),
+        (1.0, "the hook returned a float"),
+    ):
+        with x.register_hook(lambda grad, returned=returned: returned), pytest.raises(tg.AutogradError, match=message):
+            (x * 2.0).backward()
+
+    def failing(grad: tg.Tensor) -> None:
+        raise KeyError("in the hook")
+
+    y = x * 2.0
+    y.register_hook(failing)
+    with pytest.raises(KeyError, match="in the hook"):
+        (y + x).sum().backward()
+    assert x.grad is None, "nothing is half done"
+
+
+def test_retain_grad() -> None:
+    x = leaf([1.0, 2.0])
+    y = x * 2.0
+    y.retain_grad()
+    y.retain_grad()
+    assert y.retains_grad
+    assert not x.retains_grad
+    (y * y).sum().backward(retain_graph=True)
+    assert grad_of(y) == [4.0, 8.0]
+    assert grad_of(x) == [8.0, 16.0]
+    z = x * 3.0
+    z.retain_grad()
+    z.add_(1.0)  # the tensor's value is another now, whose gradient is kept
+    (z * z).sum().backward()
+    assert grad_of(z) == [8.0, 14.0]
+    x.retain_grad()  # a leaf keeps its own
+    with pytest.raises(tg.AutogradError, match="retain_grad: the tensor does not require a gradient"):
+        tg.ones(1).retain_grad()
+
+
+def test_grad_of_hooks_and_views_in_a_capture() -> None:
+    """Hooks, kept gradients and writes through views are replayed with the bits of the call."""
+    w = leaf([0.5, -0.25, 2.0])
+
+    def step(x: tg.Tensor) -> Any:
+        w.grad = None
+        buffer = tg.zeros(4)
+        buffer[1:].copy_(x * w)
+        hidden = buffer * buffer
+        hidden.retain_grad()
+        hidden.register_hook(lambda grad: grad * 3.0)
+        hidden.sum().backward()
+        return w.grad, hidden.grad
+
+    captured = tg.capture(step)
+    for seed in range(4):
+        x = tg.tensor(np.random.default_rng(seed).normal(size=3).astype(np.float32))
+        expected = [t.tolist() for t in step(x)]
+        assert [t.tolist() for t in captured(x)] == expected
+
+
+def test_grad_walks_between_outputs_and_inputs_only() -> None:
+    x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    y = x * w
+    z = y.sin()
+    by_y, by_x = tg.grad(z.sum(), [y, x])
+    assert by_y is not None
+    assert by_x is not None
+    assert np.allclose(by_y.numpy(), np.cos(y.detach().numpy()))
+    assert np.allclose(by_x.numpy(), np.cos(y.detach().numpy()) * [3, 4])
+    assert x.grad is None
+    assert w.grad is None
+    with pytest.raises(tg.AutogradError, match="graph of sin has been used up"):
+        tg.grad(z.sum(), x)
+
+
+def test_grad_of_several_outputs_with_their_starts() -> None:
+    x = leaf([1.0, 2.0])
+    found = tg.grad([x * 2.0, (x * x).sum()], x, [tg.tensor([1.0, 10.0]), None])
+    assert [g.tolist() for g in found if g is not None] == [[4.0, 24.0]]
+    assert tg.grad(x * 2.0, x, tg.ones(2))[0].tolist() == [2.0, 2.0]  # type: ignore[union-attr]
+    assert tg.grad(x, x, tg.ones(2))[0].tolist() == [1.0, 1.0]  # type: ignore[union-attr]
+
+
+def test_grad_refuses() -> None:
+    x, other = leaf([1.0]), leaf([1.0])
+    with pytest.raises(tg.AutogradError, match=r"no output depends on input 1; .* allow_unused=True"):
+        tg.grad(x * 2.0, [x, other])
+    found = tg.grad(x * 2.0, [x, other], allow_unused=True)
+    assert found[1] is None
+    with pytest.raises(tg.ArgumentError, match="1 outputs and 2 grad_outputs"):
+        tg.grad(x * 2.0, x, [None, None])
+    with pytest.raises(tg.AutogradError, match="grad: the tensor does not require a gradient"):
+        tg.grad(x * 2.0, tg.ones(1))
+    with pytest.raises(tg.DTypeError, match=r"grad: inputs\[0\] must be a tensor, found float"):
+        tg.grad(x * 2.0, [1.0])  # type: ignore[list-item]
+    with pytest.raises(tg.AutogradError, match=r"grad: float32 \[2\] is not a single element"):
+        tg.grad(leaf([1.0, 2.0]) * 2.0, x)
+
+
+def test_gradients_of_gradients_are_refused() -> None:
+    x = leaf([1.0])
+    with pytest.raises(tg.AutogradError, match="create_graph=True is not supported, because gradients of gradients"):
+        (x * x).backward(create_graph=True)
+    with pytest.raises(tg.AutogradError, match="create_graph=True is not supported"):
+        tg.grad(x * x, x, create_graph=True)
+    (x * x).backward()
+    assert x.grad is not None
+    with pytest.raises(tg.AutogradError, match=r"or from a \.grad, of which no further gradients are recorded"):
+        (x.grad * 2.0).backward()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["neg_", "abs_", "exp_", "log_", "sqrt_", "square_", "reciprocal_", "relu_", "sigmoid_", "tanh_"],
+)
+def test_functions_in_place(name: str) -> None:
+    """The op's numbers and gradient, in the tensor's own memory."""
+    x = leaf(np.random.default_rng(0).uniform(0.5, 2, (3, 4)), "float64")
+    y = x * 1.0
+    address = y.data_ptr()
+    assert getattr(y, name)() is y
+    assert y.data_ptr() == address
+    long = {"neg_": "negative", "abs_": "absolute"}.get(name, name[:-1])
+    assert y.tolist() == getattr(tg, long)(x).tolist()
+    assert tg.gradcheck(lambda x: getattr(x * 1.0, name)() * 2.0, [x])
+    with pytest.raises(tg.AutogradError, match=f"{name}: a leaf tensor"):
+        getattr(x, name)()
+
+
+def test_powers_and_masks_in_place() -> None:
+    x = leaf([[0.5, 2.0], [1.5, 3.0]], "float64")
+    mask = tg.tensor([True, False])
+    assert tg.gradcheck(lambda x: (x * 1.0).pow_(1.5), [x])
+    assert tg.gradcheck(lambda x: (x * 1.0).masked_fill_(mask, 7.0) * x, [x])
+    assert (x * 1.0).masked_fill_(mask, 7.0).tolist() == [[7.0, 2.0], [7.0, 3.0]]
+    with pytest.raises(tg.ShapeError, match=r"pow_: the result is float64 \[2, 2, 2\] and does not fit into"):
+        (x * 1.0).pow_(tg.ones((2, 2, 2), dtype="float64"))
+    assert (x * 1.0).clamp_(1.0, 2.0).tolist() == [[1.0, 2.0], [1.5, 2.0]]

@@ -291,5 +291,5 @@ def test_summary_counts_parameters() -> None:
         ("b.0", "Lazy", (5, 2), 2),
     ]
     assert (summary.total, summary.trainable) == (6, 2)
-    assert str(summary).splitlines()[0].split() == ["layer", "kind", "output", "parameters"]
+    assert str(summary).splitlines()[0].split() == ["layer", "kind", "output", "parameters", "multiply-adds"]
     assert "(N, 5, 2)" in str(summary)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
+import pickle
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,9 @@ def test_equality_and_hash() -> None:
     assert len({x, x, tg.tensor([1.0, 2.0])}) == 2
     assert 2.0 in x
     assert 3.0 not in x
-    with pytest.raises(tg.ShapeError, match="exactly one element"):
+    with pytest.raises(
+        tg.ShapeError, match=r"bool: bool \[2\] does not have exactly one element.*any\(\) or \.all\(\)"
+    ):
         bool(x == x)
     assert bool(tg.tensor([1.0]) == 1)
 
@@ -136,7 +139,16 @@ METHODS: list[tuple[str, tuple[Any, ...], Any]] = [
     ("copy", (), np.array), ("sort", (), np.sort), ("argsort", (0,), np.argsort), ("flip", (1,), np.flip),
     ("matmul", (tg.tensor(B.T.copy()),), lambda a, b: a @ B.T), ("dot", (tg.tensor(B[0]),), lambda a, b: a @ B[0]),
     ("take", (tg.tensor([1, 0]), 1), lambda a, i, axis: np.take(a, [1, 0], axis)), ("cpu", (), np.array),
-    ("detach", (), np.array),
+    ("detach", (), np.array), ("double", (), np.array), ("bool", (), lambda a: a != 0),
+    ("clamp", (1.0, 2.0), np.clip), ("view", (3, 2), lambda a, *s: a.reshape(s)),
+    ("view", (-1,), lambda a, s: a.ravel()),
+    ("expand", (4, -1, 3), lambda a, *s: np.broadcast_to(a, (4, 2, 3))),
+    ("expand_as", (tg.ones((2, 2, 3)),), lambda a, other: np.broadcast_to(a, (2, 2, 3))),
+    ("reshape_as", (tg.ones((3, 2)),), lambda a, other: a.reshape(3, 2)), ("unsqueeze", (1,), np.expand_dims),
+    ("t", (), np.transpose), ("moveaxis", (0, 1), np.moveaxis), ("diagonal", (1,), np.diagonal),
+    ("tile", (2, 2), lambda a, *r: np.tile(a, r)), ("repeat_interleave", (2, 1), np.repeat), ("roll", (1, 1), np.roll),
+    ("masked_fill", (tg.tensor([True, False, True]), 9.0), lambda a, m, v: np.where([True, False, True], v, a)),
+    ("masked_select", (tg.tensor([[True, False, True]] * 2),), lambda a, m: a[:, ::2].ravel()),
 ]  # fmt: skip
 
 
@@ -151,7 +163,9 @@ def test_every_method_is_tested() -> None:
     elsewhere = {
         "astype", "to", "requires_grad_", "backward", "item", "numpy", "tolist", "data_ptr", "is_contiguous", "nonzero",
         "split", "topk", "add_", "sub_", "mul_", "div_", "clip_", "copy_", "fill_", "zero_", "erf", "gelu", "T",
-        "uniform_", "normal_",
+        "uniform_", "normal_", "bernoulli_", "exponential_", "register_hook", "retain_grad", "float", "half", "int",
+        "long", "is_floating_point", "numel", "dim", "chunk", "unbind", "clamp_", "pow_", "neg_", "abs_", "exp_",
+        "log_", "sqrt_", "square_", "reciprocal_", "relu_", "sigmoid_", "tanh_", "masked_fill_",
     }  # fmt: skip
     public = {name for name in dir(tg.Tensor) if not name.startswith("_") and callable(getattr(tg.Tensor, name))}
     assert public - {name for name, _, _ in METHODS} - elsewhere == set()
@@ -166,6 +180,69 @@ def test_methods_of_tuples_and_special_functions() -> None:
     assert x.T.shape == (3, 2)
     assert x.T.data_ptr() == x.data_ptr()
     same(x.gelu(), 0.5 * A * (1 + x.numpy() * 0 + (x / 2**0.5).erf().numpy()))
+
+
+def test_parts_and_transposes() -> None:
+    x = tg.tensor(A)
+    assert [part.shape for part in x.chunk(2, axis=1)] == [(2, 2), (2, 1)]
+    assert [part.tolist() for part in x.unbind()] == A.tolist()
+    assert tg.ones((4, 2, 3)).mT.shape == (4, 3, 2)
+    with pytest.raises(tg.ShapeError, match=r"mT: float32 \[3\] has fewer than two axes"):
+        _ = tg.ones(3).mT
+    with pytest.raises(tg.ShapeError, match=r"t: .* is no matrix"):
+        tg.ones((1, 2, 3)).t()
+    with pytest.raises(tg.ShapeError, match=r"view: float64 \[3, 2\] with strides \[1, 3\] has no view of shape \[6\]"):
+        x.T.view(-1)
+    assert x.view(6).data_ptr() == x.data_ptr()
+    with pytest.raises(tg.ShapeError, match="has -1 for an axis"):
+        x.expand(-1, 2, 3)
+
+
+def test_what_a_tensor_knows_of_itself() -> None:
+    x = tg.zeros((2, 3), dtype="float64")
+    assert (x.numel(), x.dim(), x.itemsize, x.nbytes, len(x)) == (6, 2, 8, 48, 2)
+    assert x.is_floating_point()
+    assert not x.long().is_floating_point()
+    dtypes = [x.float(), x.half(), x.int(), x.long(), x.bool(), x.double()]
+    assert [t.dtype.name for t in dtypes] == ["float32", "float16", "int32", "int64", "bool", "float64"]
+    assert [range(5)[tg.tensor(3)], list(range(5))[tg.tensor(1) :]] == [3, [1, 2, 3, 4]]
+    with pytest.raises(TypeError, match="only a 0-d integer tensor is an index"):
+        range(5)[tg.tensor(3.0)]
+    with pytest.raises(TypeError, match=r"len\(\) of a 0-d tensor"):
+        len(tg.tensor(1.0))
+    with pytest.raises(TypeError, match="0-d tensor cannot be iterated"):
+        iter(tg.tensor(1.0))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16", "int64", "int32", "uint8", "bool"])
+def test_pickle(dtype: str) -> None:
+    x = tg.tensor(A.T).abs().astype(dtype)
+    made = pickle.loads(pickle.dumps(x))
+    assert (made.dtype, made.shape, made.tolist()) == (x.dtype, x.shape, x.tolist())
+    assert not made.requires_grad
+
+
+def test_pickle_keeps_the_kind_and_refuses_results() -> None:
+    parameter = pickle.loads(pickle.dumps(tg.nn.Parameter(tg.ones(2))))
+    assert isinstance(parameter, tg.nn.Parameter)
+    assert parameter.requires_grad
+    with pytest.raises(tg.AutogradError, match=r"pickle: the tensor is the result of a recorded op; pickle its detach"):
+        pickle.dumps(parameter * 2.0)
+
+
+def test_random_numbers_in_place() -> None:
+    x = tg.empty((50, 40))
+    tg.manual_seed(3)
+    assert x.bernoulli_(0.25) is x
+    same_draws = tg.Generator(3)
+    assert x.tolist() == tg.bernoulli(0.25, (50, 40), generator=same_draws).tolist()
+    assert x.exponential_(2.0, generator=tg.Generator(1)) is x
+    # The mean of 2000 draws is within four of its own standard deviations, 0.5 / sqrt(2000).
+    assert abs(x.mean().item() - 0.5) < 4 * 0.5 / 2000**0.5
+    u = tg.rand((50, 40), generator=tg.Generator(1)).numpy().astype(np.float64)
+    np.testing.assert_allclose(x.numpy(), -np.log1p(-u) / 2, rtol=4 * 2.0**-23)
+    with pytest.raises(tg.ArgumentError, match="exponential_: rate must be positive, found 0"):
+        x.exponential_(0)
 
 
 def test_keepdims() -> None:

@@ -27,8 +27,19 @@ void register_autograd(py::module_& m) {
   m.def("grad_enabled", &grad_enabled);
   m.def("set_grad_enabled", &set_grad_enabled, py::arg("enabled"));
   m.def(
+      "set_observer", [](const py::object& observer) { set_observer(observer.ptr()); }, py::arg("observer"),
+      "In this thread, observer(name, out, inputs) is called for every op; None for nobody.");
+  m.def(
       "check_in_place", [](const char* op, py::handle tensor) { check_in_place(op, tensor.ptr()); }, py::arg("op"),
       py::arg("tensor"), "Raises AutogradError where writing over the tensor would break the graph.");
+  m.def(
+      "gradients",
+      [](const py::tuple& outputs, const py::tuple& grads, const py::tuple& inputs, bool retain_graph) {
+        PyObject* found = gradients(outputs.ptr(), grads.ptr(), inputs.ptr(), retain_graph);
+        return py::reinterpret_steal<py::tuple>(found);
+      },
+      py::arg("outputs"), py::arg("grads"), py::arg("inputs"), py::arg("retain_graph"),
+      "The gradients of the sum of all outputs with respect to each input.");
   m.def("set_tensor_class", [](py::handle type) {
     if (!PyType_Check(type.ptr()) || !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type.ptr()), tensor_base_type)) {
       throw py::type_error("expected a subclass of TensorBase");

@@ -11,6 +11,7 @@ void register_views(py::module_& m) {
   m.def("squeeze", py::overload_cast<const Array&>(&ops::squeeze), py::arg("x"));
   m.def("squeeze", py::overload_cast<const Array&, int64_t>(&ops::squeeze), py::arg("x"), py::arg("axis"));
   m.def("broadcast_to", &ops::broadcast_to, py::arg("x"), py::arg("shape"));
+  m.def("diagonal", &ops::diagonal, py::arg("x"), py::arg("offset"), py::arg("a"), py::arg("b"));
   m.def("slice", &ops::slice, py::arg("x"), py::arg("axis"), py::arg("start"), py::arg("count"), py::arg("step"));
   m.def("select", &ops::select, py::arg("x"), py::arg("axis"), py::arg("index"));
 }

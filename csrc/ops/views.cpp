@@ -1,5 +1,7 @@
 #include "ops/views.h"
 
+#include <algorithm>
+
 #include "core/launch.h"
 #include "core/size.h"
 #include "ops/loop_nest.h"
@@ -159,6 +161,30 @@ Array slice(const Array& x, int64_t axis, int64_t start, int64_t count, int64_t 
   strides[d] = count > 1 ? strides[d] * step : strides[d];
   const int64_t offset = count > 0 ? x.offset() + start * x.stride(d) : x.offset();
   return Array(x.storage_ref(), offset, shape, strides, x.dtype());
+}
+
+Array diagonal(const Array& x, int64_t offset, int64_t a, int64_t b) {
+  if (x.ndim() < 2) {
+    fail(ErrorKind::shape, "diagonal: x must have at least two axes, found %s", x.shape().str().c_str());
+  }
+  const int rows = normalize_axis("diagonal", a, x.ndim()), columns = normalize_axis("diagonal", b, x.ndim());
+  if (rows == columns) {
+    fail(ErrorKind::argument, "diagonal: the two axes must differ, found %lld and %lld", static_cast<long long>(a),
+         static_cast<long long>(b));
+  }
+  const int64_t above = std::clamp<int64_t>(offset, 0, x.size(columns));
+  const int64_t below = offset < -x.size(rows) ? x.size(rows) : std::max<int64_t>(-offset, 0);
+  const int64_t length = std::max<int64_t>(std::min(x.size(rows) - below, x.size(columns) - above), 0);
+  Dims shape, strides;
+  for (int axis = 0; axis < x.ndim(); ++axis) {
+    if (axis == rows || axis == columns) continue;
+    shape.push_back(x.size(axis));
+    strides.push_back(x.stride(axis));
+  }
+  shape.push_back(length);
+  strides.push_back(x.stride(rows) + x.stride(columns));
+  const int64_t start = length ? below * x.stride(rows) + above * x.stride(columns) : 0;
+  return Array(x.storage_ref(), x.offset() + start, shape, strides, x.dtype());
 }
 
 Array select(const Array& x, int64_t axis, int64_t index) {

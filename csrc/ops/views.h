@@ -21,6 +21,8 @@ Array broadcast_to(const Array& x, const Dims& shape);
 
 // `count` elements along an axis from `start` in steps of `step`, which may be negative: x[start], x[start + step], ...
 Array slice(const Array& x, int64_t axis, int64_t start, int64_t count, int64_t step);
+// The elements whose indices along two axes differ by `offset` (axis b's from axis a's), along a new last axis.
+Array diagonal(const Array& x, int64_t offset, int64_t a, int64_t b);
 // One element along an axis, which goes.
 Array select(const Array& x, int64_t axis, int64_t index);
 

@@ -1,13 +1,7 @@
 #include "tensor/autograd.h"
 
 #include <algorithm>
-#include <unordered_map>
-#include <unordered_set>
 
-#include "core/recording.h"
-#include "ops/creation.h"
-#include "ops/elementwise.h"
-#include "ops/views.h"
 #include "tensor/errors.h"
 #include "tensor/tensor.h"
 
@@ -15,48 +9,11 @@ namespace tilegrad {
 namespace {
 
 thread_local bool recording = true;
+thread_local PyObject* observer = nullptr;
 std::atomic<uint64_t> next_sequence{1};
 
-// Owns one reference to a Python object.
-class Object {
- public:
-  Object() = default;
-  explicit Object(PyObject* owned) : object_(owned) {}
-  static Object borrowed(PyObject* object) { return Object(Py_XNewRef(object)); }
-  Object(Object&& other) noexcept : object_(other.release()) {}
-  Object& operator=(Object&& other) noexcept {
-    std::swap(object_, other.object_);
-    return *this;
-  }
-  ~Object() { Py_XDECREF(object_); }
-  PyObject* get() const { return object_; }
-  PyObject* release() {
-    PyObject* object = object_;
-    object_ = nullptr;
-    return object;
-  }
-  explicit operator bool() const { return object_ != nullptr; }
-
- private:
-  PyObject* object_ = nullptr;
-};
-
-// The op's name for messages, from its rule's: "_conv2d_gradient" is conv2d's.
-std::string op_name(PyObject* rule) {
-  Object attribute(PyObject_GetAttrString(rule, "__name__"));
-  const char* text = attribute ? PyUnicode_AsUTF8(attribute.get()) : nullptr;
-  if (!text) {
-    PyErr_Clear();
-    return "op";
-  }
-  std::string name = text;
-  if (name.starts_with('_')) name.erase(0, 1);
-  if (name.ends_with("_gradient")) name.erase(name.size() - 9);
-  return name;
-}
-
-Variable* needed(PyObject* tensor) {
-  Variable* variable = is_tensor(tensor) ? as_tensor(tensor)->variable.get() : nullptr;
+const Variable* needed(PyObject* tensor) {
+  const Variable* variable = is_tensor(tensor) ? variable_of(as_tensor(tensor)).get() : nullptr;
   return variable && variable->requires_grad ? variable : nullptr;
 }
 
@@ -64,45 +21,70 @@ bool contains(PyObject* const* outputs, Py_ssize_t count, PyObject* object) {
   return std::find(outputs, outputs + count, object) != outputs + count;
 }
 
-// Builds the node of a call and makes it the producer of `outputs`.
-void attach(PyObject* const* outputs, Py_ssize_t output_count, PyObject* rule, PyObject* inputs, PyObject* const* saved,
-            Py_ssize_t saved_count) {
+Ref<Node> new_node() {
   Ref<Node> node(new Node);
-  node->outputs = static_cast<int>(output_count);
   node->scope = {current_scope().number, true};
-  node->rule = Py_NewRef(rule);
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(inputs); ++i) {
-    PyObject* input = PyTuple_GET_ITEM(inputs, i);
-    node->inputs.push_back(needed(input) ? as_tensor(input)->variable : Ref<Variable>());
-  }
-  node->saved = PyTuple_New(saved_count);
-  if (!node->saved) throw PythonError();
-  node->versions.resize(static_cast<size_t>(saved_count));
-  for (Py_ssize_t i = 0; i < saved_count; ++i) {
-    PyObject* value = saved[i];
-    const bool own_output = contains(outputs, output_count, value);
-    PyTuple_SET_ITEM(node->saved, i, own_output ? wrap(as_tensor(value)->array) : Py_NewRef(value));
-    if (is_tensor(value)) node->versions[static_cast<size_t>(i)] = as_tensor(value)->array.storage()->version();
-  }
   node->sequence = next_sequence.fetch_add(1, std::memory_order_relaxed);
-  for (Py_ssize_t i = 0; i < output_count; ++i) {
-    TensorObject* out = as_tensor(outputs[i]);
-    if (!is_floating(out->array.dtype())) continue;
-    Ref<Variable> variable(new Variable);
-    variable->output_index = static_cast<int>(i);
-    variable->producer = node;
-    variable->shape = out->array.shape();
-    variable->dtype = out->array.dtype();
-    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(inputs); ++k) {
-      TensorObject* input = as_tensor(PyTuple_GET_ITEM(inputs, k));
-      if (is_tensor(PyTuple_GET_ITEM(inputs, k)) && input->variable && outputs[i] != PyTuple_GET_ITEM(inputs, k) &&
-          input->array.storage() == out->array.storage()) {
-        variable->is_view = true;
-        input->variable->has_views = true;
-      }
-    }
-    out->variable = std::move(variable);
+  return node;
+}
+
+Ref<Variable> new_output(const Ref<Node>& node, int index, const Array& array) {
+  Ref<Variable> variable(new Variable);
+  variable->output_index = index;
+  variable->producer = node;
+  variable->shape = array.shape();
+  variable->dtype = array.dtype();
+  return variable;
+}
+
+std::unique_ptr<Placement> placement_of(const TensorObject* view) {
+  const Array& root = as_tensor(view->view->root)->array;
+  return std::make_unique<Placement>(Placement{root.shape(), root.strides(), view->array.shape(), view->array.strides(),
+                                               view->array.offset() - root.offset()});
+}
+
+// Gives a tensor its variable after a write, which keeps its gradient where the one before did.
+void replace_variable(TensorObject* tensor, Ref<Variable> variable) {
+  const bool retains = tensor->variable && tensor->variable->retains_grad;
+  tensor->variable = std::move(variable);
+  if (retains) {
+    tensor->variable->retains_grad = true;
+    tensor->variable->producer->watched.push_back(tensor->variable.get());
   }
+}
+
+// Makes a view's variable anew from that of its root.
+void follow_root(TensorObject* tensor) {
+  TensorObject* root = as_tensor(tensor->view->root);
+  tensor->view->writes = root->writes;
+  if (!tensor->view->recorded || !root->variable || !root->variable->requires_grad) return;
+  const Ref<Node> node = new_node();
+  node->placement = placement_of(tensor);
+  node->saved = PyTuple_New(0);
+  if (!node->saved) throw PythonError();
+  node->inputs.push_back(root->variable);
+  replace_variable(tensor, new_output(node, 0, tensor->array));
+}
+
+// Notes of what `out` is a view, if it is one of an input.
+void note_view(PyObject* out, PyObject* inputs) {
+  TensorObject* made = as_tensor(out);
+  if (made->view || !is_floating(made->array.dtype())) return;
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(inputs); ++k) {
+    PyObject* input = PyTuple_GET_ITEM(inputs, k);
+    if (!is_tensor(input) || input == out || as_tensor(input)->array.storage() != made->array.storage()) continue;
+    const ViewOf* outer = as_tensor(input)->view.get();
+    PyObject* root = outer ? outer->root : input;
+    made->view.reset(new ViewOf(root, as_tensor(root)->writes, recording && (!outer || outer->recorded)));
+    return;
+  }
+}
+
+// A saved value as the tape keeps it: an alias where the tape would otherwise refer to itself, by an output or by the
+// root of a view.
+PyObject* kept(PyObject* value, PyObject* const* outputs, Py_ssize_t output_count) {
+  const bool would_refer = is_tensor(value) && (as_tensor(value)->view || contains(outputs, output_count, value));
+  return would_refer ? wrap(as_tensor(value)->array) : Py_NewRef(value);
 }
 
 struct Call {
@@ -128,187 +110,63 @@ Call parse(const char* function, PyObject* const* arguments, Py_ssize_t count) {
   return call;
 }
 
-// Every node that `root` was made by, the latest first.
-std::vector<Node*> nodes_in_reverse(Node* root) {
-  std::vector<Node*> found{root};
-  std::unordered_set<Node*> seen{root};
-  for (size_t i = 0; i < found.size(); ++i) {
-    for (const Ref<Variable>& input : found[i]->inputs) {
-      Node* producer = input ? input->producer.get() : nullptr;
-      if (producer && seen.insert(producer).second) found.push_back(producer);
-    }
+// The node of a call, which makes no tensor its output yet.
+Ref<Node> node_of(const Call& call, PyObject* const* outputs, Py_ssize_t output_count) {
+  Ref<Node> node = new_node();
+  node->outputs = static_cast<int>(output_count);
+  node->rule = Py_NewRef(call.rule);
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(call.inputs); ++i) {
+    PyObject* input = PyTuple_GET_ITEM(call.inputs, i);
+    node->inputs.push_back(needed(input) ? as_tensor(input)->variable : Ref<Variable>());
   }
-  std::sort(found.begin(), found.end(), [](const Node* a, const Node* b) { return a->sequence > b->sequence; });
-  return found;
+  node->saved = PyTuple_New(call.saved_count);
+  if (!node->saved) throw PythonError();
+  node->versions.resize(static_cast<size_t>(call.saved_count));
+  for (Py_ssize_t i = 0; i < call.saved_count; ++i) {
+    PyObject* value = call.saved[i];
+    PyTuple_SET_ITEM(node->saved, i, kept(value, outputs, output_count));
+    if (is_tensor(value)) node->versions[static_cast<size_t>(i)] = as_tensor(value)->array.storage()->version();
+  }
+  return node;
 }
 
-// Whether a gradient may be kept as it is: nobody else can see or change it.
-bool exclusively_owned(PyObject* gradient) {
-  const Array& array = as_tensor(gradient)->array;
-  return Py_REFCNT(gradient) == 1 && array.storage()->is_exclusive() && array.is_contiguous();
-}
-
-// Adds `gradient` (stolen) to what has arrived so far.
-void accumulate(PyObject*& total, Object gradient) {
-  if (!total) {
-    total = gradient.release();
-    return;
-  }
-  const Array sum = ops::add(as_tensor(total)->array, as_tensor(gradient.get())->array);
-  Py_SETREF(total, wrap(sum));
-}
-
-void accumulate_into_leaf(Variable* leaf, Object gradient) {
-  if (leaf->grad) {
-    const Array& total = as_tensor(leaf->grad)->array;
-    ops::binary_into(kernels::add, total, as_tensor(gradient.get())->array, total);
-    return;
-  }
-  // The next call finds a gradient here, and adds to it.
-  if (Recording* recording = Recording::active()) recording->note_first_time();
-  if (exclusively_owned(gradient.get())) {
-    leaf->grad = gradient.release();
-  } else {
-    leaf->grad = wrap(ops::copy(as_tensor(gradient.get())->array));
-  }
-}
-
-void check_gradient(const Node* node, PyObject* gradient, const Variable* input, int position) {
-  if (!is_tensor(gradient)) {
-    fail(ErrorKind::autograd, "%s: its gradient rule returned a %s for input %d, expected a tensor or None",
-         op_name(node->rule).c_str(), Py_TYPE(gradient)->tp_name, position);
-  }
-  const Array& array = as_tensor(gradient)->array;
-  if (!(array.shape() == input->shape) || array.dtype() != input->dtype) {
-    fail(ErrorKind::autograd, "%s: its gradient rule returned %s for input %d, which is %s %s",
-         op_name(node->rule).c_str(), array.str().c_str(), position, name(input->dtype), input->shape.str().c_str());
-  }
-}
-
-void check_saved(const Node* node) {
-  if (!node->saved) {
-    fail(
-        ErrorKind::autograd,
-        "backward: the graph of %s has been used up by an earlier backward(); pass retain_graph=True to the earlier one "
-        "to go through it again",
-        op_name(node->rule).c_str());
-  }
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(node->saved); ++i) {
-    PyObject* value = PyTuple_GET_ITEM(node->saved, i);
-    if (!is_tensor(value)) continue;
-    const Array& array = as_tensor(value)->array;
-    const uint32_t then = node->versions[static_cast<size_t>(i)], now = array.storage()->version();
-    if (then != now) {
-      fail(ErrorKind::autograd,
-           "backward: a value that %s needs for its gradient (%s) was modified in place %u time(s) after it was used; "
-           "use the out-of-place operation, or modify it before",
-           op_name(node->rule).c_str(), array.str().c_str(), now - then);
-    }
-  }
-}
-
-// rule(needs, grad, *saved). A node of several outputs gets a tuple of gradients, None where none arrived.
-Object call_rule(const Node* node, const std::vector<PyObject*>& arrived) {
-  const Py_ssize_t saved = PyTuple_GET_SIZE(node->saved);
-  Object needs(PyTuple_New(static_cast<Py_ssize_t>(node->inputs.size())));
-  Object arguments(PyTuple_New(2 + saved));
-  if (!needs || !arguments) throw PythonError();
-  for (size_t i = 0; i < node->inputs.size(); ++i) {
-    PyTuple_SET_ITEM(needs.get(), static_cast<Py_ssize_t>(i), PyBool_FromLong(static_cast<bool>(node->inputs[i])));
-  }
-  PyTuple_SET_ITEM(arguments.get(), 0, needs.release());
-  if (node->outputs == 1) {
-    PyTuple_SET_ITEM(arguments.get(), 1, Py_NewRef(arrived[0]));
-  } else {
-    PyObject* gradients = PyTuple_New(node->outputs);
-    if (!gradients) throw PythonError();
-    for (int i = 0; i < node->outputs; ++i) {
-      PyTuple_SET_ITEM(gradients, i,
-                       Py_NewRef(arrived[static_cast<size_t>(i)] ? arrived[static_cast<size_t>(i)] : Py_None));
-    }
-    PyTuple_SET_ITEM(arguments.get(), 1, gradients);
-  }
-  for (Py_ssize_t i = 0; i < saved; ++i) {
-    PyTuple_SET_ITEM(arguments.get(), 2 + i, Py_NewRef(PyTuple_GET_ITEM(node->saved, i)));
-  }
-  Object result(PyObject_Call(node->rule, arguments.get(), nullptr));
-  if (!result) throw PythonError();
-  if (!PyTuple_Check(result.get()) || PyTuple_GET_SIZE(result.get()) != static_cast<Py_ssize_t>(node->inputs.size())) {
-    fail(ErrorKind::autograd, "%s: its gradient rule must return a tuple of %zu gradients, one per input",
-         op_name(node->rule).c_str(), node->inputs.size());
-  }
-  return result;
-}
-
-// The gradients that have arrived at the outputs of nodes not yet visited. Owns them.
-class Arrivals {
- public:
-  std::vector<PyObject*>& at(Node* node) {
-    std::vector<PyObject*>& slots = slots_[node];
-    if (slots.empty()) slots.resize(static_cast<size_t>(node->outputs), nullptr);
-    return slots;
-  }
-  std::vector<PyObject*> take(Node* node) {
-    std::vector<PyObject*> slots = std::move(at(node));
-    slots_.erase(node);
-    return slots;
-  }
-  ~Arrivals() {
-    for (auto& [node, slots] : slots_) {
-      for (PyObject* gradient : slots) Py_XDECREF(gradient);
-    }
-  }
-
- private:
-  std::unordered_map<Node*, std::vector<PyObject*>> slots_;
-};
-
-struct Taken {
-  std::vector<PyObject*> gradients;
-  ~Taken() {
-    for (PyObject* gradient : gradients) Py_XDECREF(gradient);
-  }
-};
-
-struct WithoutRecording {
-  bool before = recording;
-  Scope scope = current_scope();
-  WithoutRecording() { recording = false; }
-  ~WithoutRecording() {
-    recording = before;
-    set_current_scope(scope);
-  }
-};
-
-Object seed(const TensorObject* tensor, PyObject* grad) {
-  const Array& array = tensor->array;
-  if (!grad || grad == Py_None) {
-    if (array.numel() != 1) {
-      fail(ErrorKind::autograd,
-           "backward: %s is not a single element; call it on a loss, or pass the gradient to start "
-           "from as backward(grad)",
-           array.str().c_str());
-    }
-    const Array one = Array::empty(array.shape(), array.dtype(), array.device());
-    ops::fill(one, Scalar(1.0));
-    return Object(wrap(one));
-  }
-  if (!is_tensor(grad)) fail(ErrorKind::dtype, "backward: grad must be a tensor, found %s", Py_TYPE(grad)->tp_name);
-  const Array& given = as_tensor(grad)->array;
-  if (!(given.shape() == array.shape()) || given.dtype() != array.dtype()) {
-    fail(ErrorKind::shape, "backward: grad is %s, expected the tensor's own %s", given.str().c_str(),
-         array.str().c_str());
-  }
-  return Object::borrowed(grad);
+void tell_observer(const Call& call) {
+  const Object told(PyObject_CallFunction(observer, "sOO", op_name(call.rule).c_str(), call.out, call.inputs));
+  if (!told) throw PythonError();
 }
 
 }  // namespace
 
+std::string op_name(PyObject* rule) {
+  if (!rule) return "a view";
+  const Object attribute(PyObject_GetAttrString(rule, "__name__"));
+  const char* text = attribute ? PyUnicode_AsUTF8(attribute.get()) : nullptr;
+  if (!text) {
+    PyErr_Clear();
+    return "op";
+  }
+  std::string name = text;
+  if (name.starts_with('_')) name.erase(0, 1);
+  if (name.ends_with("_gradient")) name.erase(name.size() - 9);
+  return name;
+}
+
+void set_observer(PyObject* given) { Py_XSETREF(observer, given == Py_None ? nullptr : Py_NewRef(given)); }
+
 bool grad_enabled() { return recording; }
 void set_grad_enabled(bool enabled) { recording = enabled; }
 
+const Ref<Variable>& variable_of(TensorObject* tensor) {
+  if (tensor->view && tensor->view->writes != as_tensor(tensor->view->root)->writes) follow_root(tensor);
+  return tensor->variable;
+}
+
 void Variable::destroy(Variable* variable) {
+  if (variable->hooks || variable->retains_grad) {
+    if (Node* node = variable->producer.get()) std::erase(node->watched, variable);
+  }
   Py_XDECREF(variable->grad);
+  Py_XDECREF(variable->hooks);
   delete variable;
 }
 
@@ -334,84 +192,92 @@ void Node::destroy(Node* node) {
 
 PyObject* record(PyObject* const* arguments, Py_ssize_t count) {
   const Call call = parse("record", arguments, count);
+  const bool many = PyTuple_Check(call.out);
+  PyObject* const* outputs = many ? &PyTuple_GET_ITEM(call.out, 0) : &call.out;
+  const Py_ssize_t output_count = many ? PyTuple_GET_SIZE(call.out) : 1;
   if (call.needs_grad) {
-    const bool many = PyTuple_Check(call.out);
-    PyObject* const* outputs = many ? &PyTuple_GET_ITEM(call.out, 0) : &call.out;
-    attach(outputs, many ? PyTuple_GET_SIZE(call.out) : 1, call.rule, call.inputs, call.saved, call.saved_count);
+    const Ref<Node> node = node_of(call, outputs, output_count);
+    for (Py_ssize_t i = 0; i < output_count; ++i) {
+      TensorObject* out = as_tensor(outputs[i]);
+      if (is_floating(out->array.dtype())) out->variable = new_output(node, static_cast<int>(i), out->array);
+    }
   }
+  for (Py_ssize_t i = 0; i < output_count; ++i) {
+    if (is_tensor(outputs[i])) note_view(outputs[i], call.inputs);
+  }
+  if (observer) tell_observer(call);
   return Py_NewRef(call.out);
 }
 
 PyObject* record_in_place(PyObject* const* arguments, Py_ssize_t count) {
   const Call call = parse("record_in_place", arguments, count);
-  if (call.needs_grad) attach(&call.out, 1, call.rule, call.inputs, call.saved, call.saved_count);
+  if (observer) tell_observer(call);
+  if (!call.needs_grad) return Py_NewRef(call.out);
+  TensorObject* tensor = as_tensor(call.out);
+  const Ref<Node> node = node_of(call, &call.out, 1);
+  if (!tensor->view) {
+    replace_variable(tensor, new_output(node, 0, tensor->array));
+    ++tensor->writes;
+    return Py_NewRef(call.out);
+  }
+  TensorObject* root = as_tensor(tensor->view->root);
+  const bool root_needed = root->variable && root->variable->requires_grad;
+  node->placement = placement_of(tensor);
+  node->inputs.at(0) = root_needed ? root->variable : Ref<Variable>();
+  replace_variable(root, new_output(node, 0, root->array));
+  ++root->writes;
+  tensor->view->recorded = true;
   return Py_NewRef(call.out);
 }
 
-void check_in_place(const char* op, PyObject* tensor) {
-  const Variable* variable = recording ? needed(tensor) : nullptr;
-  if (!variable) return;
-  if (!variable->producer) {
+void check_in_place(const char* op, PyObject* object) {
+  if (!recording) return;
+  TensorObject* tensor = as_tensor(object);
+  const Variable* variable = needed(object);
+  if (variable && !variable->producer) {
     fail(ErrorKind::autograd,
          "%s: a leaf tensor that requires a gradient cannot be modified in place; do it under "
          "tg.no_grad()",
          op);
   }
-  if (variable->is_view || variable->has_views) {
+  if (!tensor->view) return;
+  const TensorObject* root = as_tensor(tensor->view->root);
+  if (!root->variable || !root->variable->requires_grad) return;
+  if (!root->variable->producer) {
     fail(ErrorKind::autograd,
-         "%s: this tensor shares memory with a view of it in the graph, so it cannot be modified in "
-         "place; use the out-of-place operation",
+         "%s: a view of a leaf tensor that requires a gradient cannot be modified in place; do it under tg.no_grad()",
+         op);
+  }
+  if (!tensor->view->recorded) {
+    fail(ErrorKind::autograd,
+         "%s: this view was made under tg.no_grad(), so writing into it would change the tensor that it is a view of "
+         "without its gradient; make the view outside, or write under tg.no_grad() too",
          op);
   }
 }
 
-void backward(PyObject* object, PyObject* grad, bool retain_graph) {
-  TensorObject* tensor = as_tensor(object);
-  if (!needed(object)) {
-    fail(ErrorKind::autograd,
-         "backward: the tensor does not require a gradient: nothing that it was made from has "
-         "requires_grad=True, or it was made under tg.no_grad()");
+PyObject* hooks_of(const char* function, PyObject* tensor) {
+  const Ref<Variable>& variable = variable_of(as_tensor(tensor));
+  if (!variable || !variable->requires_grad) {
+    fail(ErrorKind::autograd, "%s: the tensor does not require a gradient; set requires_grad=True first", function);
   }
-  const Ref<Variable> variable = tensor->variable;
-  WithoutRecording guard;
-  Object start = seed(tensor, grad);
-  if (!variable->producer) return accumulate_into_leaf(variable.get(), std::move(start));
+  if (!variable->hooks) {
+    PyObject* hooks = PyDict_New();
+    if (!hooks) throw PythonError();
+    if (variable->producer && !variable->retains_grad) variable->producer->watched.push_back(variable.get());
+    variable->hooks = hooks;
+  }
+  return Py_NewRef(variable->hooks);
+}
 
-  const std::vector<Node*> order = nodes_in_reverse(variable->producer.get());
-  // Nothing may be half done: every node is checked before the walk, and leaves are written after it.
-  for (const Node* node : order) check_saved(node);
-  const Ref<Node> root = variable->producer;  // keeps all of `order` alive
-  Arrivals arrivals;
-  accumulate(arrivals.at(root.get())[static_cast<size_t>(variable->output_index)], std::move(start));
-  std::vector<std::pair<Ref<Variable>, Object>> for_leaves;
-  for (Node* node : order) {
-    const Taken arrived{arrivals.take(node)};
-    if (std::all_of(arrived.gradients.begin(), arrived.gradients.end(), [](PyObject* g) { return !g; })) continue;
-    set_current_scope(node->scope);
-    Object result = call_rule(node, arrived.gradients);
-    for (size_t i = 0; i < node->inputs.size(); ++i) {
-      const Ref<Variable>& input = node->inputs[i];
-      PyObject* gradient = PyTuple_GET_ITEM(result.get(), static_cast<Py_ssize_t>(i));
-      if (!input || gradient == Py_None) continue;
-      check_gradient(node, gradient, input.get(), static_cast<int>(i));
-      Object owned = Object::borrowed(gradient);
-      // The tuple lets go of it, so that a gradient nobody else holds can be seen to be so.
-      if (Py_REFCNT(result.get()) == 1) {
-        PyTuple_SET_ITEM(result.get(), static_cast<Py_ssize_t>(i), Py_NewRef(Py_None));
-        Py_DECREF(gradient);
-      }
-      if (Node* producer = input->producer.get()) {
-        accumulate(arrivals.at(producer)[static_cast<size_t>(input->output_index)], std::move(owned));
-      } else {
-        for_leaves.emplace_back(input, std::move(owned));
-      }
-    }
+void retain_grad(PyObject* tensor) {
+  const Ref<Variable>& variable = variable_of(as_tensor(tensor));
+  if (!variable || !variable->requires_grad) {
+    fail(ErrorKind::autograd, "retain_grad: the tensor does not require a gradient; set requires_grad=True first");
   }
-  set_current_scope({-1, true});
-  for (auto& [leaf, gradient] : for_leaves) accumulate_into_leaf(leaf.get(), std::move(gradient));
-  if (!retain_graph) {
-    for (Node* node : order) Py_CLEAR(node->saved);
-  }
+  if (!variable->producer || variable->retains_grad) return;  // a leaf keeps its own
+  if (!variable->hooks) variable->producer->watched.push_back(variable.get());
+  variable->retains_grad = true;
 }
 
 }  // namespace tilegrad

@@ -6,6 +6,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "core/array.h"
@@ -19,6 +21,11 @@ class Ref {
  public:
   Ref() = default;
   explicit Ref(T* counted) : object_(counted) {}
+  // Another reference to an object that is alive.
+  static Ref shared(T* object) {
+    object->references.fetch_add(1, std::memory_order_relaxed);
+    return Ref(object);
+  }
   Ref(const Ref& other) : object_(other.object_) {
     if (object_) object_->references.fetch_add(1, std::memory_order_relaxed);
   }
@@ -47,15 +54,34 @@ struct Node;
 struct Variable {
   std::atomic<int> references{1};
   bool requires_grad = true;
-  bool is_view = false;      // shares memory with an input of the op that made it
-  bool has_views = false;    // an op made a view of it
-  int output_index = 0;      // which of the node's outputs
-  Ref<Node> producer;        // null for a leaf
-  PyObject* grad = nullptr;  // a tensor, or null
+  bool retains_grad = false;  // of the output of an op: its gradient is kept too
+  int output_index = 0;       // which of the node's outputs
+  Ref<Node> producer;         // null for a leaf
+  PyObject* grad = nullptr;   // a tensor, or null
+  PyObject* hooks = nullptr;  // a dict whose values are called with the gradient when it is complete, or null
   Dims shape;
   DType dtype = DType::float32;
 
   static void destroy(Variable* variable);
+};
+
+// Where a view lies in its root, the tensor that is no view itself.
+struct Placement {
+  Dims root_shape, root_strides;
+  Dims shape, strides;
+  int64_t offset = 0;  // of the view's first element from the root's
+};
+
+// What a tensor knows that is a view of another: a recorded write into either is seen by both, and by all other views.
+struct ViewOf {
+  PyObject* root;   // a tensor that is no view; owned
+  uint32_t writes;  // those into the root that this view's variable knows of
+  bool recorded;    // made while ops were recorded
+
+  ViewOf(PyObject* root, uint32_t writes, bool recorded) : root(Py_NewRef(root)), writes(writes), recorded(recorded) {}
+  ViewOf(const ViewOf&) = delete;
+  ViewOf& operator=(const ViewOf&) = delete;
+  ~ViewOf() { Py_DECREF(root); }
 };
 
 // One recorded call of an op.
@@ -68,9 +94,18 @@ struct Node {
   PyObject* saved = nullptr;          // tuple of what the rule needs; null once it has been used up
   std::vector<uint32_t> versions;     // of the storages of saved tensors, when they were saved
   std::vector<Ref<Variable>> inputs;  // null where no gradient is needed
+  // Of an op that wrote into a view: the output is the whole root, input 0 what the root was before. Without a rule, the
+  // node makes a view of the root.
+  std::unique_ptr<Placement> placement;
+  std::vector<Variable*> watched;  // outputs with hooks or a gradient to keep; each leaves when it is destroyed
 
   static void destroy(Node* node);
 };
+
+struct TensorObject;
+
+// The tensor's place in the graph, null while no gradient is wanted; for a view, after the latest write into its root.
+const Ref<Variable>& variable_of(TensorObject* tensor);
 
 // Whether ops record, in this thread.
 bool grad_enabled();
@@ -87,7 +122,24 @@ PyObject* record_in_place(PyObject* const* arguments, Py_ssize_t count);
 // Raises AutogradError, naming the op, when writing over this tensor would break the graph; to be called before it.
 void check_in_place(const char* op, PyObject* tensor);
 
+// The op's name for messages, from its rule's: "_conv2d_gradient" is conv2d's.
+std::string op_name(PyObject* rule);
+
+// In this thread, observer(name, out, inputs) is called for every op, recorded or not; None for nobody.
+void set_observer(PyObject* observer);
+
+// The dict of the tensor's hooks, made at the first call. Raises AutogradError, naming `function`, where no gradient is
+// wanted.
+PyObject* hooks_of(const char* function, PyObject* tensor);
+
+// Keeps the gradient of an op's output in its .grad too.
+void retain_grad(PyObject* tensor);
+
 // Adds the gradient of `tensor` (times `grad`, or 1 for a single element) to the .grad of every leaf it was made from.
 void backward(PyObject* tensor, PyObject* grad, bool retain_graph);
+
+// The gradients of the sum of all `outputs`, each times its entry of `grads`, with respect to each of `inputs`; None
+// where nothing depends on it. No .grad is changed. All three are tuples.
+PyObject* gradients(PyObject* outputs, PyObject* grads, PyObject* inputs, bool retain_graph);
 
 }  // namespace tilegrad

@@ -163,8 +163,8 @@ PyObject* to_dlpack(PyObject* self, PyObject* arguments, PyObject* keywords) {
                                      &device, &copy)) {
       throw PythonError();
     }
-    const TensorObject* tensor = as_tensor(self);
-    if (tensor->variable && tensor->variable->requires_grad) {
+    TensorObject* tensor = as_tensor(self);
+    if (const Ref<Variable>& variable = variable_of(tensor); variable && variable->requires_grad) {
       PyErr_SetString(PyExc_BufferError, "the tensor requires a gradient; export its detach()");
       throw PythonError();
     }

@@ -41,7 +41,10 @@ std::vector<py::ssize_t> byte_strides(const Array& array) {
   return strides;
 }
 
-bool is_protected(const TensorObject* tensor) { return tensor->variable && tensor->variable->requires_grad; }
+bool is_protected(TensorObject* tensor) {
+  const Ref<Variable>& variable = variable_of(tensor);
+  return variable && variable->requires_grad;
+}
 
 }  // namespace
 

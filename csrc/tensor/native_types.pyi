@@ -60,6 +60,12 @@ class TensorBase:
     def is_leaf(self) -> builtins.bool:
         """Whether no recorded op made this tensor."""
     @property
+    def retains_grad(self) -> builtins.bool:
+        """Whether retain_grad() was called on this output of an op."""
+    @property
+    def _hook_count(self) -> int:
+        """How many hooks see the gradient."""
+    @property
     def grad(self) -> Tensor | None:
         """The gradient collected so far, or None."""
     @grad.setter
@@ -77,8 +83,17 @@ class TensorBase:
         """Whether the elements lie row-major without gaps."""
     def data_ptr(self) -> int:
         """The address of the first element."""
-    def backward(self, grad: Tensor | None = None, retain_graph: builtins.bool = False) -> None:
+    def backward(
+        self,
+        grad: Tensor | None = None,
+        retain_graph: builtins.bool = False,
+        create_graph: builtins.bool = False,
+    ) -> None:
         """Adds the gradient of this tensor to the .grad of every leaf."""
+    def retain_grad(self) -> None:
+        """Has backward() fill .grad of this output of an op too."""
+    def _hooks(self) -> dict[int, Callable[[Tensor], Tensor | None]]:
+        """The dict of hooks."""
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __dlpack__(
@@ -102,6 +117,11 @@ def record(out: _Out, rule: _Rule, inputs: tuple[typing.Any, ...], /, *saved: ty
 
 def record_in_place(x: Tensor, rule: _Rule, inputs: tuple[typing.Any, ...], /, *saved: typing.Any) -> Tensor:
     """The same for an op that has overwritten x."""
+
+def gradients(
+    outputs: tuple[Tensor, ...], grads: tuple[Tensor | None, ...], inputs: tuple[Tensor, ...], retain_graph: builtins.bool
+) -> tuple[Tensor | None, ...]:
+    """The gradients of the sum of all outputs with respect to each input, None where nothing depends on it."""
 
 def basic_view(op: str, x: TensorBase, key: typing.Any) -> typing.Any:
     """The view that a key of integers, slices, None and Ellipsis gives; None for another, which callers tell apart."""

@@ -4,6 +4,9 @@
 
 #include <Python.h>
 
+#include <memory>
+#include <utility>
+
 #include "core/array.h"
 #include "tensor/autograd.h"
 
@@ -11,7 +14,33 @@ namespace tilegrad {
 
 struct TensorObject {
   PyObject_HEAD Array array;
-  Ref<Variable> variable;  // null while no gradient is wanted
+  Ref<Variable> variable;        // see variable_of()
+  std::unique_ptr<ViewOf> view;  // null where the tensor is no view
+  uint32_t writes;               // recorded ones, into this tensor or a view of it
+};
+
+// Owns one reference to a Python object.
+class Object {
+ public:
+  Object() = default;
+  explicit Object(PyObject* owned) : object_(owned) {}
+  static Object borrowed(PyObject* object) { return Object(Py_XNewRef(object)); }
+  Object(Object&& other) noexcept : object_(other.release()) {}
+  Object& operator=(Object&& other) noexcept {
+    std::swap(object_, other.object_);
+    return *this;
+  }
+  ~Object() { Py_XDECREF(object_); }
+  PyObject* get() const { return object_; }
+  PyObject* release() {
+    PyObject* object = object_;
+    object_ = nullptr;
+    return object;
+  }
+  explicit operator bool() const { return object_ != nullptr; }
+
+ private:
+  PyObject* object_ = nullptr;
 };
 
 // TensorBase, the type defined here; and the class that ops return: Python's Tensor once it is registered.

@@ -20,11 +20,12 @@ PyObject* allocate(PyTypeObject* type, Array array) {
   if (!object) throw PythonError();
   new (&as_tensor(object)->array) Array(std::move(array));
   new (&as_tensor(object)->variable) Ref<Variable>();
+  new (&as_tensor(object)->view) std::unique_ptr<ViewOf>();
   return object;
 }
 
 void set_requires_grad(TensorObject* tensor, bool wanted) {
-  if (tensor->variable && tensor->variable->producer) {
+  if (variable_of(tensor) && tensor->variable->producer) {
     if (wanted) return;
     fail(ErrorKind::autograd,
          "requires_grad: the tensor is the result of a recorded op; use detach() for one without a "
@@ -34,6 +35,7 @@ void set_requires_grad(TensorObject* tensor, bool wanted) {
     fail(ErrorKind::dtype, "requires_grad: only floating tensors have gradients, found %s",
          tensor->array.str().c_str());
   }
+  if (wanted) tensor->view.reset();  // a leaf of its own from now on
   if (!tensor->variable) {
     if (!wanted) return;
     tensor->variable = Ref<Variable>(new Variable);
@@ -67,6 +69,7 @@ PyObject* construct(PyTypeObject* type, PyObject* arguments, PyObject* keywords)
 
 void deallocate(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
+  as_tensor(self)->view.~unique_ptr<ViewOf>();
   as_tensor(self)->variable.~Ref<Variable>();
   as_tensor(self)->array.~Array();
   type->tp_free(self);
@@ -91,8 +94,10 @@ PyObject* get_device(PyObject* self, void*) { return PyUnicode_FromString(name(a
 PyObject* get_version(PyObject* self, void*) { return PyLong_FromUnsignedLong(array_of(self).storage()->version()); }
 
 PyObject* get_requires_grad(PyObject* self, void*) {
-  const Ref<Variable>& variable = as_tensor(self)->variable;
-  return PyBool_FromLong(variable && variable->requires_grad);
+  return guarded<PyObject*>(nullptr, [&] {
+    const Ref<Variable>& variable = variable_of(as_tensor(self));
+    return PyBool_FromLong(variable && variable->requires_grad);
+  });
 }
 
 int put_requires_grad(PyObject* self, PyObject* value, void*) {
@@ -105,13 +110,42 @@ int put_requires_grad(PyObject* self, PyObject* value, void*) {
 }
 
 PyObject* get_is_leaf(PyObject* self, void*) {
-  const Ref<Variable>& variable = as_tensor(self)->variable;
-  return PyBool_FromLong(!variable || !variable->producer);
+  return guarded<PyObject*>(nullptr, [&] {
+    const Ref<Variable>& variable = variable_of(as_tensor(self));
+    return PyBool_FromLong(!variable || !variable->producer);
+  });
 }
 
 PyObject* get_grad(PyObject* self, void*) {
-  const Ref<Variable>& variable = as_tensor(self)->variable;
-  return Py_NewRef(variable && variable->grad ? variable->grad : Py_None);
+  return guarded<PyObject*>(nullptr, [&] {
+    const Ref<Variable>& variable = variable_of(as_tensor(self));
+    return Py_NewRef(variable && variable->grad ? variable->grad : Py_None);
+  });
+}
+
+PyObject* get_hooks(PyObject* self, PyObject*) {
+  return guarded<PyObject*>(nullptr, [&] { return hooks_of("register_hook", self); });
+}
+
+PyObject* get_hook_count(PyObject* self, void*) {
+  return guarded<PyObject*>(nullptr, [&] {
+    const Ref<Variable>& variable = variable_of(as_tensor(self));
+    return PyLong_FromSsize_t(variable && variable->hooks ? PyDict_Size(variable->hooks) : 0);
+  });
+}
+
+PyObject* keep_grad(PyObject* self, PyObject*) {
+  return guarded<PyObject*>(nullptr, [&] {
+    retain_grad(self);
+    return Py_NewRef(Py_None);
+  });
+}
+
+PyObject* get_retains_grad(PyObject* self, void*) {
+  return guarded<PyObject*>(nullptr, [&] {
+    const Ref<Variable>& variable = variable_of(as_tensor(self));
+    return PyBool_FromLong(variable && variable->retains_grad);
+  });
 }
 
 int put_grad(PyObject* self, PyObject* value, void*) {
@@ -166,11 +200,17 @@ PyObject* data_ptr(PyObject* self, PyObject*) { return PyLong_FromVoidPtr(array_
 
 PyObject* run_backward(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
-    static const char* names[] = {"grad", "retain_graph", nullptr};
+    static const char* names[] = {"grad", "retain_graph", "create_graph", nullptr};
     PyObject* grad = Py_None;
-    int retain_graph = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|Op", const_cast<char**>(names), &grad, &retain_graph)) {
+    int retain_graph = 0, create_graph = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|Opp", const_cast<char**>(names), &grad, &retain_graph,
+                                     &create_graph)) {
       throw PythonError();
+    }
+    if (create_graph) {
+      fail(ErrorKind::autograd,
+           "backward: create_graph=True is not supported, because gradients of gradients are not recorded; write the "
+           "first gradient out with ops, or take differences of gradients");
     }
     backward(self, grad, retain_graph);
     return Py_NewRef(Py_None);
@@ -197,7 +237,10 @@ PyMethodDef methods[] = {
     {"is_contiguous", is_contiguous, METH_NOARGS, "Whether the elements lie row-major without gaps."},
     {"data_ptr", data_ptr, METH_NOARGS, "The address of the first element."},
     {"backward", with_keywords(run_backward), METH_VARARGS | METH_KEYWORDS,
-     "backward(grad=None, retain_graph=False)\n\nAdds the gradient of this tensor to the .grad of every leaf."},
+     "backward(grad=None, retain_graph=False, create_graph=False)\n\nAdds the gradient of this tensor to the .grad of "
+     "every leaf."},
+    {"retain_grad", keep_grad, METH_NOARGS, "Has backward() fill .grad of this output of an op too."},
+    {"_hooks", get_hooks, METH_NOARGS, "The dict of hooks."},
     {"__dlpack__", with_keywords(to_dlpack), METH_VARARGS | METH_KEYWORDS, "Exports through DLPack."},
     {"__dlpack_device__", dlpack_device, METH_NOARGS, "The DLPack device."},
     {}};
@@ -211,6 +254,8 @@ PyGetSetDef attributes[] = {
     {"device", get_device, nullptr, "Where the elements are: \"cpu\".", nullptr},
     {"requires_grad", get_requires_grad, put_requires_grad, "Whether a gradient is wanted.", nullptr},
     {"is_leaf", get_is_leaf, nullptr, "Whether no recorded op made this tensor.", nullptr},
+    {"retains_grad", get_retains_grad, nullptr, "Whether retain_grad() was called on this output of an op.", nullptr},
+    {"_hook_count", get_hook_count, nullptr, "How many hooks see the gradient.", nullptr},
     {"grad", get_grad, put_grad, "The gradient collected so far, or None.", nullptr},
     {"_version", get_version, nullptr, "How often the memory has been written in place.", nullptr},
     {}};

@@ -15,7 +15,7 @@ called: ``needs`` tells for each input whether its gradient is wanted, ``grad`` 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,10 +24,12 @@ from . import _C
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec
 
+    from .tensor import Tensor
+
     P = ParamSpec("P")
 R = TypeVar("R")
 
-__all__ = ["enable_grad", "grad_enabled", "no_grad", "record", "record_in_place"]
+__all__ = ["enable_grad", "grad", "grad_enabled", "no_grad", "record", "record_in_place"]
 
 record = _C.record
 record_in_place = _C.record_in_place
@@ -89,3 +91,83 @@ class enable_grad(_GradMode):  # noqa: N801
     """
 
     _enabled = True
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of the sum of all outputs with respect to each input; no ``.grad`` is changed.
+
+    Only what lies between the two is walked.
+
+    Parameters
+    ----------
+    outputs
+        A tensor or several.
+    inputs
+        The tensor or tensors, leaves or results of ops, to differentiate by.
+    grad_outputs
+        What each output's gradient starts from, of its shape and dtype; None stands for 1, where the output is a
+        single element.
+    retain_graph
+        Whether the graph is kept for another walk.
+    create_graph
+        Gradients of gradients are not recorded: True raises.
+    allow_unused
+        Whether an input that no output depends on gets None; it raises otherwise.
+
+    Returns
+    -------
+    tuple of Tensor
+        For each input, a tensor of its shape, outside any graph.
+
+    Raises
+    ------
+    AutogradError
+        If an output or input does not require a gradient, an input is not used, the graph has been used up, or
+        ``create_graph`` is asked for.
+    ArgumentError
+        If ``grad_outputs`` has another length than ``outputs``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> tg.grad((x * x).sum(), x)
+    (tensor([2., 4.]),)
+    >>> x.grad is None
+    True
+    """
+    if create_graph:
+        raise _C.AutogradError(
+            "grad: create_graph=True is not supported, because gradients of gradients are not recorded; write the "
+            "first gradient out with ops, or take differences of gradients"
+        )
+    made, by = _tensors("outputs", outputs), _tensors("inputs", inputs)
+    if grad_outputs is None or isinstance(grad_outputs, _C.TensorBase):
+        starts: tuple[Any, ...] = (grad_outputs,) * (1 if grad_outputs is not None else len(made))
+    else:
+        starts = tuple(grad_outputs)
+    if len(starts) != len(made):
+        raise _C.ArgumentError(f"grad: {len(made)} outputs and {len(starts)} grad_outputs; give one for each, or None")
+    found = _C.gradients(made, starts, by, retain_graph)
+    if not allow_unused:
+        unused = [position for position, gradient in enumerate(found) if gradient is None]
+        if unused:
+            raise _C.AutogradError(
+                f"grad: no output depends on input {unused[0]}; leave it out, or pass allow_unused=True for None there"
+            )
+    return found
+
+
+def _tensors(name: str, given: Any) -> tuple[Any, ...]:
+    tensors = (given,) if isinstance(given, _C.TensorBase) else tuple(given)
+    for position, tensor in enumerate(tensors):
+        if not isinstance(tensor, _C.TensorBase):
+            raise _C.DTypeError(f"grad: {name}[{position}] must be a tensor, found {type(tensor).__name__}")
+    return tensors

@@ -199,6 +199,58 @@ class Operators(_C.TensorBase):
         """Clips in place; returns the tensor."""
         return inplace.clip_(self, _operand(low), _operand(high))
 
+    def clamp_(self, low: Operand | None = None, high: Operand | None = None) -> Tensor:
+        """Clips in place, as :meth:`clip_`; returns the tensor."""
+        return self.clip_(low, high)
+
+    def pow_(self, exponent: Operand) -> Tensor:
+        """Raises to a power in place; returns the tensor."""
+        return inplace.apply_("pow_", self, ops.power, _operand(exponent))
+
+    def neg_(self) -> Tensor:
+        """Changes the sign in place; returns the tensor."""
+        return inplace.apply_("neg_", self, ops.negative)
+
+    def abs_(self) -> Tensor:
+        """Takes absolute values in place; returns the tensor."""
+        return inplace.apply_("abs_", self, ops.absolute)
+
+    def exp_(self) -> Tensor:
+        """Takes ``e ** x`` in place; returns the tensor."""
+        return inplace.apply_("exp_", self, ops.exp)
+
+    def log_(self) -> Tensor:
+        """Takes natural logarithms in place; returns the tensor."""
+        return inplace.apply_("log_", self, ops.log)
+
+    def sqrt_(self) -> Tensor:
+        """Takes square roots in place; returns the tensor."""
+        return inplace.apply_("sqrt_", self, ops.sqrt)
+
+    def square_(self) -> Tensor:
+        """Squares in place; returns the tensor."""
+        return inplace.apply_("square_", self, ops.square)
+
+    def reciprocal_(self) -> Tensor:
+        """Takes ``1 / x`` in place; returns the tensor."""
+        return inplace.apply_("reciprocal_", self, ops.reciprocal)
+
+    def relu_(self) -> Tensor:
+        """Takes ``max(x, 0)`` in place; returns the tensor."""
+        return inplace.apply_("relu_", self, ops.relu)
+
+    def sigmoid_(self) -> Tensor:
+        """Takes ``1 / (1 + exp(-x))`` in place; returns the tensor."""
+        return inplace.apply_("sigmoid_", self, ops.sigmoid)
+
+    def tanh_(self) -> Tensor:
+        """Takes hyperbolic tangents in place; returns the tensor."""
+        return inplace.apply_("tanh_", self, ops.tanh)
+
+    def masked_fill_(self, mask: Tensor, value: float) -> Tensor:
+        """Writes a number where the mask holds; returns the tensor. See :func:`tilegrad.masked_fill`."""
+        return inplace.apply_("masked_fill_", self, ops.masked_fill, mask, value)
+
     def copy_(self, source: Operand) -> Tensor:
         """Writes ``source``, broadcast, into the tensor; returns it."""
         return inplace.copy_(self, _operand(source))

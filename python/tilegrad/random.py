@@ -407,5 +407,25 @@ def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator
     return result
 
 
+def bernoulli_(x: Tensor, p: float = 0.5, generator: Generator | None = None) -> Tensor:
+    """Overwrites ``x`` with ones with probability ``p`` and zeros; see :func:`bernoulli`."""
+    _C.check_in_place("bernoulli_", x)
+    _fill(x, generator, "bernoulli_", p)
+    result: Tensor = record_in_place(x, _overwritten_gradient, (x,))
+    return result
+
+
+def exponential_(x: Tensor, rate: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Overwrites ``x`` with exponential numbers of mean 1 / rate: ``-log(1 - u) / rate`` for a uniform u in [0, 1)."""
+    _C.check_in_place("exponential_", x)
+    if not rate > 0:
+        raise _C.ArgumentError(f"exponential_: rate must be positive, found {rate}")
+    uniform = _C.empty(x.shape, x.dtype)
+    _fill(uniform, generator, "uniform_", 0.0, 1.0)
+    _C.assign("exponential_", x, _C.divide(_C.log1p(_C.negative(uniform)), -rate))
+    result: Tensor = record_in_place(x, _overwritten_gradient, (x,))
+    return result
+
+
 def _overwritten_gradient(needs: tuple[bool, ...], grad: Tensor) -> tuple[None]:
     return (None,)  # what was there before does not matter any more

@@ -6,7 +6,9 @@ import dataclasses
 from collections.abc import Callable, Hashable
 from typing import Any
 
-__all__ = ["flatten", "replace"]
+from . import _C
+
+__all__ = ["flatten", "replace", "tensors_in"]
 
 _CONSTANTS = (int, float, str, bool, bytes, type(None), complex)
 
@@ -66,3 +68,12 @@ def replace(value: Any, is_leaf: Callable[[Any], bool], new: Callable[[Any], Any
         changed = {f.name: replace(getattr(value, f.name), is_leaf, new) for f in dataclasses.fields(value)}
         return dataclasses.replace(value, **changed)
     return value
+
+
+def tensors_in(value: Any) -> list[Any]:
+    """The tensors in nested tuples, lists and dictionaries, in order."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):
+        return [tensor for part in value for tensor in tensors_in(part)]
+    return [value] if isinstance(value, _C.TensorBase) else []

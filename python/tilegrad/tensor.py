@@ -1,27 +1,26 @@
-"""The tensor: its methods are the functions of :mod:`tilegrad.ops`, its operators are in :mod:`tilegrad.operators`."""
+"""The tensor: its methods are the functions of :mod:`tilegrad.ops`.
+
+Its operators are in :mod:`tilegrad.operators`, what it becomes and what it knows in :mod:`tilegrad.conversions`.
+"""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from . import _C, ops
 from . import random as _random
-from .operators import Operators
-from .ops.creation import check_device
+from .conversions import Conversions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    DTypeLike = Any
     Axis = int | Sequence[int] | None
 
 __all__ = ["Tensor"]
 
 
-class Tensor(Operators):
+class Tensor(Conversions):
     """A strided array of numbers with, if wanted, a gradient.
 
     Made by :func:`tilegrad.tensor` and its relatives, and by every op. Shapes broadcast as in NumPy; dtypes never mix
@@ -39,79 +38,6 @@ class Tensor(Operators):
 
     __slots__ = ()
 
-    def __repr__(self) -> str:
-        if self.dtype == _C.bfloat16:
-            values, suffix = self.detach().astype("float32").numpy(), ", dtype=bfloat16"
-        else:
-            values = self.numpy()
-            plain = self.dtype in (_C.float32, _C.int64) or self.dtype == "bool"
-            suffix = "" if plain else f", dtype={self.dtype.name}"
-        if self.requires_grad:
-            suffix += ", requires_grad=True"
-        text = np.array2string(values, separator=", ", prefix="tensor(")
-        return f"tensor({text}{suffix})"
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        array: np.ndarray[Any, Any] = self.numpy()
-        if dtype is not None and array.dtype != dtype:
-            if copy is False:
-                raise ValueError(f"a {self.dtype.name} tensor cannot become {dtype} without a copy")
-            return array.astype(dtype)
-        return array.copy() if copy else array
-
-    def __bool__(self) -> bool:
-        return bool(self.item())
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __index__(self) -> int:
-        if self.dtype.is_floating or self.ndim != 0:
-            raise TypeError(f"only a 0-d integer tensor is an index, found {self.dtype.name} {list(self.shape)}")
-        return int(self.item())
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
-
-    def __copy__(self) -> Tensor:
-        return self.__deepcopy__({})
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if not self.is_leaf:
-            raise _C.AutogradError("copy: the tensor is the result of a recorded op; copy its detach(), or clone() it")
-        made = type(self)(_C.copy(self), self.requires_grad)
-        memo[id(self)] = made
-        return made
-
-    def tolist(self) -> Any:
-        """The elements as nested Python lists, or one Python number."""
-        return (self.detach().astype("float32") if self.dtype == _C.bfloat16 else self).numpy().tolist()
-
-    # Dtype, device and gradient.
-
-    def astype(self, dtype: DTypeLike) -> Tensor:
-        """See :func:`tilegrad.astype`."""
-        return ops.astype(self, dtype)
-
-    def to(self, device_or_dtype: DTypeLike) -> Tensor:
-        """The tensor on a device (``"cpu"``) or, as :meth:`astype`, in a dtype; itself where it is so already."""
-        if isinstance(device_or_dtype, str) and device_or_dtype.split(":")[0] in ("cpu", "cuda"):
-            check_device(device_or_dtype)
-            return self
-        return ops.astype(self, device_or_dtype)
-
-    def cpu(self) -> Tensor:
-        """The tensor in CPU memory; itself where it is there already."""
-        return self
-
-    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Sets ``requires_grad``; returns the tensor."""
-        self.requires_grad = requires_grad
-        return self
-
     # Shapes.
 
     def reshape(self, *shape: Any) -> Tensor:
@@ -122,6 +48,52 @@ class Tensor(Operators):
         """One axis in place of all from ``start_axis`` on; a view where the strides allow it."""
         start = _C.normalize_axis("flatten", start_axis, self.ndim) if self.ndim else 0
         return ops.reshape(self, (*self.shape[:start], math.prod(self.shape[start:])))
+
+    def view(self, *shape: Any) -> Tensor:
+        """As :meth:`reshape`, but never a copy: raises where the strides allow no view.
+
+        Examples
+        --------
+        >>> import tilegrad as tg
+        >>> tg.arange(4).view(2, 2)
+        tensor([[0, 1],
+                [2, 3]])
+        """
+        made = ops.reshape(self, _sizes(shape))
+        if self.size and made.data_ptr() != self.data_ptr():
+            raise _C.ShapeError(
+                f"view: {self.dtype.name} {list(self.shape)} with strides {list(self.strides)} has no view of shape "
+                f"{list(made.shape)}; use reshape(), which copies"
+            )
+        return made
+
+    def reshape_as(self, other: Tensor) -> Tensor:
+        """:meth:`reshape` to the shape of another tensor."""
+        return ops.reshape(self, other.shape)
+
+    def expand(self, *shape: Any) -> Tensor:
+        """As :meth:`broadcast_to`; a size of -1 keeps that of the axis.
+
+        Examples
+        --------
+        >>> import tilegrad as tg
+        >>> tg.ones((3, 1)).expand(-1, 4).shape
+        (3, 4)
+        """
+        sizes = tuple(_sizes(shape))
+        added = len(sizes) - self.ndim
+        if any(size == -1 and axis < added for axis, size in enumerate(sizes)):
+            raise _C.ShapeError(f"expand: {list(sizes)} has -1 for an axis that {list(self.shape)} does not have")
+        kept = tuple(self.shape[axis - added] if size == -1 else size for axis, size in enumerate(sizes))
+        return ops.broadcast_to(self, kept)
+
+    def expand_as(self, other: Tensor) -> Tensor:
+        """:meth:`broadcast_to` the shape of another tensor."""
+        return ops.broadcast_to(self, other.shape)
+
+    def unsqueeze(self, axis: int) -> Tensor:
+        """See :func:`tilegrad.expand_dims`."""
+        return ops.expand_dims(self, axis)
 
     def permute(self, *axes: Any) -> Tensor:
         """See :func:`tilegrad.permute`; axes may be given one by one or as a sequence."""
@@ -135,6 +107,27 @@ class Tensor(Operators):
     def T(self) -> Tensor:  # noqa: N802 - NumPy's name
         """A view with all axes in reverse order."""
         return ops.transpose(self)
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802 - NumPy's name
+        """A view with the last two axes exchanged: the transpose of every matrix."""
+        if self.ndim < 2:
+            raise _C.ShapeError(f"mT: {self.dtype.name} {list(self.shape)} has fewer than two axes")
+        return ops.swapaxes(self, -2, -1)
+
+    def t(self) -> Tensor:
+        """The transpose of a matrix; a vector or number as it is."""
+        if self.ndim > 2:
+            raise _C.ShapeError(f"t: {self.dtype.name} {list(self.shape)} is no matrix; use mT or permute()")
+        return ops.transpose(self)
+
+    def moveaxis(self, source: int, destination: int) -> Tensor:
+        """See :func:`tilegrad.moveaxis`."""
+        return ops.moveaxis(self, source, destination)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """See :func:`tilegrad.diagonal`."""
+        return ops.diagonal(self, offset, axis1, axis2)
 
     def swapaxes(self, a: int, b: int) -> Tensor:
         """See :func:`tilegrad.swapaxes`."""
@@ -189,6 +182,34 @@ class Tensor(Operators):
     def split(self, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
         """See :func:`tilegrad.split`."""
         return ops.split(self, sizes, axis)
+
+    def chunk(self, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
+        """See :func:`tilegrad.chunk`."""
+        return ops.chunk(self, chunks, axis)
+
+    def unbind(self, axis: int = 0) -> tuple[Tensor, ...]:
+        """See :func:`tilegrad.unbind`."""
+        return ops.unbind(self, axis)
+
+    def tile(self, *reps: Any) -> Tensor:
+        """See :func:`tilegrad.tile`; numbers may be given one by one or as a sequence."""
+        return ops.tile(self, _sizes(reps))
+
+    def repeat_interleave(self, repeats: int, axis: int | None = None) -> Tensor:
+        """See :func:`tilegrad.repeat`."""
+        return ops.repeat(self, repeats, axis)
+
+    def roll(self, shift: int, axis: int = 0) -> Tensor:
+        """See :func:`tilegrad.roll`."""
+        return ops.roll(self, shift, axis)
+
+    def masked_fill(self, mask: Tensor, value: float) -> Tensor:
+        """See :func:`tilegrad.masked_fill`."""
+        return ops.masked_fill(self, mask, value)
+
+    def masked_select(self, mask: Tensor) -> Tensor:
+        """See :func:`tilegrad.masked_select`."""
+        return ops.masked_select(self, mask)
 
     def flip(self, axis: Axis = None) -> Tensor:
         """See :func:`tilegrad.flip`."""
@@ -300,6 +321,10 @@ class Tensor(Operators):
         """See :func:`tilegrad.clip`."""
         return ops.clip(self, low, high)
 
+    def clamp(self, low: Tensor | float | None = None, high: Tensor | float | None = None) -> Tensor:
+        """See :func:`tilegrad.clip`."""
+        return ops.clip(self, low, high)
+
     # Reductions.
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -385,6 +410,14 @@ class Tensor(Operators):
     def normal_(self, mean: float = 0.0, std: float = 1.0, generator: _random.Generator | None = None) -> Tensor:
         """Fills the tensor with normal numbers; see :func:`tilegrad.normal`."""
         return _random.normal_(self, mean, std, generator)
+
+    def bernoulli_(self, p: float = 0.5, generator: _random.Generator | None = None) -> Tensor:
+        """Fills the tensor with ones with probability ``p`` and zeros; see :func:`tilegrad.bernoulli`."""
+        return _random.bernoulli_(self, p, generator)
+
+    def exponential_(self, rate: float = 1.0, generator: _random.Generator | None = None) -> Tensor:
+        """Fills the tensor with exponential numbers of mean ``1 / rate``."""
+        return _random.exponential_(self, rate, generator)
 
 
 def _sizes(values: tuple[Any, ...]) -> Sequence[int]:

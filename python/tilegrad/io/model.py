@@ -100,7 +100,11 @@ def load(path: str | os.PathLike[str], into: Module | None = None) -> Module:
 
     Examples
     --------
-    See :func:`save`.
+    >>> import tilegrad as tg
+    >>> tg.save(tg.nn.Linear(2, 3), "linear.safetensors")
+    >>> tg.load("linear.safetensors")
+    Linear(2, 3)
+    >>> filled = tg.load("linear.safetensors", into=tg.nn.Linear(2, 3))
     """
     tensors, texts = safetensors.read(path)
     about = _verified(texts["tilegrad"], tensors, os.fspath(path)) if "tilegrad" in texts else {}

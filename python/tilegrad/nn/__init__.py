@@ -39,6 +39,7 @@ from .module import Module
 from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm, RMSNorm
 from .paired_losses import BCELoss, BCEWithLogitsLoss, HingeLoss, HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from .parameter import Parameter
+from .plot import plot_model
 from .pooling import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -146,6 +147,7 @@ __all__ = [
     "Upsample",
     "ZeroPad2d",
     "init",
+    "plot_model",
     "register",
     "sinusoidal_encoding",
 ]

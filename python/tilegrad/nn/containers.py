@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from keyword import iskeyword
+from typing import Any, overload
 
 from .. import _C
 from .module import Given, Module
@@ -57,13 +58,62 @@ class _Numbered(_Container):
         self._put(str(len(self._modules)), module)
         return self
 
-    def __getitem__(self, index: int | str) -> Module:
+    def extend(self, modules: Iterable[Module]) -> Any:
+        """Add modules at the end; returns the container."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Any:
+        """Put a module before the one at an index, as a list does; returns the container."""
+        if not self._is_numbered():
+            raise _C.ArgumentError(f"{type(self).__name__}: insert() is for numbered modules; these have names")
+        self._put(str(len(self)), module)  # checks it
+        modules = list(self._modules.values())
+        modules.insert(index, modules.pop())
+        self._renumber(modules)
+        return self
+
+    def pop(self, index: int = -1) -> Module:
+        """Take a module out and return it."""
+        module = self._modules[self._name(index)]
+        del self[index]
+        return module
+
+    @overload
+    def __getitem__(self, index: int | str) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> Any: ...
+    def __getitem__(self, index: int | str | slice) -> Any:
+        if isinstance(index, slice):
+            return self._part({name: self._modules[name] for name in list(self._modules)[index]})
         if isinstance(index, str):
             return self._modules[index]
         return self._modules[self._name(index)]
 
     def __setitem__(self, index: int | str, module: Module) -> None:
         self._put(index if isinstance(index, str) else self._name(index), module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        numbered = self._is_numbered()
+        names = list(self._modules)
+        for name in names[index] if isinstance(index, slice) else [self._name(index)]:
+            del self._modules[name]
+        if numbered:
+            self._renumber(list(self._modules.values()))
+        _C.changed()
+
+    def _is_numbered(self) -> bool:
+        return list(self._modules) == [str(position) for position in range(len(self))]
+
+    def _renumber(self, modules: list[Module]) -> None:
+        self._modules.clear()
+        self._modules.update((str(position), module) for position, module in enumerate(modules))
+        _C.changed()
+
+    def _part(self, modules: dict[str, Module]) -> Any:
+        """A container of some of the modules."""
+        raise NotImplementedError
 
     def __iter__(self) -> Iterator[Module]:
         return iter(list(self._modules.values()))
@@ -90,6 +140,8 @@ class Sequential(_Numbered):
     >>> model = tg.nn.Sequential(OrderedDict(flat=tg.nn.Flatten(), out=tg.nn.Linear(64, 10)))
     >>> model.out is model[1]
     True
+
+    Parts share the modules: ``model[:-1]`` is the network without its head.
     """
 
     def __init__(self, *modules: Any) -> None:
@@ -126,18 +178,19 @@ class Sequential(_Numbered):
             return super().config()
         return Given(list(self._modules.values()) if self._is_numbered() else [dict(self._modules)], {})
 
-    def _is_numbered(self) -> bool:
-        return list(self._modules) == [str(position) for position in range(len(self))]
+    def _part(self, modules: dict[str, Module]) -> Sequential:
+        return Sequential(*modules.values()) if self._is_numbered() else Sequential(modules)
 
     def __repr__(self) -> str:
         numbered = self._is_numbered()
-        lines = [
-            f"    {_indent(repr(module))},\n" if numbered else f"    {name}={_indent(repr(module))},\n"
-            for name, module in self._modules.items()
-        ]
+        words = all(name.isidentifier() and not iskeyword(name) for name in self._modules)
+        front = {name: "" if numbered else f"{name}=" if words else f"{name!r}: " for name in self._modules}
+        lines = [f"    {front[name]}{_indent(repr(module))},\n" for name, module in self._modules.items()]
         inside = "\n" + "".join(lines) if lines else ""
         kind = type(self).__name__
-        return f"{kind}({inside})" if numbered else f"{kind}(OrderedDict({inside}))"
+        if numbered:
+            return f"{kind}({inside})"
+        return f"{kind}(OrderedDict({inside}))" if words else f"{kind}(OrderedDict({{{inside}}}))"
 
 
 @register
@@ -156,6 +209,9 @@ class ModuleList(_Numbered):
         self.__dict__["_modules"] = {}
         for module in modules:
             self.append(module)
+
+    def _part(self, modules: dict[str, Module]) -> ModuleList:
+        return ModuleList(modules.values())
 
     def config(self) -> Given:
         """The modules; see :meth:`Module.config`."""
@@ -195,9 +251,32 @@ class ModuleDict(_Container):
     def __iter__(self) -> Iterator[str]:
         return iter(self._modules)
 
+    def __delitem__(self, name: str) -> None:
+        del self._modules[name]
+        _C.changed()
+
+    def keys(self) -> Iterable[str]:
+        """The names."""
+        return self._modules.keys()
+
+    def values(self) -> Iterable[Module]:
+        """The modules."""
+        return self._modules.values()
+
     def items(self) -> Iterable[tuple[str, Module]]:
         """Names and modules."""
         return self._modules.items()
+
+    def update(self, modules: Mapping[str, Module]) -> None:
+        """Put in modules by name."""
+        for name, module in modules.items():
+            self._put(name, module)
+
+    def pop(self, name: str) -> Module:
+        """Take a module out and return it."""
+        module = self._modules.pop(name)
+        _C.changed()
+        return module
 
     def config(self) -> Given:
         """The modules; see :meth:`Module.config`."""

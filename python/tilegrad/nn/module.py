@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from .. import _C
-from ..autograd import no_grad
+from ..autograd import grad_enabled, no_grad
 from ..capture import depends_on
+from ..hooks import HookHandle, add_hook
 from ..scopes import layer_scope
 from ..tensor import Tensor
+from .backward_hooks import GradientWatch
 from .layer_path import name_layer
 from .parameter import Parameter
 from .state import Incompatible, load_state
@@ -23,6 +25,7 @@ __all__ = ["Given", "Module"]
 
 M = TypeVar("M", bound="Module")
 Hook = Callable[["Module", tuple[Any, ...], Any], Any]
+PreHook = Callable[["Module", tuple[Any, ...]], Any]
 
 
 class Given(NamedTuple):
@@ -30,17 +33,6 @@ class Given(NamedTuple):
 
     positional: list[Any]
     named: dict[str, Any]
-
-
-class HookHandle:
-    """Takes a hook off again."""
-
-    def __init__(self, hooks: list[Hook], hook: Hook) -> None:
-        self._hooks, self._hook = hooks, hook
-
-    def remove(self) -> None:
-        """Take the hook off; does nothing the second time."""
-        self._hooks[:] = [hook for hook in self._hooks if hook is not self._hook]
 
 
 class Module:
@@ -72,12 +64,21 @@ class Module:
 
     _given: Given
     _buffers: set[str]
-    _hooks: list[Hook]
+    _hooks: dict[int, Hook]
+    _pre_hooks: dict[int, PreHook]
+    _backward_hooks: dict[int, Hook]
 
     # In __new__, so that a subclass need not call super().__init__().
     def __new__(cls, *args: Any, **kwargs: Any) -> Module:
         module = super().__new__(cls)
-        module.__dict__.update(training=True, _given=Given(list(args), dict(kwargs)), _buffers=set(), _hooks=[])
+        module.__dict__.update(
+            training=True,
+            _given=Given(list(args), dict(kwargs)),
+            _buffers=set(),
+            _hooks={},
+            _pre_hooks={},
+            _backward_hooks={},
+        )
         return module
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
@@ -98,12 +99,17 @@ class Module:
             raise
 
     def _compute(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        output = self.forward(*inputs, **named)
-        for hook in self._hooks:
+        for before in tuple(self._pre_hooks.values()):
+            given = before(self, inputs)
+            if given is not None:
+                inputs = given if isinstance(given, tuple) else (given,)
+        watch = GradientWatch(self, inputs) if self._backward_hooks and grad_enabled() else None
+        output = self.forward(*(inputs if watch is None else watch.inputs), **named)
+        for hook in tuple(self._hooks.values()):
             replacement = hook(self, inputs, output)
             if replacement is not None:
                 output = replacement
-        return output
+        return output if watch is None else watch.watched(output)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, (list, tuple, dict)):
@@ -121,13 +127,9 @@ class Module:
         """What a captured function depends on besides its arguments: the mode, and which parameters are trained."""
         own = [value for value in vars(self).values() if isinstance(value, Tensor)]
         children = [id(child) for _, child in self.named_children()]
-        return (
-            self.training,
-            self._statistics_frozen,
-            len(self._hooks),
-            *children,
-            *[(id(tensor), tensor.requires_grad) for tensor in own],
-        )
+        hooks = (*self._hooks, *self._pre_hooks, *self._backward_hooks)
+        tensors = [(id(tensor), tensor.requires_grad, tensor._hook_count) for tensor in own]
+        return (self.training, self._statistics_frozen, hooks, *children, *tensors)
 
     # What is inside.
 
@@ -138,11 +140,82 @@ class Module:
         self._buffers.add(name)
         setattr(self, name, tensor)
 
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Set a parameter, as an assignment to the attribute does."""
+        if parameter is not None and not isinstance(parameter, Parameter):
+            raise _C.DTypeError(f"register_parameter: {name!r} must be a Parameter, found {type(parameter).__name__}")
+        setattr(self, name, parameter)
+
+    def add_module(self, name: str, module: Module) -> None:
+        """Set a submodule, as an assignment to the attribute does."""
+        if not isinstance(module, Module):
+            raise _C.ArgumentError(f"add_module: {name!r} must be a module, found {type(module).__name__}")
+        setattr(self, name, module)
+
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly inside, with their names."""
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly inside."""
+        return (module for _, module in self.named_children())
+
+    def get_submodule(self, path: str) -> Module:
+        """The module at a path, as :meth:`named_modules` has it.
+
+        Raises
+        ------
+        ArgumentError
+            If there is none; tells how far the path goes and what is there.
+
+        Examples
+        --------
+        >>> import tilegrad as tg
+        >>> model = tg.nn.Sequential(tg.nn.Sequential(tg.nn.Linear(2, 3)), tg.nn.ReLU())
+        >>> model.get_submodule("0.0")
+        Linear(2, 3)
+        """
+        found: Module = self
+        parts = path.split(".") if path else []
+        for depth, part in enumerate(parts):
+            inside = dict(found.named_children())
+            if part not in inside:
+                where = ".".join(parts[:depth]) or "the module"
+                raise _C.ArgumentError(
+                    f"get_submodule: {where} ({type(found).__name__}) has no module {part!r}; it has "
+                    f"{', '.join(inside) or 'none'}"
+                )
+            found = inside[part]
+        return found
+
+    def set_submodule(self, path: str, module: Module) -> None:
+        """Put another module at a path: ``model.set_submodule("features.3", nn.Identity())``."""
+        owner, _, name = path.rpartition(".")
+        self.get_submodule(path)  # raises where there is none
+        holder = self.get_submodule(owner)
+        if hasattr(holder, "_put"):
+            holder._put(name, module)
+        else:
+            holder.add_module(name, module)
+
+    def apply(self: M, function: Callable[[Module], Any]) -> M:
+        """Call ``function(module)`` for all modules inside and then for this one; returns the module.
+
+        Examples
+        --------
+        >>> import tilegrad as tg
+        >>> def small(module):
+        ...     if isinstance(module, tg.nn.Linear):
+        ...         with tg.no_grad():
+        ...             module.weight.fill_(0.5)
+        >>> tg.nn.Sequential(tg.nn.Linear(2, 1, bias=False)).apply(small)(tg.ones((1, 2))).detach()
+        tensor([[1.]])
+        """
+        for module in reversed(list(self.modules())):
+            function(module)
+        return self
 
     def named_modules(self, prefix: str = "", _seen: set[int] | None = None) -> Iterator[tuple[str, Module]]:
         """The module itself (under the name ``""``) and all modules inside, each once, with their paths."""
@@ -271,6 +344,10 @@ class Module:
             self._set_statistics_frozen(True)
         return self
 
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Collect gradients or stop it: :meth:`unfreeze` or :meth:`freeze`."""
+        return self.unfreeze() if requires_grad else self.freeze()
+
     def unfreeze(self: M) -> M:
         """Collect gradients again, and running statistics where these were frozen."""
         for parameter in self.parameters():
@@ -314,8 +391,32 @@ class Module:
 
     def register_forward_hook(self, hook: Hook) -> HookHandle:
         """Have ``hook(module, inputs, output)`` called after every forward; a result other than None is the output."""
-        self._hooks.append(hook)
-        return HookHandle(self._hooks, hook)
+        return add_hook("register_forward_hook", self._hooks, hook)
+
+    def register_forward_pre_hook(self, hook: PreHook) -> HookHandle:
+        """Have ``hook(module, inputs)`` called before every forward.
+
+        A result other than None takes the place of the positional inputs: a tuple of them, or the only one.
+        """
+        return add_hook("register_forward_pre_hook", self._pre_hooks, hook)
+
+    def register_full_backward_hook(self, hook: Hook) -> HookHandle:
+        """Have ``hook(module, grad_input, grad_output)`` called when the gradients of the module's inputs are known.
+
+        Both are tuples, of the gradients of the positional inputs and of the outputs, with None where there is none. A
+        tuple that the hook returns takes the place of ``grad_input``. Where no input requires a gradient, as in a first
+        layer, the hook is called when the gradients of the outputs are known. Parameters' gradients have hooks of their
+        own (:meth:`Tensor.register_hook`).
+
+        Examples
+        --------
+        >>> import tilegrad as tg
+        >>> layer = tg.nn.ReLU()
+        >>> handle = layer.register_full_backward_hook(lambda module, grad_input, grad_output: print(grad_input))
+        >>> layer(tg.tensor([-1.0, 2.0], requires_grad=True)).sum().backward()
+        (tensor([0., 1.]),)
+        """
+        return add_hook("register_full_backward_hook", self._backward_hooks, hook)
 
     # Sizes that are inferred.
 
@@ -370,7 +471,10 @@ class Module:
         return self
 
     def summary(self, *input_shapes: Sequence[int], dtype: Any = "float32") -> Summary:
-        """A table of the layers with output shapes and numbers of parameters; builds the model.
+        """A table of the layers: output shapes, parameters, multiply-adds and bytes; builds the model.
+
+        A layer that is used several times is shown once. Multiply-adds are those that the kernels of matrix products
+        and convolutions tell of one sample, so layers of any kind are counted.
 
         Parameters
         ----------
@@ -383,10 +487,11 @@ class Module:
         --------
         >>> import tilegrad as tg
         >>> print(tg.nn.Sequential(tg.nn.Flatten(), tg.nn.Linear(64, 10)).summary((8, 8)))
-        layer  kind     output   parameters
-        0      Flatten  (N, 64)           0
-        1      Linear   (N, 10)         650
-        650 parameters, 650 of them trainable
+        layer  kind     output   parameters  multiply-adds
+        0      Flatten  (N, 64)           0              0
+        1      Linear   (N, 10)         650            640
+        650 parameters (2.5 KiB), 650 of them trainable
+        one sample: 640 multiply-adds, outputs of 296 bytes
         """
         from .summary import summarize
 
@@ -410,7 +515,9 @@ class Module:
         copied.__dict__.update(
             _given=Given(list(self._given.positional), dict(self._given.named)),
             _buffers=set(self._buffers),
-            _hooks=list(self._hooks),
+            _hooks=dict(self._hooks),
+            _pre_hooks=dict(self._pre_hooks),
+            _backward_hooks=dict(self._backward_hooks),
         )
         return copied
 

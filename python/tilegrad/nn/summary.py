@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..structure import tensors_in
+
 if TYPE_CHECKING:
     from .module import Given, Module
 
-__all__ = ["Row", "Summary", "describe", "describe_call", "summarize"]
+__all__ = ["Row", "Summary", "describe", "describe_call", "summarize", "with_n"]
 
 
 def describe(module: Module) -> str:
@@ -41,12 +43,22 @@ def _indent(text: str) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """One layer: its path, its kind, the shape of what it returned last (of one sample), its own parameters."""
+    """One layer of a summary; shapes, multiply-adds and bytes are those of one sample."""
 
     name: str
+    """Its path; a layer that is used several times has one row, under its first path."""
     kind: str
-    output_shape: tuple[int, ...] | None
+    output_shape: tuple[Any, ...] | None
+    """Of what it returned last, without the batch: one shape, or a tuple of shapes. None where it was not called."""
     parameters: int
+    """Its own numbers; those that a layer above has too are counted there."""
+    macs: int = 0
+    """Multiply-adds of its matrix products and convolutions, of all its calls."""
+    parameter_bytes: int = 0
+    activation_bytes: int = 0
+    """Of its outputs, of all its calls."""
+    shown: str = "-"
+    """The shape as the table has it, with N for the batch."""
 
 
 @dataclass(frozen=True)
@@ -55,53 +67,129 @@ class Summary:
 
     rows: tuple[Row, ...]
     total: int
+    """Parameters, each once."""
     trainable: int
+    buffers: int = 0
+    """Numbers that belong to the state but are not trained, such as running statistics."""
+    macs: int = 0
+    """Multiply-adds of one sample."""
+    parameter_bytes: int = 0
+    activation_bytes: int = 0
+    """Of the outputs of all layers for one sample."""
 
     def __str__(self) -> str:
-        cells = [("layer", "kind", "output", "parameters")]
-        for row in self.rows:
-            shape = "-" if row.output_shape is None else "(" + ", ".join(map(str, ("N", *row.output_shape))) + ")"
-            cells.append((row.name, row.kind, shape, f"{row.parameters:,}"))
-        a, b, c, d = (max(len(line[column]) for line in cells) for column in range(4))
-        lines = [f"{x:<{a}}  {y:<{b}}  {z:<{c}}  {n:>{d}}" for x, y, z, n in cells]
-        return "\n".join([*lines, f"{self.total:,} parameters, {self.trainable:,} of them trainable"])
+        cells = [("layer", "kind", "output", "parameters", "multiply-adds")]
+        cells += [(r.name, r.kind, r.shown, f"{r.parameters:,}", f"{r.macs:,}") for r in self.rows]
+        a, b, c, d, e = (max(len(line[column]) for line in cells) for column in range(5))
+        lines = [f"{x:<{a}}  {y:<{b}}  {z:<{c}}  {n:>{d}}  {m:>{e}}" for x, y, z, n, m in cells]
+        buffers = f"; {self.buffers:,} numbers in buffers" if self.buffers else ""
+        return "\n".join(
+            [
+                *lines,
+                f"{self.total:,} parameters ({_bytes(self.parameter_bytes)}), {self.trainable:,} of them "
+                f"trainable{buffers}",
+                f"one sample: {self.macs:,} multiply-adds, outputs of {_bytes(self.activation_bytes)}",
+            ]
+        )
 
     __repr__ = __str__
 
 
+def _bytes(count: int) -> str:
+    size, unit = float(count), "bytes"
+    for larger in ("KiB", "MiB", "GiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+
+
+class _Outputs:
+    """What the layers return while one sample is computed."""
+
+    def __init__(self) -> None:
+        self.last: dict[int, Any] = {}
+        self.bytes: dict[int, int] = {}
+        self._counted: dict[int, Any] = {}  # kept, so that no identity comes again
+
+    def note(self, layer: Module, inputs: tuple[Any, ...], output: Any) -> None:
+        self.last[id(layer)] = output
+        for tensor in tensors_in(output):
+            if id(tensor) not in self._counted:  # a container returns what its last layer does
+                self._counted[id(tensor)] = tensor
+                self.bytes[id(layer)] = self.bytes.get(id(layer), 0) + tensor.nbytes
+
+
+def _batch_axis(shape: tuple[int, ...]) -> int | None:
+    """The batch is of one sample: the first axis, or the second of states [layers, N, features]."""
+    return next((axis for axis, size in enumerate(shape[:2]) if size == 1), None)
+
+
+def _without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
+    batch = _batch_axis(shape)
+    return tuple(size for axis, size in enumerate(shape) if axis != batch)
+
+
+def with_n(shape: tuple[int, ...]) -> str:
+    """A shape of one sample as text, with N for the batch."""
+    batch = _batch_axis(shape)
+    return "(" + ", ".join("N" if axis == batch else str(size) for axis, size in enumerate(shape)) + ")"
+
+
 def summarize(module: Module, input_shapes: Sequence[Sequence[int]], dtype: Any) -> Summary:
     """See :meth:`Module.summary`."""
-    shapes: dict[int, tuple[int, ...]] = {}
+    from ..profiling import profile
 
-    def note(layer: Module, inputs: tuple[Any, ...], output: Any) -> None:
-        while isinstance(output, (tuple, list)) and output:  # a recurrent layer's outputs come before its states
-            output = output[0]
-        if hasattr(output, "shape"):
-            shapes[id(layer)] = tuple(output.shape[1:])
-
-    handles = [layer.register_forward_hook(note) for layer in module.modules()]
+    outputs = _Outputs()
+    module.build(*input_shapes, dtype=dtype)
+    handles = [layer.register_forward_hook(outputs.note) for layer in module.modules()]
     try:
-        module.build(*input_shapes, dtype=dtype)
+        # The kernels tell what they compute, so that a layer of any kind is counted.
+        with profile() as measured:
+            module.build(*input_shapes, dtype=dtype)
     finally:
         for handle in handles:
             handle.remove()
+    macs: dict[str, int] = {}
+    for launch in measured.launches:
+        macs[launch.layer] = macs.get(launch.layer, 0) + round(launch.flops / 2)
     rows = []
     seen: set[int] = set()
+    outermost = type(module).__name__
     for path, layer in module.named_modules():
-        own = _own_parameters(layer, seen)
-        if own or not any(True for _ in layer.named_children()):
-            rows.append(Row(path or "(model)", type(layer).__name__, shapes.get(id(layer)), own))
+        kind = type(layer).__name__
+        parameters = [p for p in vars(layer).values() if _is_parameter(p) and id(p) not in seen]
+        seen.update(map(id, parameters))
+        own = macs.get(f"{outermost}.{path} ({kind})" if path else outermost, 0)
+        if not (parameters or own) and any(True for _ in layer.named_children()):
+            continue
+        found = tensors_in(outputs.last.get(id(layer)))
+        shapes = [_without_batch(tensor.shape) for tensor in found]
+        rows.append(
+            Row(
+                path or "(model)",
+                kind,
+                None if not shapes else shapes[0] if len(shapes) == 1 else tuple(shapes),
+                sum(p.size for p in parameters),
+                own,
+                sum(p.nbytes for p in parameters),
+                outputs.bytes.get(id(layer), 0),
+                ", ".join(with_n(tensor.shape) for tensor in found) or "-",
+            )
+        )
     parameters = list(module.parameters())
-    trainable = sum(parameter.size for parameter in parameters if parameter.requires_grad)
-    return Summary(tuple(rows), sum(parameter.size for parameter in parameters), trainable)
+    return Summary(
+        tuple(rows),
+        sum(p.size for p in parameters),
+        sum(p.size for p in parameters if p.requires_grad),
+        sum(b.size for b in module.buffers()),
+        sum(macs.values()),
+        sum(p.nbytes for p in parameters),
+        sum(outputs.bytes.values()),
+    )
 
 
-def _own_parameters(layer: Module, seen: set[int]) -> int:
+def _is_parameter(value: Any) -> bool:
     from .parameter import Parameter
 
-    count = 0
-    for value in vars(layer).values():
-        if isinstance(value, Parameter) and id(value) not in seen:
-            seen.add(id(value))
-            count += value.size
-    return count
+    return isinstance(value, Parameter)

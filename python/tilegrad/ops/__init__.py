@@ -6,6 +6,7 @@ A family is a module, which lists its public functions in ``__all__``; they are 
 from __future__ import annotations
 
 from .activation import *
+from .arranging import *
 from .attention import *
 from .cast import *
 from .channel_norm import *

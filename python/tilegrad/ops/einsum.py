@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import _C
-from ..autograd import record
+from .arranging import diagonal
 from .elementwise import multiply
 from .matmul import matmul
 from .views import permute, reshape
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["einsum"]
 
-Needs = tuple[bool, ...]
-Gradients = tuple["Tensor | None", ...]
 # One axis: a letter, or the position of an ellipsis axis counted from the end.
 Label = str | int
 
@@ -164,7 +162,7 @@ def _drop_stretched(x: Tensor, labels: list[Label], sizes: dict[Label, int]) -> 
         while labels.count(label) > 1:
             first = labels.index(label)
             second = labels.index(label, first + 1)
-            x = _diagonal(x, first, second)
+            x = diagonal(x, 0, first, second)
             labels = [c for axis, c in enumerate(labels) if axis not in (first, second)] + [label]
     shape = x.shape
     kept = [axis for axis, label in enumerate(labels) if shape[axis] == sizes[label]]
@@ -221,26 +219,3 @@ def _arrange(x: Tensor, labels: list[Label], wanted: list[Label]) -> Tensor:
     if labels == wanted:
         return x
     return permute(x, [labels.index(label) for label in wanted])
-
-
-def _diagonal(x: Tensor, first: int, second: int) -> Tensor:
-    """The elements whose indices along two axes of one size agree, along a new last axis."""
-    return record(_diagonal_view(x, first, second), _diagonal_gradient, (x,), x.shape, first, second)
-
-
-def _diagonal_view(x: Tensor, first: int, second: int) -> Tensor:
-    others = [axis for axis in range(x.ndim) if axis not in (first, second)]
-    size = x.shape[first]
-    flat = _C.reshape(_C.permute(x, (*others, first, second)), (*(x.shape[axis] for axis in others), size * size))
-    return _C.slice(flat, len(others), 0, size, size + 1)
-
-
-def _diagonal_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...], first: int, second: int) -> Gradients:
-    others = [axis for axis in range(len(shape)) if axis not in (first, second)]
-    size = shape[first]
-    outer = [shape[axis] for axis in others]
-    out = _C.full((*outer, size * size), 0, grad.dtype)
-    _C.copy_into(grad, _C.slice(out, len(others), 0, size, size + 1))
-    order = [*others, first, second]
-    back = tuple(order.index(axis) for axis in range(len(shape)))
-    return (_C.permute(_C.reshape(out, (*outer, size, size)), back),)

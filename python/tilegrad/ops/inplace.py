@@ -5,11 +5,13 @@ Everything is checked before anything is written. The memory is the tensor's own
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import grad_enabled, record_in_place
 from .broadcasting import shape_of, sum_to
+from .views import copy
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -121,3 +123,16 @@ def fill_(x: Tensor, value: float) -> Tensor:
 
 def _fill__gradient(needs: Needs, grad: Tensor) -> Gradients:
     return (None,)
+
+
+def apply_(op: str, x: Tensor, function: Callable[..., Tensor], *arguments: Any) -> Tensor:
+    """``x[...] = function(x, *arguments)``, with the gradient of the function."""
+    _C.check_in_place(op, x)
+    # Where a rule keeps its input, it keeps the copy, which nobody writes.
+    y = function(copy(x) if _needs_grad(x) else x.detach(), *arguments)
+    if y.shape != x.shape or y.dtype != x.dtype:
+        raise _C.ShapeError(
+            f"{op}: the result is {y.dtype.name} {list(y.shape)} and does not fit into {x.dtype.name} {list(x.shape)}; "
+            "use the out-of-place operation"
+        )
+    return copy_(x, y)
