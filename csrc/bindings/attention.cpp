@@ -9,8 +9,6 @@ namespace {
 
 using Optional = std::optional<Array>;
 
-py::object optional(const Array& array) { return array ? py::cast(array) : py::none(); }
-
 }  // namespace
 
 void register_attention(py::module_& m) {
