@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from bench.case import Arrays, Case, Spec
@@ -11,12 +13,13 @@ SHAPES = ((64, 4, 8, 8), (32, 4, 64, 16), (8, 8, 256, 64), (1, 8, 1024, 64))
 
 
 def inputs(spec: Spec, rng: np.random.Generator) -> Arrays:
-    return {name: rng.normal(size=spec["shape"]).astype(np.float32) for name in ("q", "k", "v", "dy")}
+    N, H, T, D = spec["shape"]
+    return {name: rng.normal(size=(N, H, T, D)).astype(np.float32) for name in ("q", "k", "v", "dy")}
 
 
 def reference(spec: Spec, arrays: Arrays) -> Arrays:
     q, k, v, dy = (arrays[name].astype(np.float64) for name in ("q", "k", "v", "dy"))
-    scale = float(q.shape[-1] ** -0.5)
+    scale = 1 / math.sqrt(q.shape[-1])
     scores = scale * q @ np.swapaxes(k, -1, -2)
     if spec["causal"]:
         scores = np.where(np.tril(np.ones(scores.shape[-2:], bool)), scores, -np.inf)

@@ -6,6 +6,73 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
+// Turns sums k q of a block of keys with `rows` queries, [key][query], into scores, as finish_scores() of attention.h does
+// for [query][key].
+template <typename T>
+TILEGRAD_INLINE void finish_scores_across(const Attention& p, Head head, int64_t query, int64_t rows, int64_t key,
+                                          int64_t count, Mask<T> mask, T* scores) {
+  const T scale = static_cast<T>(p.scale);
+  const int64_t width = block_width(rows);
+  for (int64_t i = 0; i < count; ++i) {
+    T* row = scores + i * kBlock;
+    const int64_t at = p.mask.at(head.n, head.h, query) + (key + i) * p.mask_step, step = p.mask.row;
+#pragma omp simd
+    for (int64_t r = 0; r < width; ++r) row[r] = row[r] * scale;
+    if (mask.addend) {
+      for (int64_t r = 0; r < rows; ++r) row[r] = row[r] + mask.addend[at + r * step];
+    }
+    if (mask.visible) {
+      for (int64_t r = 0; r < rows; ++r) {
+        row[r] = mask.visible[at + r * step].value ? row[r] : -formulas::kInfinity<T>;
+      }
+    }
+    if (p.causal) {
+      for (int64_t r = 0; r < smaller(rows, key + i - query); ++r) row[r] = -formulas::kInfinity<T>;
+    }
+  }
+}
+
+// A block of queries and what was summed for each so far; lanes run along the queries.
+template <typename T>
+struct QueryBlock {
+  alignas(64) T most[kBlock], denominator[kBlock], shrink[kBlock];
+
+  TILEGRAD_INLINE void clear() {
+    for (int64_t r = 0; r < kBlock; ++r) {
+      most[r] = -formulas::kInfinity<T>;
+      denominator[r] = T(0);
+    }
+  }
+
+  // Turns the scores of `count` keys into exponentials and adds them to the denominators. Sums of values so far are to be
+  // multiplied by shrink.
+  void meet(int64_t count, int64_t width, T* scores) {
+    alignas(64) T shift[kBlock], sum[kBlock];
+#pragma omp simd
+    for (int64_t r = 0; r < width; ++r) shift[r] = most[r];
+    for (int64_t i = 0; i < count; ++i) {
+      const T* row = scores + i * kBlock;
+#pragma omp simd
+      for (int64_t r = 0; r < width; ++r) shift[r] = largest(shift[r], row[r]);
+    }
+#pragma omp simd
+    for (int64_t r = 0; r < width; ++r) {
+      const T top = shift[r];
+      shift[r] = top == -formulas::kInfinity<T> ? T(0) : top;  // no key seen yet
+      shrink[r] = formulas::exp(most[r] - shift[r]);
+      most[r] = top;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      T* row = scores + i * kBlock;
+#pragma omp simd
+      for (int64_t r = 0; r < width; ++r) row[r] = formulas::exp(row[r] - shift[r]);
+    }
+    sum_chunk_columns(count, width, sum, [&](int64_t i, int64_t r) { return scores[i * kBlock + r]; });
+#pragma omp simd
+    for (int64_t r = 0; r < width; ++r) denominator[r] = fma(denominator[r], shrink[r], sum[r]);
+  }
+};
+
 // y = softmax(scale q k^T + mask) v, and the logarithm of every row's denominator: infinity for rows that see no key, whose
 // y is 0. `used` gets the generator's state, from which the gradient draws the same words.
 template <typename T>
@@ -14,7 +81,7 @@ void attention(const Team& team, const Attention& p, const T* q, const T* k, con
   const AttentionWorkspace at = attention_workspace(p, false);
   const int64_t D = attention_width(p.D), E = attention_width(p.E);
   T* const mine = static_cast<T*>(workspace.data) + team.rank * at.per_member;
-  T *const queries = mine + at.q, *const keys = mine + at.k_across, *const values = mine + at.v;
+  T *const queries = mine + at.q_across, *const keys = mine + at.k, *const values = mine + at.v;
   T *const scores = mine + at.scores, *const sums = mine + at.y;
   const Stream stream = p.drops ? current_stream(state) : Stream{0, 0};
   const T keep_scale = static_cast<T>(p.keep_scale);
@@ -23,52 +90,49 @@ void attention(const Team& team, const Attention& p, const T* q, const T* k, con
   for (int64_t unit = share.begin; unit < share.end; ++unit) {
     const int64_t head_number = unit / blocks, query = unit % blocks * kBlock;
     const Head head{head_number / p.H, head_number % p.H};
-    const int64_t rows = smaller(kBlock, p.T - query);
-    pack_rows(q + p.q.at(head.n, head.h, query), p.q.row, rows, p.D, D, queries);
-    T largest_score[kBlock], denominator[kBlock];
-    for (int64_t r = 0; r < rows; ++r) {
-      largest_score[r] = -formulas::kInfinity<T>;
-      denominator[r] = T(0);
-    }
+    const int64_t rows = smaller(kBlock, p.T - query), width = block_width(rows);
+    pack_across(q + p.q.at(head.n, head.h, query), p.q.row, rows, p.D, queries);
+    QueryBlock<T> block;
+    block.clear();
     for (int64_t i = 0; i < round_up(rows, kTileHeight<T>) * E; ++i) sums[i] = T(0);
     const int64_t seen = key_blocks(p, query / kBlock);
-    for (int64_t block = 0; block < seen; ++block) {
-      const int64_t key = block * kBlock, count = smaller(kBlock, p.S - key), width = block_width(count);
-      pack_across(k + p.k.at(head.n, head.h, key), p.k.row, count, p.D, keys);
+    for (int64_t key = 0; key < seen * kBlock; key += kBlock) {
+      const int64_t count = smaller(kBlock, p.S - key);
+      pack_rows(k + p.k.at(head.n, head.h, key), p.k.row, count, p.D, D, keys);
       pack_rows(v + p.v.at(head.n, head.h, key), p.v.row, count, p.E, E, values);
-      multiply_rows(rows, width, p.D, queries, D, keys, kBlock, scores, kBlock, false);
-      finish_scores(p, head, query, rows, key, {visible, addend}, scores);
-      for (int64_t r = 0; r < rows; ++r) {
-        T* const row = scores + r * kBlock;
-        const T most = largest(largest_score[r], largest_of(static_cast<const T*>(row), kBlock));
-        const T shift = most == -formulas::kInfinity<T> ? T(0) : most;  // no key seen yet
-        const T shrink = formulas::exp(largest_score[r] - shift);
-        largest_score[r] = most;
-#pragma omp simd
-        for (int64_t i = 0; i < width; ++i) row[i] = formulas::exp(row[i] - shift);
-        denominator[r] = fma(denominator[r], shrink, sum_chunk<T>(width, [&](int64_t i) { return row[i]; }));
-        if (p.drops) {
-          uint8_t kept[kBlock];
-          draw_kept(p, stream, head, query + r, key, kept);
-#pragma omp simd
-          for (int64_t i = 0; i < width; ++i) row[i] = kept[i] ? row[i] * keep_scale : T(0);
+      multiply_rows(count, width, p.D, keys, D, queries, kBlock, scores, kBlock, false);
+      finish_scores_across(p, head, query, rows, key, count, {visible, addend}, scores);
+      block.meet(count, width, scores);
+      for (int64_t r = 0; p.drops && r < rows; ++r) {
+        uint8_t kept[kBlock];
+        draw_kept(p, stream, head, query + r, key, kept);
+        for (int64_t i = 0; i < count; ++i) {
+          T& weight = scores[i * kBlock + r];
+          weight = kept[i] ? weight * keep_scale : T(0);
         }
+      }
+      for (int64_t r = 0; r < rows; ++r) {
         T* const sum = sums + r * E;
+        const T shrink = block.shrink[r];
 #pragma omp simd
         for (int64_t e = 0; e < E; ++e) sum[e] = sum[e] * shrink;
       }
-      multiply_rows(rows, E, count, scores, kBlock, values, E, sums, E, true);
+      multiply_columns(rows, E, count, scores, kBlock, values, E, sums, E, true);
     }
     for (int64_t r = 0; r < rows; ++r) {
-      const bool none = denominator[r] == T(0);
-      const T scale = none ? T(0) : T(1) / denominator[r];
+      const bool none = block.denominator[r] == T(0);
+      const T scale = none ? T(0) : T(1) / block.denominator[r];
       T* const to = y + p.y.at(head.n, head.h, query + r);
       const T* const sum = sums + r * E;
 #pragma omp simd
       for (int64_t e = 0; e < p.E; ++e) to[e] = none ? T(0) : sum[e] * scale;
-      if (log_sum) {
-        log_sum[head_number * p.T + query + r] =
-            none ? formulas::kInfinity<T> : largest_score[r] + formulas::log(denominator[r]);
+    }
+    if (log_sum) {
+      T* const to = log_sum + head_number * p.T + query;
+#pragma omp simd
+      for (int64_t r = 0; r < rows; ++r) {
+        const T found = block.most[r] + formulas::log(block.denominator[r]);
+        to[r] = block.denominator[r] == T(0) ? formulas::kInfinity<T> : found;
       }
     }
   }

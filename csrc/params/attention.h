@@ -40,7 +40,7 @@ TILEGRAD_INLINE constexpr int64_t attention_width(int64_t features) { return (fe
 
 // What a member keeps, in elements; every piece is whole cache lines, with room for a vector written behind its end.
 struct AttentionWorkspace {
-  int64_t q, k, k_across, v, v_across, y, dy, dq, dk, dv, scores, slopes, per_member;
+  int64_t q, q_across, k, k_across, v, v_across, y, dy, dq, dk, dv, scores, slopes, per_member;
   int64_t deltas;  // one for every query of the whole launch, before the members' pieces
 };
 
@@ -55,13 +55,15 @@ TILEGRAD_INLINE AttentionWorkspace attention_workspace(const Attention& p, bool 
     end += elements;
     return begin;
   };
-  at.q = piece(D);
-  at.k_across = piece(p.D * B + kSlack);
+  at.k = piece(D);
   at.scores = piece(B * B + kSlack);
-  at.v = piece(E);
-  at.y = piece(E);
-  if (backward) {
-    at.k = piece(D);
+  if (!backward) {
+    at.q_across = piece(p.D * B + kSlack);
+    at.v = piece(E);
+    at.y = piece(E);
+  } else {
+    at.q = piece(D);
+    at.k_across = piece(p.D * B + kSlack);
     at.v_across = piece(p.E * B + kSlack);
     at.slopes = piece(B * B + kSlack);
     at.dy = piece(E);
