@@ -26,7 +26,8 @@ SPECIAL = ("__init__", "__call__")  # documented by their class
 
 def documented_modules() -> list[ModuleType]:
     packages = [info.name for info in pkgutil.walk_packages(tilegrad.__path__, "tilegrad.") if info.ispkg]
-    return [tilegrad, *(importlib.import_module(name) for name in [*packages, *MODULES] if name != "tilegrad.ops")]
+    names = dict.fromkeys(["tilegrad", *packages, *MODULES])
+    return [importlib.import_module(name) for name in names if name != "tilegrad.ops"]  # tilegrad has all of its names
 
 
 def public_names(module: ModuleType) -> list[str]:

@@ -119,7 +119,10 @@ def record_in_place(x: Tensor, rule: _Rule, inputs: tuple[typing.Any, ...], /, *
     """The same for an op that has overwritten x."""
 
 def gradients(
-    outputs: tuple[Tensor, ...], grads: tuple[Tensor | None, ...], inputs: tuple[Tensor, ...], retain_graph: builtins.bool
+    outputs: tuple[Tensor, ...],
+    grads: tuple[Tensor | None, ...],
+    inputs: tuple[Tensor, ...],
+    retain_graph: builtins.bool,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the sum of all outputs with respect to each input, None where nothing depends on it."""
 
