@@ -18,7 +18,7 @@ struct Recurrent {
   int64_t N, T, H;
   int64_t dy_n_step, dy_t_step;  // strides of dy, in elements; its columns lie side by side
   int32_t reverse;               // from each sequence's last step to its first
-  Activation activation;  // of rnn: tanh or relu
+  Activation activation;         // of rnn: tanh or relu
 };
 
 // The distance of two rows of `width` elements in scratch: whole cache lines, and one more so that rows do not share a
