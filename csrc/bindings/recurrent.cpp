@@ -10,8 +10,6 @@ namespace {
 
 using Optional = std::optional<Array>;
 
-Optional optional(Array& array) { return array ? Optional(std::move(array)) : Optional(); }
-
 ops::Sequences sequences(const Array& x, const Optional& lengths, bool reverse, bool batch_first) {
   return {x, lengths.value_or(Array()), reverse, batch_first};
 }
@@ -46,7 +44,7 @@ void register_recurrent(py::module_& m) {
             ops::rnn_backward(sequences(x, lengths, reverse, batch_first), cells(w, u, {}, {}, h0, {}),
                               ops::activation_named("rnn", activation), result, grad,
                               {needs.at(0), needs.at(1), needs.at(2), needs.at(3), false, needs.at(4), false});
-        return std::tuple(optional(g.x), optional(g.w), optional(g.u), optional(g.b), optional(g.state));
+        return py::make_tuple(optional(g.x), optional(g.w), optional(g.u), optional(g.b), optional(g.state));
       },
       py::arg("dy"), py::arg("dh"), py::arg("x"), py::arg("w"), py::arg("u"), py::arg("h0"), py::arg("lengths"),
       py::arg("reverse"), py::arg("batch_first"), py::arg("activation"), py::arg("all"), py::arg("needs"),
@@ -75,8 +73,8 @@ void register_recurrent(py::module_& m) {
         ops::RecurrentGradients g =
             ops::gru_backward(sequences(x, lengths, reverse, batch_first), cells(w, u, {}, {}, h0, {}), result, grad,
                               {needs.at(0), needs.at(1), needs.at(2), needs.at(3), needs.at(4), needs.at(5), false});
-        return std::tuple(optional(g.x), optional(g.w), optional(g.u), optional(g.b), optional(g.bias),
-                          optional(g.state));
+        return py::make_tuple(optional(g.x), optional(g.w), optional(g.u), optional(g.b), optional(g.bias),
+                              optional(g.state));
       },
       py::arg("dy"), py::arg("dh"), py::arg("x"), py::arg("w"), py::arg("u"), py::arg("h0"), py::arg("lengths"),
       py::arg("reverse"), py::arg("batch_first"), py::arg("all"), py::arg("gates"), py::arg("inner"), py::arg("needs"),
@@ -107,8 +105,8 @@ void register_recurrent(py::module_& m) {
         ops::RecurrentGradients g =
             ops::lstm_backward(sequences(x, lengths, reverse, batch_first), cells(w, u, {}, {}, h0, c0), result, grad,
                                {needs.at(0), needs.at(1), needs.at(2), needs.at(3), false, needs.at(4), needs.at(5)});
-        return std::tuple(optional(g.x), optional(g.w), optional(g.u), optional(g.b), optional(g.state),
-                          optional(g.cell));
+        return py::make_tuple(optional(g.x), optional(g.w), optional(g.u), optional(g.b), optional(g.state),
+                              optional(g.cell));
       },
       py::arg("dy"), py::arg("dh"), py::arg("dc"), py::arg("x"), py::arg("w"), py::arg("u"), py::arg("h0"),
       py::arg("c0"), py::arg("lengths"), py::arg("reverse"), py::arg("batch_first"), py::arg("all"), py::arg("gates"),
