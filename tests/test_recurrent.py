@@ -278,7 +278,7 @@ def test_files_and_text(kind: str, tmp_path: Path) -> None:
 
 def test_summary_shows_the_outputs() -> None:
     summary = nn.LSTM(3, 5, bidirectional=True).summary((7, 3))
-    assert summary.rows[0].output_shape == ((7, 10), (2, 5), (2, 5))
+    assert summary.rows[0].output_shape == ((7, 10), (2, 5), (2, 5))  # y, h and c
     assert summary.total == 2 * (3 * 20 + 5 * 20 + 20)
 
 

@@ -10,8 +10,6 @@ namespace {
 
 using Optional = std::optional<Array>;
 
-Optional optional(Array& array) { return array ? Optional(std::move(array)) : Optional(); }
-
 ops::Sequences sequences(const Array& x, const Optional& lengths, bool reverse, bool batch_first) {
   return {x, lengths.value_or(Array()), reverse, batch_first};
 }
@@ -29,44 +27,45 @@ void register_recurrent(py::module_& m) {
          bool reverse, bool batch_first, const char* activation) {
         ops::RecurrentResult out = ops::rnn(sequences(x, lengths, reverse, batch_first), cells(w, u, b, {}, h0, {}),
                                             ops::activation_named("rnn", activation));
-        return std::tuple(std::move(out.y), std::move(out.state));
+        return std::tuple(std::move(out.y), std::move(out.state), std::move(out.all));
       },
       py::arg("x"), py::arg("w"), py::arg("u"), py::arg("b"), py::arg("h0"), py::arg("lengths"), py::arg("reverse"),
-      py::arg("batch_first"), py::arg("activation"), "The outputs and the last state.");
+      py::arg("batch_first"), py::arg("activation"), "The outputs, the last state and all states.");
   m.def(
       "rnn_backward",
       [](const Optional& dy, const Optional& dh, const Array& x, const Array& w, const Array& u, const Optional& h0,
-         const Optional& lengths, bool reverse, bool batch_first, const char* activation, const Array& y,
+         const Optional& lengths, bool reverse, bool batch_first, const char* activation, const Array& all,
          const std::vector<bool>& needs) {
         ops::RecurrentResult result, grad;
-        result.y = y;
+        result.all = all;
         grad.y = dy.value_or(Array());
         grad.state = dh.value_or(Array());
         ops::RecurrentGradients g =
             ops::rnn_backward(sequences(x, lengths, reverse, batch_first), cells(w, u, {}, {}, h0, {}),
                               ops::activation_named("rnn", activation), result, grad,
                               {needs.at(0), needs.at(1), needs.at(2), needs.at(3), false, needs.at(4), false});
-        return std::tuple(optional(g.x), optional(g.w), optional(g.u), optional(g.b), optional(g.state));
+        return py::make_tuple(optional(g.x), optional(g.w), optional(g.u), optional(g.b), optional(g.state));
       },
       py::arg("dy"), py::arg("dh"), py::arg("x"), py::arg("w"), py::arg("u"), py::arg("h0"), py::arg("lengths"),
-      py::arg("reverse"), py::arg("batch_first"), py::arg("activation"), py::arg("y"), py::arg("needs"),
+      py::arg("reverse"), py::arg("batch_first"), py::arg("activation"), py::arg("all"), py::arg("needs"),
       "The gradients of x, w, u, b and h0.");
   m.def(
       "gru",
       [](const Array& x, const Array& w, const Array& u, const Optional& b, const Optional& b_n, const Optional& h0,
          const Optional& lengths, bool reverse, bool batch_first) {
         ops::RecurrentResult out = ops::gru(sequences(x, lengths, reverse, batch_first), cells(w, u, b, b_n, h0, {}));
-        return std::tuple(std::move(out.y), std::move(out.state), std::move(out.gates), std::move(out.inner));
+        return std::tuple(std::move(out.y), std::move(out.state), std::move(out.all), std::move(out.gates),
+                          std::move(out.inner));
       },
       py::arg("x"), py::arg("w"), py::arg("u"), py::arg("b"), py::arg("b_n"), py::arg("h0"), py::arg("lengths"),
-      py::arg("reverse"), py::arg("batch_first"), "The outputs, the last state, the gates and h u + b_n.");
+      py::arg("reverse"), py::arg("batch_first"), "The outputs, the last state, all states, the gates and h u + b_n.");
   m.def(
       "gru_backward",
       [](const Optional& dy, const Optional& dh, const Array& x, const Array& w, const Array& u, const Optional& h0,
-         const Optional& lengths, bool reverse, bool batch_first, const Array& y, const Array& gates,
+         const Optional& lengths, bool reverse, bool batch_first, const Array& all, const Array& gates,
          const Array& inner, const std::vector<bool>& needs) {
         ops::RecurrentResult result, grad;
-        result.y = y;
+        result.all = all;
         result.gates = gates;
         result.inner = inner;
         grad.y = dy.value_or(Array());
@@ -74,29 +73,30 @@ void register_recurrent(py::module_& m) {
         ops::RecurrentGradients g =
             ops::gru_backward(sequences(x, lengths, reverse, batch_first), cells(w, u, {}, {}, h0, {}), result, grad,
                               {needs.at(0), needs.at(1), needs.at(2), needs.at(3), needs.at(4), needs.at(5), false});
-        return std::tuple(optional(g.x), optional(g.w), optional(g.u), optional(g.b), optional(g.bias),
-                          optional(g.state));
+        return py::make_tuple(optional(g.x), optional(g.w), optional(g.u), optional(g.b), optional(g.bias),
+                              optional(g.state));
       },
       py::arg("dy"), py::arg("dh"), py::arg("x"), py::arg("w"), py::arg("u"), py::arg("h0"), py::arg("lengths"),
-      py::arg("reverse"), py::arg("batch_first"), py::arg("y"), py::arg("gates"), py::arg("inner"), py::arg("needs"),
+      py::arg("reverse"), py::arg("batch_first"), py::arg("all"), py::arg("gates"), py::arg("inner"), py::arg("needs"),
       "The gradients of x, w, u, b, b_n and h0.");
   m.def(
       "lstm",
       [](const Array& x, const Array& w, const Array& u, const Optional& b, const Optional& h0, const Optional& c0,
          const Optional& lengths, bool reverse, bool batch_first) {
         ops::RecurrentResult out = ops::lstm(sequences(x, lengths, reverse, batch_first), cells(w, u, b, {}, h0, c0));
-        return std::tuple(std::move(out.y), std::move(out.state), std::move(out.cell), std::move(out.gates),
-                          std::move(out.inner));
+        return std::tuple(std::move(out.y), std::move(out.state), std::move(out.cell), std::move(out.all),
+                          std::move(out.gates), std::move(out.inner));
       },
       py::arg("x"), py::arg("w"), py::arg("u"), py::arg("b"), py::arg("h0"), py::arg("c0"), py::arg("lengths"),
-      py::arg("reverse"), py::arg("batch_first"), "The outputs, the last state and cell, the gates and all cells.");
+      py::arg("reverse"), py::arg("batch_first"),
+      "The outputs, the last state and cell, all states, the gates and all cells.");
   m.def(
       "lstm_backward",
       [](const Optional& dy, const Optional& dh, const Optional& dc, const Array& x, const Array& w, const Array& u,
          const Optional& h0, const Optional& c0, const Optional& lengths, bool reverse, bool batch_first,
-         const Array& y, const Array& gates, const Array& inner, const std::vector<bool>& needs) {
+         const Array& all, const Array& gates, const Array& inner, const std::vector<bool>& needs) {
         ops::RecurrentResult result, grad;
-        result.y = y;
+        result.all = all;
         result.gates = gates;
         result.inner = inner;
         grad.y = dy.value_or(Array());
@@ -105,11 +105,11 @@ void register_recurrent(py::module_& m) {
         ops::RecurrentGradients g =
             ops::lstm_backward(sequences(x, lengths, reverse, batch_first), cells(w, u, {}, {}, h0, c0), result, grad,
                                {needs.at(0), needs.at(1), needs.at(2), needs.at(3), false, needs.at(4), needs.at(5)});
-        return std::tuple(optional(g.x), optional(g.w), optional(g.u), optional(g.b), optional(g.state),
-                          optional(g.cell));
+        return py::make_tuple(optional(g.x), optional(g.w), optional(g.u), optional(g.b), optional(g.state),
+                              optional(g.cell));
       },
       py::arg("dy"), py::arg("dh"), py::arg("dc"), py::arg("x"), py::arg("w"), py::arg("u"), py::arg("h0"),
-      py::arg("c0"), py::arg("lengths"), py::arg("reverse"), py::arg("batch_first"), py::arg("y"), py::arg("gates"),
+      py::arg("c0"), py::arg("lengths"), py::arg("reverse"), py::arg("batch_first"), py::arg("all"), py::arg("gates"),
       py::arg("inner"), py::arg("needs"), "The gradients of x, w, u, b, h0 and c0.");
 }
 

@@ -25,49 +25,48 @@ template <typename T>
   for (int64_t j = 0; j < units; ++j) gate[j] = formulas::tanh(gate[j] + sum[j]);
 }
 
-// y: x W + b, which becomes the outputs.
+// sums: x W + b.
 template <typename T>
-void rnn(const Team& team, const Recurrent& p, const T* u, const T* initial, const int64_t* lengths, T* y, T* last,
-         Workspace workspace) {
+void rnn(const Team& team, const Recurrent& p, const T* u, const T* initial, const int64_t* lengths, const T* sums,
+         T* states, T* last, Workspace workspace) {
   RecurrentPart<T> part(team, p, lengths, 1, false, workspace);
   part.prepare(team, u);
-  run_forward(team, part, initial, y, last, [&](int64_t i, int64_t n, int64_t step, T* h) {
-    const T* const sum = part.sum(i);
-    T* const out = y + part.row(n, step) * p.H + part.first;
-    part.fetch(y, p.H, n, step + 1);
+  run_forward(team, part, initial, states, last, [&](int64_t i, int64_t n, int64_t step, T* h, T* out) {
+    const T *const product = part.sum(i), *const sum = sums + part.row(n, step) * p.H + part.first;
     if (p.activation == Activation::relu) {
 #pragma omp simd
-      for (int64_t j = 0; j < part.units; ++j) out[j] = formulas::relu(out[j] + sum[j]);
+      for (int64_t j = 0; j < part.units; ++j) h[j] = out[j] = formulas::relu(sum[j] + product[j]);
     } else {
-      add_tanh(sum, out, part.units);
+#pragma omp simd
+      for (int64_t j = 0; j < part.units; ++j) h[j] = out[j] = formulas::tanh(sum[j] + product[j]);
     }
-    copy_units(out, h, part.units);
   });
 }
 
 // d: the gradient of x W + b; earlier: the state before each step, or null. Both zero where sequences have ended.
 template <typename T>
 void rnn_backward(const Team& team, const Recurrent& p, const T* u, const T* initial, const int64_t* lengths,
-                  const T* y, const T* dy, const T* dlast, T* d, T* earlier, T* dinitial, Workspace workspace) {
+                  const T* states, const T* dy, const T* dlast, T* d, T* earlier, T* dinitial, Workspace workspace) {
   RecurrentPart<T> part(team, p, lengths, 1, true, workspace);
   part.prepare(team, u);
-  run_backward(team, part, dlast, dinitial, false, [&](int64_t, int64_t n, int64_t step, const T* dh, T* di) {
-    const int64_t at = part.row(n, step) * p.H + part.first;
-    const T *const out = y + at, *const dout = dy ? dy + at : part.zeros;
-    T* const to = d + at;
-    part.fetch(y, p.H, n, step - 2);  // that of step - 1 is read now
-    part.fetch(dy, p.H, n, step - 1);
-    part.fetch(d, p.H, n, step - 1);
-    part.fetch(earlier, p.H, n, step - 1);
-    if (p.activation == Activation::relu) {
+  run_backward(team, part, dy, dlast, dinitial, false,
+               [&](int64_t, int64_t n, int64_t step, const T* dout, const T* dh, T* di) {
+                 const int64_t at = part.row(n, step) * p.H + part.first;
+                 const T* const out = states + part.state_row_before(n, step + 1) * p.H + part.first;
+                 T* const to = d + at;
+                 if (p.activation == Activation::relu) {
 #pragma omp simd
-      for (int64_t j = 0; j < part.units; ++j) to[j] = di[j] = formulas::relu_backward(dout[j] + dh[j], out[j]);
-    } else {
+                   for (int64_t j = 0; j < part.units; ++j) {
+                     to[j] = di[j] = formulas::relu_backward(dout[j] + dh[j], out[j]);
+                   }
+                 } else {
 #pragma omp simd
-      for (int64_t j = 0; j < part.units; ++j) to[j] = di[j] = formulas::tanh_backward(dout[j] + dh[j], out[j]);
-    }
-    if (earlier) copy_units(part.before(y, initial, n, step) + part.first, earlier + at, part.units);
-  });
+                   for (int64_t j = 0; j < part.units; ++j) {
+                     to[j] = di[j] = formulas::tanh_backward(dout[j] + dh[j], out[j]);
+                   }
+                 }
+                 part.put_earlier(states, initial, n, step, earlier);
+               });
   part.clear_rest(d, p.H);
   part.clear_rest(earlier, p.H);
 }
@@ -75,19 +74,15 @@ void rnn_backward(const Team& team, const Recurrent& p, const T* u, const T* ini
 // gates: x W + b, which becomes r, z, n; q: h U + b_n.
 template <typename T>
 void gru(const Team& team, const Recurrent& p, const T* u, const T* bias, const T* initial, const int64_t* lengths,
-         T* gates, T* q, T* y, T* last, Workspace workspace) {
+         T* gates, T* q, T* states, T* last, Workspace workspace) {
   RecurrentPart<T> part(team, p, lengths, 3, false, workspace);
   part.prepare(team, u);
   const T* const b = (bias ? bias : part.zeros) + part.first;
   const int64_t H = p.H, gap = part.vectors * kLanes<T>;
-  run_forward(team, part, initial, y, last, [&](int64_t i, int64_t n, int64_t step, T* h) {
+  run_forward(team, part, initial, states, last, [&](int64_t i, int64_t n, int64_t step, T* h, T* out) {
     const int64_t row = part.row(n, step);
     const T *const sum = part.sum(i), *const old = part.state(i, step) + part.first;
     T *const gate = gates + row * 3 * H + part.first, *const inner = q + row * H + part.first;
-    T* const out = y + row * H + part.first;
-    part.fetch(gates, 3 * H, n, step + 1);
-    part.fetch(q, H, n, step + 1);
-    part.fetch(y, H, n, step + 1);
     add_sigmoid(sum, gate, part.units);
     add_sigmoid(sum + gap, gate + H, part.units);
 #pragma omp simd
@@ -106,39 +101,33 @@ void gru(const Team& team, const Recurrent& p, const T* u, const T* bias, const 
 // d: the gradients of x W + b; du: those of h U + (0, 0, b_n).
 template <typename T>
 void gru_backward(const Team& team, const Recurrent& p, const T* u, const T* initial, const int64_t* lengths,
-                  const T* gates, const T* q, const T* y, const T* dy, const T* dlast, T* d, T* du, T* earlier,
+                  const T* gates, const T* q, const T* states, const T* dy, const T* dlast, T* d, T* du, T* earlier,
                   T* dinitial, Workspace workspace) {
   RecurrentPart<T> part(team, p, lengths, 3, true, workspace);
   part.prepare(team, u);
   const int64_t H = p.H;
   for (int64_t j = 0; j < part.rows * part.vectors * kLanes<T>; ++j) part.carry[j] = T(0);
-  run_backward(team, part, dlast, dinitial, true, [&](int64_t i, int64_t n, int64_t step, const T* dh, T* di) {
-    const int64_t row = part.row(n, step), at = row * H + part.first, at_gates = row * 3 * H + part.first;
-    const T *const gate = gates + at_gates, *const inner = q + at, *const dout = dy ? dy + at : part.zeros;
-    const T* const old = part.before(y, initial, n, step) + part.first;
-    T *const to = d + at_gates, *const to_product = du + at_gates, *const carried = part.carried(i);
-    part.fetch(gates, 3 * H, n, step - 1);
-    part.fetch(q, H, n, step - 1);
-    part.fetch(y, H, n, step - 2);  // that of step - 1 is read now
-    part.fetch(dy, H, n, step - 1);
-    part.fetch(d, 3 * H, n, step - 1);
-    part.fetch(du, 3 * H, n, step - 1);
-    part.fetch(earlier, H, n, step - 1);
+  run_backward(team, part, dy, dlast, dinitial, true,
+               [&](int64_t i, int64_t n, int64_t step, const T* dout, const T* dh, T* di) {
+                 const int64_t row = part.row(n, step), at = row * 3 * H + part.first;
+                 const T *const gate = gates + at, *const inner = q + row * H + part.first;
+                 const T* const old = part.state_before(states, initial, n, step) + part.first;
+                 T *const to = d + at, *const to_product = du + at, *const carried = part.carried(i);
 #pragma omp simd
-    for (int64_t j = 0; j < part.units; ++j) {
-      const T r = gate[j], z = gate[H + j], candidate = gate[2 * H + j];
-      const T total = dout[j] + (dh[j] + carried[j]);
-      const T dn = formulas::tanh_backward(total * (T(1) - z), candidate);
-      const T dr = formulas::sigmoid_backward(dn * inner[j], r);
-      const T dz = formulas::sigmoid_backward(total * (old[j] - candidate), z);
-      carried[j] = total * z;
-      to[j] = to_product[j] = di[j] = dr;
-      to[H + j] = to_product[H + j] = di[H + j] = dz;
-      to[2 * H + j] = dn;
-      to_product[2 * H + j] = di[2 * H + j] = dn * r;
-    }
-    if (earlier) copy_units(old, earlier + at, part.units);
-  });
+                 for (int64_t j = 0; j < part.units; ++j) {
+                   const T r = gate[j], z = gate[H + j], candidate = gate[2 * H + j];
+                   const T total = dout[j] + (dh[j] + carried[j]);
+                   const T dn = formulas::tanh_backward(total * (T(1) - z), candidate);
+                   const T dr = formulas::sigmoid_backward(dn * inner[j], r);
+                   const T dz = formulas::sigmoid_backward(total * (old[j] - candidate), z);
+                   carried[j] = total * z;
+                   to[j] = to_product[j] = di[j] = dr;
+                   to[H + j] = to_product[H + j] = di[H + j] = dz;
+                   to[2 * H + j] = dn;
+                   to_product[2 * H + j] = di[2 * H + j] = dn * r;
+                 }
+                 part.put_earlier(states, initial, n, step, earlier);
+               });
   part.clear_rest(d, 3 * H);
   part.clear_rest(du, 3 * H);
   part.clear_rest(earlier, H);
@@ -147,18 +136,14 @@ void gru_backward(const Team& team, const Recurrent& p, const T* u, const T* ini
 // gates: x W + b, which becomes i, f, g, o; c: the cells after each step.
 template <typename T>
 void lstm(const Team& team, const Recurrent& p, const T* u, const T* initial, const T* initial_cell,
-          const int64_t* lengths, T* gates, T* c, T* y, T* last, T* last_cell, Workspace workspace) {
+          const int64_t* lengths, T* gates, T* c, T* states, T* last, T* last_cell, Workspace workspace) {
   RecurrentPart<T> part(team, p, lengths, 4, false, workspace);
   part.prepare(team, u);
   const int64_t H = p.H, gap = part.vectors * kLanes<T>;
-  run_forward(team, part, initial, y, last, [&](int64_t i, int64_t n, int64_t step, T* h) {
+  run_forward(team, part, initial, states, last, [&](int64_t i, int64_t n, int64_t step, T* h, T* out) {
     const int64_t row = part.row(n, step);
-    const T *const sum = part.sum(i), *const old = part.before(c, initial_cell, n, step) + part.first;
-    T* const gate = gates + row * 4 * H + part.first;
-    T *const cell = c + row * H + part.first, *const out = y + row * H + part.first;
-    part.fetch(gates, 4 * H, n, step + 1);
-    part.fetch(c, H, n, step + 1);
-    part.fetch(y, H, n, step + 1);
+    const T *const sum = part.sum(i), *const old = part.cell_before(c, initial_cell, n, step) + part.first;
+    T *const gate = gates + row * 4 * H + part.first, *const cell = c + row * H + part.first;
     add_sigmoid(sum, gate, part.units);
     add_sigmoid(sum + gap, gate + H, part.units);
     add_tanh(sum + 2 * gap, gate + 2 * H, part.units);
@@ -171,15 +156,15 @@ void lstm(const Team& team, const Recurrent& p, const T* u, const T* initial, co
   });
   for (int64_t i = 0; i < part.rows; ++i) {
     const int64_t n = part.sequence(i);
-    copy_units(part.before(c, initial_cell, n, part.length(n)) + part.first, last_cell + n * H + part.first,
-               part.units);
+    const T* const cell = part.cell_before(c, initial_cell, n, part.length(n));
+    copy_units(cell + part.first, last_cell + n * H + part.first, part.units);
   }
 }
 
 // d: the gradients of x W + b.
 template <typename T>
 void lstm_backward(const Team& team, const Recurrent& p, const T* u, const T* initial, const T* initial_cell,
-                   const int64_t* lengths, const T* gates, const T* c, const T* y, const T* dy, const T* dlast,
+                   const int64_t* lengths, const T* gates, const T* c, const T* states, const T* dy, const T* dlast,
                    const T* dlast_cell, T* d, T* earlier, T* dinitial, T* dinitial_cell, Workspace workspace) {
   RecurrentPart<T> part(team, p, lengths, 4, true, workspace);
   part.prepare(team, u);
@@ -188,31 +173,27 @@ void lstm_backward(const Team& team, const Recurrent& p, const T* u, const T* in
     const T* from = dlast_cell ? dlast_cell + part.sequence(i) * H : part.zeros;
     copy_units(from + part.first, part.carried(i), part.units);
   }
-  run_backward(team, part, dlast, dinitial, false, [&](int64_t i, int64_t n, int64_t step, const T* dh, T* di) {
-    const int64_t row = part.row(n, step), at = row * H + part.first;
-    const T *const gate = gates + row * 4 * H + part.first, *const cell = c + at;
-    const T *const old = part.before(c, initial_cell, n, step) + part.first, *const dout = dy ? dy + at : part.zeros;
-    T *const to = d + row * 4 * H + part.first, *const carried = part.carried(i);
-    part.fetch(gates, 4 * H, n, step - 1);
-    part.fetch(c, H, n, step - 2);  // that of step - 1 is read now
-    part.fetch(dy, H, n, step - 1);
-    part.fetch(d, 4 * H, n, step - 1);
-    part.fetch(earlier, H, n, step - 1);
+  run_backward(team, part, dy, dlast, dinitial, false,
+               [&](int64_t i, int64_t n, int64_t step, const T* dout, const T* dh, T* di) {
+                 const int64_t row = part.row(n, step);
+                 const T *const gate = gates + row * 4 * H + part.first, *const cell = c + row * H + part.first;
+                 const T* const old = part.cell_before(c, initial_cell, n, step) + part.first;
+                 T *const to = d + row * 4 * H + part.first, *const carried = part.carried(i);
 #pragma omp simd
-    for (int64_t j = 0; j < part.units; ++j) di[j] = formulas::tanh(cell[j]);
+                 for (int64_t j = 0; j < part.units; ++j) di[j] = formulas::tanh(cell[j]);
 #pragma omp simd
-    for (int64_t j = 0; j < part.units; ++j) {
-      const T in = gate[j], forget = gate[H + j], candidate = gate[2 * H + j], open = gate[3 * H + j];
-      const T shown = di[j], total = dout[j] + dh[j];
-      const T dc = carried[j] + formulas::tanh_backward(total * open, shown);
-      to[j] = di[j] = formulas::sigmoid_backward(dc * candidate, in);
-      to[H + j] = di[H + j] = formulas::sigmoid_backward(dc * old[j], forget);
-      to[2 * H + j] = di[2 * H + j] = formulas::tanh_backward(dc * in, candidate);
-      to[3 * H + j] = di[3 * H + j] = formulas::sigmoid_backward(total * shown, open);
-      carried[j] = dc * forget;
-    }
-    if (earlier) copy_units(part.before(y, initial, n, step) + part.first, earlier + at, part.units);
-  });
+                 for (int64_t j = 0; j < part.units; ++j) {
+                   const T in = gate[j], forget = gate[H + j], candidate = gate[2 * H + j], open = gate[3 * H + j];
+                   const T shown = di[j], total = dout[j] + dh[j];
+                   const T dc = carried[j] + formulas::tanh_backward(total * open, shown);
+                   to[j] = di[j] = formulas::sigmoid_backward(dc * candidate, in);
+                   to[H + j] = di[H + j] = formulas::sigmoid_backward(dc * old[j], forget);
+                   to[2 * H + j] = di[2 * H + j] = formulas::tanh_backward(dc * in, candidate);
+                   to[3 * H + j] = di[3 * H + j] = formulas::sigmoid_backward(total * shown, open);
+                   carried[j] = dc * forget;
+                 }
+                 part.put_earlier(states, initial, n, step, earlier);
+               });
   if (dinitial_cell) {
     for (int64_t i = 0; i < part.rows; ++i) {
       copy_units(part.carried(i), dinitial_cell + part.sequence(i) * H + part.first, part.units);

@@ -44,6 +44,11 @@ template <typename T>
   }
 }
 
+template <typename T>
+TILEGRAD_INLINE void copy_units(const T* from, T* to, int64_t units) {
+  for (int64_t j = 0; j < units; ++j) to[j] = from[j];
+}
+
 // The sequences and hidden units of one member, and where their scratch memory is.
 template <typename T>
 struct RecurrentPart {
@@ -122,10 +127,11 @@ struct RecurrentPart {
   // The sequence of scratch row first_row + i.
   int64_t sequence(int64_t i) const { return lengths ? order[i * groups + group] : first_row + i; }
   int64_t length(int64_t n) const { return lengths ? lengths[n] : p.T; }
-  // The time of a sequence's step, and the number of its row in an array.
-  int64_t row(int64_t n, int64_t step) const {
-    return n * p.n_step + (p.reverse ? length(n) - 1 - step : step) * p.t_step;
-  }
+  // The row of a sequence's step in arrays of one row a step, and that of the state before it (or after the step before)
+  // in `states`.
+  int64_t row(int64_t n, int64_t step) const { return time(n, step) * p.N + n; }
+  int64_t state_row_before(int64_t n, int64_t step) const { return (p.reverse ? length(n) - step : step) * p.N + n; }
+  int64_t time(int64_t n, int64_t step) const { return p.reverse ? length(n) - 1 - step : step; }
   // Steps that this member makes: all that anybody makes where it meets others.
   int64_t steps() const {
     if (p.N == 0 || (rows == 0 && !meets)) return 0;
@@ -136,18 +142,16 @@ struct RecurrentPart {
   T* state(int64_t i, int64_t step) const { return states + (meets ? step & 1 : 0) * p.N * state_row + i * state_row; }
   T* sum(int64_t i) const { return sums + i * sum_row; }
   T* carried(int64_t i) const { return carry + i * vectors * L; }
-  // The state before a sequence's `step`: from `all`, the states after every step, or from the initial ones.
-  const T* before(const T* all, const T* initial, int64_t n, int64_t step) const {
+  // The state before a sequence's step, and the cell.
+  const T* state_before(const T* all, const T* initial, int64_t n, int64_t step) const {
+    return step > 0 ? all + state_row_before(n, step) * p.H : initial ? initial + n * p.H : zeros;
+  }
+  const T* cell_before(const T* all, const T* initial, int64_t n, int64_t step) const {
     return step > 0 ? all + row(n, step - 1) * p.H : initial ? initial + n * p.H : zeros;
   }
-
-  // Fetches what a sequence's `step`, if it has one, will read or write of an array of [., width] rows: they lie far apart.
-  void fetch(const T* array, int64_t width, int64_t n, int64_t step) const {
-    if (!array || step < 0 || step >= length(n)) return;
-    const T* const from = array + row(n, step) * width + first;
-    for (int64_t gate = 0; gate < width; gate += p.H) {
-      for (int64_t j = 0; j < units; j += kCacheLine / static_cast<int64_t>(sizeof(T))) prefetch(from + gate + j);
-    }
+  // The gradient that came to a step's output.
+  const T* gradient(const T* dy, int64_t n, int64_t step) const {
+    return dy ? dy + n * p.dy_n_step + time(n, step) * p.dy_t_step + first : zeros;
   }
 
   // The products of the first `active` rows of states.
@@ -156,19 +160,26 @@ struct RecurrentPart {
                     state_row, weights, sums, sum_row);
   }
 
-  // Zeros where a sequence has ended, in this member's hidden units of `width / H` gates.
-  void clear_rest(T* array, int64_t width) const {
+  // The state before a step, into `earlier` if there is one.
+  void put_earlier(const T* all, const T* initial, int64_t n, int64_t step, T* earlier) const {
+    if (!earlier) return;
+    copy_units(state_before(all, initial, n, step) + first, earlier + row(n, step) * p.H + first, units);
+  }
+
+  // Zeros in this member's hidden units of a [., N, width] array, from number length + after of each sequence to `end`.
+  void clear_rest(T* array, int64_t width, int64_t after, int64_t end) const {
     if (!lengths || !array) return;
     for (int64_t i = 0; i < rows; ++i) {
       const int64_t n = sequence(i);
-      for (int64_t t = lengths[n]; t < p.T; ++t) {
+      for (int64_t t = lengths[n] + after; t < end; ++t) {
         for (int64_t gate = 0; gate < width; gate += p.H) {
-          T* const from = array + (n * p.n_step + t * p.t_step) * width + gate + first;
+          T* const from = array + (t * p.N + n) * width + gate + first;
           for (int64_t j = 0; j < units; ++j) from[j] = T(0);
         }
       }
     }
   }
+  void clear_rest(T* array, int64_t width) const { clear_rest(array, width, 0, p.T); }
 
  private:
   // Counting sort by length, the longest first; stable.
@@ -186,20 +197,19 @@ struct RecurrentPart {
   }
 };
 
-template <typename T>
-TILEGRAD_INLINE void copy_units(const T* from, T* to, int64_t units) {
-  for (int64_t j = 0; j < units; ++j) to[j] = from[j];
-}
-
-// All steps forward. initial: [N, H] or null; y: [N, T, H], which ends as zeros where sequences have ended; last: [N, H].
-// cell(i, n, step, h): makes the step of sequence n, whose products are part.sum(i), and writes the new state to h.
+// All steps forward. initial: [N, H] or null; all: the states, see params/recurrent.h; last: [N, H].
+// cell(i, n, step, h, out): makes the step of sequence n, whose products are part.sum(i), and writes the new state to h
+// and to out.
 template <typename T, typename Cell>
-TILEGRAD_INLINE void run_forward(const Team& team, const RecurrentPart<T>& part, const T* initial, T* y, T* last,
+TILEGRAD_INLINE void run_forward(const Team& team, const RecurrentPart<T>& part, const T* initial, T* all, T* last,
                                  Cell cell) {
   const int64_t H = part.p.H;
+  const bool keeps = !(part.lengths && part.p.reverse);  // the initial states in `all`
   for (int64_t i = 0; i < part.rows; ++i) {
-    const T* from = initial ? initial + part.sequence(i) * H : part.zeros;
-    copy_units(from + part.first, part.state(i, 0) + part.first, part.units);
+    const int64_t n = part.sequence(i);
+    const T* const from = part.state_before(all, initial, n, 0) + part.first;
+    copy_units(from, part.state(i, 0) + part.first, part.units);
+    if (keeps) copy_units(from, all + part.state_row_before(n, 0) * H + part.first, part.units);
   }
   if (part.meets) team.barrier();
   int64_t active = part.rows;
@@ -212,24 +222,29 @@ TILEGRAD_INLINE void run_forward(const Team& team, const RecurrentPart<T>& part,
       } else {
         part.multiply(active, step);
       }
-      for (int64_t i = 0; i < active; ++i) cell(i, part.sequence(i), step, part.state(i, step + 1) + part.first);
+      for (int64_t i = 0; i < active; ++i) {
+        const int64_t n = part.sequence(i);
+        cell(i, n, step, part.state(i, step + 1) + part.first,
+             all + part.state_row_before(n, step + 1) * H + part.first);
+      }
     }
     if (part.meets) team.barrier();
   }
-  part.clear_rest(y, H);
+  part.clear_rest(all, H, keeps ? 1 : 0, part.p.T + 1);
   for (int64_t i = 0; i < part.rows; ++i) {
     const int64_t n = part.sequence(i);
-    copy_units(part.before(y, initial, n, part.length(n)) + part.first, last + n * H + part.first, part.units);
+    copy_units(part.state_before(all, initial, n, part.length(n)) + part.first, last + n * H + part.first, part.units);
   }
 }
 
-// All steps backward. dlast: the gradient of the last states, [N, H] or null; dinitial: that of the initial ones, or null.
-// cell(i, n, step, dh, d): makes the step of sequence n. dh is the gradient of the state after it but for what comes from
-// y; it writes the gradients of the gates' sums to d, at distances of H, which the product with the transposed weights
-// takes to the state before. What else goes there is in part.carried(i) if the cell carries.
+// All steps backward. dy: the gradient of the outputs or null; dlast: that of the last states, [N, H] or null; dinitial:
+// that of the initial ones, or null. cell(i, n, step, dout, dh, d): makes the step of sequence n. dout and dh are the
+// gradients of the state after it, from its output and from the step behind; it writes the gradients of the gates' sums to
+// d, at distances of H, which the product with the transposed weights takes to the state before. What else goes there is
+// in part.carried(i) if the cell carries.
 template <typename T, typename Cell>
-TILEGRAD_INLINE void run_backward(const Team& team, const RecurrentPart<T>& part, const T* dlast, T* dinitial,
-                                  bool carries, Cell cell) {
+TILEGRAD_INLINE void run_backward(const Team& team, const RecurrentPart<T>& part, const T* dy, const T* dlast,
+                                  T* dinitial, bool carries, Cell cell) {
   const int64_t H = part.p.H;
   for (int64_t i = 0; i < part.rows; ++i) {
     const T* from = dlast ? dlast + part.sequence(i) * H : part.zeros;
@@ -239,8 +254,15 @@ TILEGRAD_INLINE void run_backward(const Team& team, const RecurrentPart<T>& part
   for (int64_t step = part.steps() - 1; step >= 0; --step) {
     while (active < part.rows && part.length(part.sequence(active)) > step) ++active;
     if (part.units > 0) {
-      for (int64_t i = 0; i < active; ++i)
-        cell(i, part.sequence(i), step, part.sum(i), part.state(i, step) + part.first);
+      for (int64_t i = 0; i < active; ++i) {
+        const int64_t n = part.sequence(i);
+        if (dy && i + 1 < active) {  // its rows may lie far apart
+          const T* const next = part.gradient(dy, part.sequence(i + 1), step);
+          for (int64_t j = 0; j < part.units; j += kCacheLine / static_cast<int64_t>(sizeof(T))) prefetch(next + j);
+        }
+        cell(i, n, step, part.gradient(dy, n, step), static_cast<const T*>(part.sum(i)),
+             part.state(i, step) + part.first);
+      }
     }
     if (part.meets) team.barrier();
     if (active > 0 && part.units > 0 && (step > 0 || dinitial)) part.multiply(active, step);

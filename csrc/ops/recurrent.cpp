@@ -11,7 +11,10 @@
 namespace tilegrad::ops {
 namespace {
 
-// A checked call: contiguous arrays and the kernel's sizes.
+// [N, T, width] as [T, N, width] or the other way round.
+Array swap_batch(const Array& x) { return permute(x, {1, 0, 2}); }
+
+// A checked call, and the kernel's sizes. All arrays but x and w are contiguous.
 struct Call {
   const char* op;
   int64_t gates;
@@ -19,11 +22,20 @@ struct Call {
   Recurrent p{};
   Array x, w, u, b, bias, state, cell, lengths;
 
-  Array rows(int64_t width) const {
-    const int64_t N = p.N, T = p.T;
-    return Array::empty(batch_first ? Dims{N, T, width} : Dims{T, N, width}, x.dtype(), x.device());
-  }
+  // x as the kernels see it.
+  Array steps() const { return contiguous(batch_first ? swap_batch(x) : x); }
+  Array rows(int64_t width) const { return Array::empty({p.T, p.N, width}, x.dtype(), x.device()); }
+  Array all_states() const { return Array::empty({p.T + 1, p.N, p.H}, x.dtype(), x.device()); }
   Array states() const { return Array::empty({p.N, p.H}, x.dtype(), x.device()); }
+  // Of all states: those after every step, which are the outputs, and those before.
+  Array outputs(const Array& all) const {
+    const Array y = slice(all, 0, p.reverse ? 0 : 1, p.T, 1);
+    return batch_first ? swap_batch(y) : y;
+  }
+  Array earlier(const Array& all) const { return slice(all, 0, p.reverse ? 1 : 0, p.T, 1); }
+  // Whether the states before do not lie there, params/recurrent.h.
+  bool collects_earlier() const { return p.reverse && lengths && state; }
+
   size_t workspace(bool backward) const {
     return static_cast<size_t>(RecurrentScratch(p, gates, backward).bytes(static_cast<int64_t>(x.item_size())));
   }
@@ -93,12 +105,10 @@ Call check(const char* op, int64_t gates, const Sequences& s, const Cells& cells
     fail(ErrorKind::shape, "%s: x must be %s, found %s", op,
          s.batch_first ? "[N, T, in]" : "[T, N, in] (batch_first=False)", x.str().c_str());
   }
-  call.x = contiguous(x);
+  call.x = x;
   Recurrent& p = call.p;
   p.N = x.size(s.batch_first ? 0 : 1);
   p.T = x.size(s.batch_first ? 1 : 0);
-  p.n_step = s.batch_first ? p.T : 1;
-  p.t_step = s.batch_first ? 1 : p.N;
   p.reverse = s.reverse;
   p.activation = activation;
   require_same_kind(op, x, cells.u);
@@ -132,18 +142,27 @@ Call check(const char* op, int64_t gates, const Sequences& s, const Cells& cells
   return call;
 }
 
-// x W + b of all steps: [N, T, gates * H] in x's layout.
-Array project(const Call& call) { return linear(call.x, call.w, call.b, Activation::none); }
+// x W + b of all steps.
+Array project(const Call& call) { return linear(call.steps(), call.w, call.b, Activation::none); }
 
 Array dense(const Array& grad) { return grad ? contiguous(grad) : grad; }
+
+// The gradient of the outputs as the kernels take it: its layout goes into the sizes.
+Array outputs_gradient(Call& call, const Array& grad) {
+  if (!grad) return grad;
+  const Array dy = grad.stride(2) == 1 || call.p.H == 1 ? grad : contiguous(grad);
+  call.p.dy_n_step = dy.stride(call.batch_first ? 0 : 1);
+  call.p.dy_t_step = dy.stride(call.batch_first ? 1 : 0);
+  return dy;
+}
 
 // The gradients of the parameters and of x from those of the gates' sums: d of x W + b, du of h U, where `earlier` is h.
 RecurrentGradients gather_gradients(const Call& call, const Array& d, const Array& du, const Array& earlier,
                                     const RecurrentNeeds& needs) {
   const int64_t rows = call.p.N * call.p.T, width = call.gates * call.p.H;
   RecurrentGradients g;
-  LinearGradients of_x = linear_backward(d, call.x, call.w, needs.x, needs.w, needs.b);
-  g.x = of_x.x;
+  LinearGradients of_x = linear_backward(d, needs.w ? call.steps() : call.x, call.w, needs.x, needs.w, needs.b);
+  g.x = of_x.x && call.batch_first ? swap_batch(of_x.x) : of_x.x;
   g.w = of_x.w;
   g.b = of_x.bias;
   const Array flat = reshape(du, {rows, width});
@@ -156,30 +175,32 @@ RecurrentGradients gather_gradients(const Call& call, const Array& d, const Arra
 
 RecurrentResult rnn(const Sequences& sequences, const Cells& cells, Activation activation) {
   const Call call = check("rnn", 1, sequences, cells, activation);
+  const Array sums = project(call);
   RecurrentResult out;
-  out.y = project(call);
+  out.all = call.all_states();
   out.state = call.states();
+  out.y = call.outputs(out.all);
   if (call.p.N == 0) return out;
   launch(kernels::rnn, call.x.dtype(), call.p,
-         {reads(call.u), reads(call.state), reads(call.lengths), updates(out.y), writes(out.state)}, call.cost(),
-         call.workspace(false));
+         {reads(call.u), reads(call.state), reads(call.lengths), reads(sums), writes(out.all), writes(out.state)},
+         call.cost(), call.workspace(false));
   return out;
 }
 
 RecurrentGradients rnn_backward(const Sequences& sequences, const Cells& cells, Activation activation,
                                 const RecurrentResult& result, const RecurrentResult& grad,
                                 const RecurrentNeeds& needs) {
-  const Call call = check("rnn", 1, sequences, cells, activation);
-  const Array dy = dense(grad.y), dstate = dense(grad.state), d = call.rows(call.p.H);
-  const Array earlier = needs.u ? call.rows(call.p.H) : Array();
+  Call call = check("rnn", 1, sequences, cells, activation);
+  const Array dy = outputs_gradient(call, grad.y), dstate = dense(grad.state), d = call.rows(call.p.H);
+  const Array earlier = needs.u && call.collects_earlier() ? call.rows(call.p.H) : Array();
   const Array initial = needs.state ? call.states() : Array();
   if (call.p.N > 0) {
     launch(kernels::rnn_backward, call.x.dtype(), call.p,
-           {reads(call.u), reads(call.state), reads(call.lengths), reads(result.y), reads(dy), reads(dstate), writes(d),
-            writes(earlier), writes(initial)},
+           {reads(call.u), reads(call.state), reads(call.lengths), reads(result.all), reads(dy), reads(dstate),
+            writes(d), writes(earlier), writes(initial)},
            call.cost(), call.workspace(true));
   }
-  RecurrentGradients g = gather_gradients(call, d, d, earlier, needs);
+  RecurrentGradients g = gather_gradients(call, d, d, earlier ? earlier : call.earlier(result.all), needs);
   g.state = initial;
   return g;
 }
@@ -188,31 +209,32 @@ RecurrentResult gru(const Sequences& sequences, const Cells& cells) {
   const Call call = check("gru", 3, sequences, cells, Activation::tanh);
   RecurrentResult out;
   out.gates = project(call);
-  out.y = call.rows(call.p.H);
   out.inner = call.rows(call.p.H);
+  out.all = call.all_states();
   out.state = call.states();
+  out.y = call.outputs(out.all);
   if (call.p.N == 0) return out;
   launch(kernels::gru, call.x.dtype(), call.p,
          {reads(call.u), reads(call.bias), reads(call.state), reads(call.lengths), updates(out.gates),
-          writes(out.inner), writes(out.y), writes(out.state)},
+          writes(out.inner), writes(out.all), writes(out.state)},
          call.cost(), call.workspace(false));
   return out;
 }
 
 RecurrentGradients gru_backward(const Sequences& sequences, const Cells& cells, const RecurrentResult& result,
                                 const RecurrentResult& grad, const RecurrentNeeds& needs) {
-  const Call call = check("gru", 3, sequences, cells, Activation::tanh);
-  const Array dy = dense(grad.y), dstate = dense(grad.state);
+  Call call = check("gru", 3, sequences, cells, Activation::tanh);
+  const Array dy = outputs_gradient(call, grad.y), dstate = dense(grad.state);
   const Array d = call.rows(3 * call.p.H), du = call.rows(3 * call.p.H);
-  const Array earlier = needs.u ? call.rows(call.p.H) : Array();
+  const Array earlier = needs.u && call.collects_earlier() ? call.rows(call.p.H) : Array();
   const Array initial = needs.state ? call.states() : Array();
   if (call.p.N > 0) {
     launch(kernels::gru_backward, call.x.dtype(), call.p,
            {reads(call.u), reads(call.state), reads(call.lengths), reads(result.gates), reads(result.inner),
-            reads(result.y), reads(dy), reads(dstate), writes(d), writes(du), writes(earlier), writes(initial)},
+            reads(result.all), reads(dy), reads(dstate), writes(d), writes(du), writes(earlier), writes(initial)},
            call.cost(), call.workspace(true));
   }
-  RecurrentGradients g = gather_gradients(call, d, du, earlier, needs);
+  RecurrentGradients g = gather_gradients(call, d, du, earlier ? earlier : call.earlier(result.all), needs);
   g.state = initial;
   return g;
 }
@@ -221,32 +243,34 @@ RecurrentResult lstm(const Sequences& sequences, const Cells& cells) {
   const Call call = check("lstm", 4, sequences, cells, Activation::tanh);
   RecurrentResult out;
   out.gates = project(call);
-  out.y = call.rows(call.p.H);
   out.inner = call.rows(call.p.H);
+  out.all = call.all_states();
   out.state = call.states();
   out.cell = call.states();
+  out.y = call.outputs(out.all);
   if (call.p.N == 0) return out;
   launch(kernels::lstm, call.x.dtype(), call.p,
          {reads(call.u), reads(call.state), reads(call.cell), reads(call.lengths), updates(out.gates),
-          writes(out.inner), writes(out.y), writes(out.state), writes(out.cell)},
+          writes(out.inner), writes(out.all), writes(out.state), writes(out.cell)},
          call.cost(), call.workspace(false));
   return out;
 }
 
 RecurrentGradients lstm_backward(const Sequences& sequences, const Cells& cells, const RecurrentResult& result,
                                  const RecurrentResult& grad, const RecurrentNeeds& needs) {
-  const Call call = check("lstm", 4, sequences, cells, Activation::tanh);
-  const Array dy = dense(grad.y), dstate = dense(grad.state), dcell = dense(grad.cell), d = call.rows(4 * call.p.H);
-  const Array earlier = needs.u ? call.rows(call.p.H) : Array();
+  Call call = check("lstm", 4, sequences, cells, Activation::tanh);
+  const Array dy = outputs_gradient(call, grad.y), dstate = dense(grad.state), dcell = dense(grad.cell);
+  const Array d = call.rows(4 * call.p.H);
+  const Array earlier = needs.u && call.collects_earlier() ? call.rows(call.p.H) : Array();
   const Array initial = needs.state ? call.states() : Array(), initial_cell = needs.cell ? call.states() : Array();
   if (call.p.N > 0) {
     launch(kernels::lstm_backward, call.x.dtype(), call.p,
            {reads(call.u), reads(call.state), reads(call.cell), reads(call.lengths), reads(result.gates),
-            reads(result.inner), reads(result.y), reads(dy), reads(dstate), reads(dcell), writes(d), writes(earlier),
+            reads(result.inner), reads(result.all), reads(dy), reads(dstate), reads(dcell), writes(d), writes(earlier),
             writes(initial), writes(initial_cell)},
            call.cost(), call.workspace(true));
   }
-  RecurrentGradients g = gather_gradients(call, d, d, earlier, needs);
+  RecurrentGradients g = gather_gradients(call, d, d, earlier ? earlier : call.earlier(result.all), needs);
   g.state = initial;
   g.cell = initial_cell;
   return g;

@@ -22,10 +22,10 @@ struct Cells {
   Array w, u, b, bias, state, cell;
 };
 
-// y: the states after all steps, in x's layout; state, cell: the last ones. gates and inner (the GRU's h U + b_n, the
-// LSTM's cells) are for the backward pass.
+// y: the states after all steps, in x's layout, a view of `all`; state, cell: the last ones. For the backward pass: all
+// states (params/recurrent.h), the gates, and inner, the GRU's h U + b_n or the LSTM's cells.
 struct RecurrentResult {
-  Array y, state, cell, gates, inner;
+  Array y, state, cell, all, gates, inner;
 };
 struct RecurrentGradients {
   Array x, w, u, b, bias, state, cell;

@@ -7,13 +7,18 @@
 
 namespace tilegrad {
 
-// N sequences of at most T steps with H hidden units. Arrays of one row a step, [N, T, width] or [T, N, width], are
-// contiguous: sequence n's row at time t is number n * n_step + t * t_step.
+// N sequences of at most T steps with H hidden units. All arrays but dy are contiguous, those of one row a step are
+// [T, N, width]: the rows of a step lie side by side, because rows of one sequence, [N, T, width], would often lie at
+// powers of two from those of the next and push each other out of the caches.
+//
+// states is [T + 1, N, H]: the state after time t is number t + 1, or t in reverse; the initial one is at the other end,
+// so that the states before each step are a view of it as well. Where sequences have ended it is zero, which leaves no
+// place for initial states of sequences of different lengths in reverse (`earlier` holds those before each step then).
 struct Recurrent {
   int64_t N, T, H;
-  int64_t n_step, t_step;
-  int32_t reverse;        // from each sequence's last step to its first
-  Activation activation;  // of rnn: tanh or relu
+  int64_t dy_n_step, dy_t_step;  // strides of dy, in elements; its columns lie side by side
+  int32_t reverse;               // from each sequence's last step to its first
+  Activation activation;         // of rnn: tanh or relu
 };
 
 // The distance of two rows of `width` elements in scratch: whole cache lines, and one more so that rows do not share a

@@ -57,7 +57,7 @@ def rnn(
     Returns
     -------
     y : Tensor
-        [N, T, H], the states after all steps, in the layout of x.
+        [N, T, H], the states after all steps; its memory is [T, N, H] in either layout.
     h : Tensor
         [N, H], the states after the last step.
 
@@ -90,8 +90,8 @@ def rnn(
         raise _C.ArgumentError(f"rnn: nonlinearity must be 'tanh' or 'relu', found {nonlinearity!r}")
     if lengths is not None:
         lengths = _as_indices("rnn", lengths, "lengths")
-    y, h = _C.rnn(x, w, u, b, h0, lengths, reverse, batch_first, nonlinearity)
-    saved = (x, w, u, h0, lengths, reverse, batch_first, nonlinearity, y)
+    y, h, states = _C.rnn(x, w, u, b, h0, lengths, reverse, batch_first, nonlinearity)
+    saved = (x, w, u, h0, lengths, reverse, batch_first, nonlinearity, states)
     result: tuple[Tensor, Tensor] = record((y, h), _rnn_gradient, (x, w, u, b, h0), *saved)
     return result
 
@@ -107,10 +107,10 @@ def _rnn_gradient(
     reverse: bool,
     batch_first: bool,
     nonlinearity: str,
-    y: Tensor,
+    states: Tensor,
 ) -> Gradients:
     dy, dh = grads
-    return _C.rnn_backward(dy, dh, x, w, u, h0, lengths, reverse, batch_first, nonlinearity, y, needs)
+    return _C.rnn_backward(dy, dh, x, w, u, h0, lengths, reverse, batch_first, nonlinearity, states, needs)
 
 
 def gru(
@@ -153,7 +153,7 @@ def gru(
     Returns
     -------
     y : Tensor
-        [N, T, H], the states after all steps, in the layout of x.
+        [N, T, H], the states after all steps; its memory is [T, N, H] in either layout.
     h : Tensor
         [N, H], the states after the last step.
 
@@ -180,8 +180,8 @@ def gru(
     """
     if lengths is not None:
         lengths = _as_indices("gru", lengths, "lengths")
-    y, h, gates, inner = _C.gru(x, w, u, b, b_n, h0, lengths, reverse, batch_first)
-    saved = (x, w, u, h0, lengths, reverse, batch_first, y, gates, inner)
+    y, h, states, gates, inner = _C.gru(x, w, u, b, b_n, h0, lengths, reverse, batch_first)
+    saved = (x, w, u, h0, lengths, reverse, batch_first, states, gates, inner)
     result: tuple[Tensor, Tensor] = record((y, h), _gru_gradient, (x, w, u, b, b_n, h0), *saved)
     return result
 
@@ -196,12 +196,12 @@ def _gru_gradient(
     lengths: Tensor | None,
     reverse: bool,
     batch_first: bool,
-    y: Tensor,
+    states: Tensor,
     gates: Tensor,
     inner: Tensor,
 ) -> Gradients:
     dy, dh = grads
-    return _C.gru_backward(dy, dh, x, w, u, h0, lengths, reverse, batch_first, y, gates, inner, needs)
+    return _C.gru_backward(dy, dh, x, w, u, h0, lengths, reverse, batch_first, states, gates, inner, needs)
 
 
 def lstm(
@@ -240,7 +240,7 @@ def lstm(
     Returns
     -------
     y : Tensor
-        [N, T, H], the states after all steps, in the layout of x.
+        [N, T, H], the states after all steps; its memory is [T, N, H] in either layout.
     h, c : Tensor
         [N, H], the states and the cells after the last step.
 
@@ -266,8 +266,8 @@ def lstm(
     """
     if lengths is not None:
         lengths = _as_indices("lstm", lengths, "lengths")
-    y, h, c, gates, cells = _C.lstm(x, w, u, b, h0, c0, lengths, reverse, batch_first)
-    saved = (x, w, u, h0, c0, lengths, reverse, batch_first, y, gates, cells)
+    y, h, c, states, gates, cells = _C.lstm(x, w, u, b, h0, c0, lengths, reverse, batch_first)
+    saved = (x, w, u, h0, c0, lengths, reverse, batch_first, states, gates, cells)
     result: tuple[Tensor, Tensor, Tensor] = record((y, h, c), _lstm_gradient, (x, w, u, b, h0, c0), *saved)
     return result
 
@@ -283,9 +283,9 @@ def _lstm_gradient(
     lengths: Tensor | None,
     reverse: bool,
     batch_first: bool,
-    y: Tensor,
+    states: Tensor,
     gates: Tensor,
     cells: Tensor,
 ) -> Gradients:
     dy, dh, dc = grads
-    return _C.lstm_backward(dy, dh, dc, x, w, u, h0, c0, lengths, reverse, batch_first, y, gates, cells, needs)
+    return _C.lstm_backward(dy, dh, dc, x, w, u, h0, c0, lengths, reverse, batch_first, states, gates, cells, needs)
