@@ -99,8 +99,11 @@ TORCH: dict[type[Module], Entry] = {
     nn.Linear: fixed(weight=permuted("weight", 1, 0), bias=Part(("bias",))),
     nn.Embedding: fixed(weight=Part(("weight",))),
     nn.MultiheadAttention: fixed(
+        in_proj_weight=permuted("in_proj_weight", 1, 0),
+        q_proj_weight=permuted("q_proj_weight", 1, 0),
+        k_proj_weight=permuted("k_proj_weight", 1, 0),
+        v_proj_weight=permuted("v_proj_weight", 1, 0),
         in_proj_bias=Part(("in_proj_bias",)),
-        **{f"{name}_weight": permuted(f"{name}_weight", 1, 0) for name in ("in_proj", "q_proj", "k_proj", "v_proj")},
     ),
     _Recurrent: Entry(lambda layer: _torch_recurrent(layer)),
     nn.LayerNorm: fixed(weight=Part(("weight",)), bias=Part(("bias",))),
