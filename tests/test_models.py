@@ -12,7 +12,6 @@ import pytest
 import tilegrad as tg
 from tilegrad import models, nn
 from tilegrad.io import architecture
-from tilegrad.models.pooling import AdaptiveAvgPool2d, CeilMaxPool2d
 
 from .processes import run_python
 
@@ -192,44 +191,6 @@ def test_arguments() -> None:
         models.ImageModel({"a": nn.ReLU()}, heads={"a": "b"})
     with pytest.raises(tg.ShapeError, match=r"features\.12 "):
         models.alexnet(include_top=False)(tg.zeros((1, 40, 40, 3)))
-
-
-# Poolings that depend on the size.
-
-
-@pytest.mark.parametrize("size", range(1, 20))
-@pytest.mark.parametrize("target", [1, 4, 6, 7])
-def test_adaptive_pooling_against_its_definition(size: int, target: int) -> None:
-    x = np.random.default_rng(0).normal(size=(2, size, 5, 3))
-    found = AdaptiveAvgPool2d(target)(tg.tensor(x)).numpy()
-
-    def windows(length: int) -> list[slice]:
-        return [slice(i * length // target, -(-(i + 1) * length // target)) for i in range(target)]
-
-    for i, rows in enumerate(windows(size)):
-        for j, columns in enumerate(windows(5)):
-            np.testing.assert_allclose(found[:, i, j], x[:, rows, columns].mean((1, 2)), rtol=1e-13, atol=1e-15)
-
-
-def _starts(length: int, kernel: int, stride: int, padding: int) -> list[int]:
-    """A window follows where the last one leaves pixels or padding over, but none begins beyond the image."""
-    found = [-padding]
-    while found[-1] + kernel < length + padding and found[-1] + stride < length:
-        found.append(found[-1] + stride)
-    return found
-
-
-@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 2, 0), (2, 2, 0), (3, 2, 1), (3, 1, 1), (2, 3, 0)])
-def test_pooling_past_the_edge_against_its_definition(kernel: int, stride: int, padding: int) -> None:
-    for size in range(kernel, 20):
-        x = np.random.default_rng(0).normal(size=(1, size, size + 1, 2)) - 9
-        found = CeilMaxPool2d(kernel, stride, padding)(tg.tensor(x)).numpy()
-        starts = [_starts(length, kernel, stride, padding) for length in (size, size + 1)]
-        assert found.shape == (1, len(starts[0]), len(starts[1]), 2)
-        for i, top in enumerate(starts[0]):
-            for j, left in enumerate(starts[1]):
-                window = x[0, max(top, 0) : top + kernel, max(left, 0) : left + kernel]
-                assert np.array_equal(found[0, i, j], window.max((0, 1)))
 
 
 # The small ones.

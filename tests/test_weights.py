@@ -338,3 +338,65 @@ def test_keras_entries_that_do_not_fit(tmp_path: Path) -> None:
     (tmp_path / "m.npz").write_bytes(content[:100])
     with pytest.raises(tg.CheckpointError, match="damaged"):
         tg.io.load_keras(tmp_path / "m.npz", into=model)
+
+
+# Layers of sequences.
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_recurrent_layers(kind: str, bias: bool) -> None:
+    torch = pytest.importorskip("torch")
+    theirs = getattr(torch.nn, kind)(3, 4, num_layers=2, bidirectional=True, batch_first=True, bias=bias)
+    ours = getattr(nn, kind)(3, 4, num_layers=2, bidirectional=True, bias=bias)
+    assert tg.io.load_torch(theirs.state_dict(), into=ours) == ([], [])
+    x = draw(2, 5, 3)
+    expected = theirs(torch.from_numpy(x))[0].detach().numpy()
+    np.testing.assert_allclose(ours(tg.tensor(x))[0].detach().numpy(), expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(tg.StateDictError, match=r"missing: weight_hh_l1_reverse float32 \[\d+, 4\]"):
+        tg.io.load_torch({}, into=ours)
+
+
+@pytest.mark.parametrize("kind", ["RNNCell", "GRUCell", "LSTMCell"])
+def test_recurrent_cells(kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    theirs, ours = getattr(torch.nn, kind)(3, 4), getattr(nn, kind)(3, 4)
+    assert tg.io.load_torch(theirs.state_dict(), into=ours) == ([], [])
+    x = draw(2, 3)
+    found, expected = ours(tg.tensor(x)), theirs(torch.from_numpy(x))
+    if kind == "LSTMCell":
+        found, expected = found[0], expected[0]
+    np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_convolutions_of_sequences_and_transposed_ones(groups: int) -> None:
+    torch = pytest.importorskip("torch")
+    for kind, shape in (("Conv1d", (2, 9, 4)), ("ConvTranspose1d", (2, 5, 4)), ("ConvTranspose2d", (2, 5, 4, 4))):
+        theirs = getattr(torch.nn, kind)(4, 6, 3, stride=2, groups=groups)
+        ours = getattr(nn, kind)(4, 6, 3, stride=2, groups=groups)
+        assert tg.io.load_torch(theirs.state_dict(), into=ours) == ([], [])
+        x = draw(*shape)
+        expected = theirs(torch.from_numpy(np.moveaxis(x, -1, 1).copy())).detach().numpy()
+        found = ours(tg.tensor(x)).detach().numpy()
+        np.testing.assert_allclose(found, np.moveaxis(expected, 1, -1), rtol=1e-4, atol=1e-5)
+
+
+def test_attention_and_embedding() -> None:
+    torch = pytest.importorskip("torch")
+    for options in ({}, {"kdim": 3, "vdim": 5}):
+        theirs = torch.nn.MultiheadAttention(8, 2, batch_first=True, **options)
+        ours = nn.MultiheadAttention(8, 2, **options)
+        assert tg.io.load_torch(theirs.state_dict(), into=ours) == ([], [])
+        q, k, v = draw(2, 4, 8), draw(2, 6, options.get("kdim", 8)), draw(2, 6, options.get("vdim", 8))
+        expected = theirs(*(torch.from_numpy(a) for a in (q, k, v)))[0].detach().numpy()
+        np.testing.assert_allclose(ours(*map(tg.tensor, (q, k, v))).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+    table = nn.Embedding(5, 3)
+    tg.io.load_torch({"weight": draw(5, 3)}, into=table)
+
+
+def test_a_normalisation_that_counts_its_batches() -> None:
+    ours = nn.BatchNorm1d(2, momentum=None)
+    state = {name: draw(2) for name in ("weight", "bias", "running_mean", "running_var")}
+    tg.io.load_torch({**state, "num_batches_tracked": np.array(7)}, into=ours)
+    assert ours.num_batches_tracked.item() == 7

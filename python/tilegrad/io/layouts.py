@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .. import _C, nn, ops
+from ..nn.conv import Convolution
 from ..nn.module import Module
 from ..nn.normalization import _BatchNorm
+from ..nn.recurrent import _GRU, _Recurrent
 from ..tensor import Tensor
 
 __all__ = ["KERAS", "TORCH", "Entry", "Part", "entry_of", "own_tensors"]
@@ -62,11 +64,48 @@ def fixed(ignored: tuple[str, ...] = (), **parts: Part) -> Entry:
     return Entry(lambda layer: parts, ignored)
 
 
+def _torch_filter(layer: Module) -> Part:
+    assert isinstance(layer, Convolution)
+    return permuted("weight", 2, 3, 1, 0) if len(layer.kernel_size) == 2 else permuted("weight", 2, 1, 0)
+
+
+def _torch_recurrent(layer: Module) -> Mapping[str, Part]:
+    """Gates are in PyTorch's order. It has two biases where their sum is all that counts, and ours is that sum."""
+    parts: dict[str, Part] = {}
+    for name, _ in own_tensors(layer):
+        kind, _, suffix = name.partition("_l")
+        suffix = f"_l{suffix}" if suffix else ""
+        if kind.startswith("weight"):
+            parts[name] = permuted(name, 1, 0)
+        elif kind == "bias_hn":  # of a GRU, inside the reset gate
+            parts[name] = Part((f"bias_hh{suffix}",), lambda s: ((3 * s[0],),), lambda b: b[2 * (b.size // 3) :])
+        else:
+            both = (f"bias_ih{suffix}", f"bias_hh{suffix}")
+            parts[name] = Part(both, convert=_summed_gates if isinstance(layer, _GRU) else ops.add)
+    return parts
+
+
+def _summed_gates(inputs: Tensor, states: Tensor) -> Tensor:
+    """The biases of a GRU's gates r and z, and of the candidate that of the inputs alone."""
+    H = inputs.size // 3
+    return ops.concat([ops.add(inputs[: 2 * H], states[: 2 * H]), inputs[2 * H :]])
+
+
 # PyTorch: filters [K, C, R, S], dense weights [out, in], images [N, C, H, W].
 
 TORCH: dict[type[Module], Entry] = {
-    nn.Conv2d: fixed(weight=permuted("weight", 2, 3, 1, 0), bias=Part(("bias",))),
+    # Filters of images and sequences, and of their transposes [C, K, R, S].
+    Convolution: Entry(lambda layer: {"weight": _torch_filter(layer), "bias": Part(("bias",))}),
     nn.Linear: fixed(weight=permuted("weight", 1, 0), bias=Part(("bias",))),
+    nn.Embedding: fixed(weight=Part(("weight",))),
+    nn.MultiheadAttention: fixed(
+        in_proj_weight=permuted("in_proj_weight", 1, 0),
+        q_proj_weight=permuted("q_proj_weight", 1, 0),
+        k_proj_weight=permuted("k_proj_weight", 1, 0),
+        v_proj_weight=permuted("v_proj_weight", 1, 0),
+        in_proj_bias=Part(("in_proj_bias",)),
+    ),
+    _Recurrent: Entry(lambda layer: _torch_recurrent(layer)),
     nn.LayerNorm: fixed(weight=Part(("weight",)), bias=Part(("bias",))),
     _BatchNorm: fixed(
         ("num_batches_tracked",),

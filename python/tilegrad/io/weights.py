@@ -286,7 +286,7 @@ def _load(
         parts = entry.parts(layer)
         used.update(_join(path, name) for name in entry.ignored)
         for name, target in own_tensors(layer):
-            part = parts[name]
+            part = parts.get(name, Part((name,)))
             sources = []
             for alternatives in part.sources:
                 names = [_join(path, found) for found in alternatives.split("|")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .. import nn
 from .image_model import ImageModel, check_classes
-from .pooling import AdaptiveAvgPool2d
 from .preprocessing import Preprocessing
 
 __all__ = ["alexnet"]
@@ -51,7 +50,7 @@ def alexnet(num_classes: int = 1000, include_top: bool = True, dropout: float = 
     )
     parts: dict[str, nn.Module] = {"features": features}
     if include_top:
-        parts["avgpool"], parts["flatten"] = AdaptiveAvgPool2d(6), nn.Flatten()
+        parts["avgpool"], parts["flatten"] = nn.AdaptiveAvgPool2d(6), nn.Flatten()
         parts["classifier"] = nn.Sequential(
             {
                 "0": nn.Dropout(dropout),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import nn, ops
 from ..tensor import Tensor
 from .conv_norm import ConvNorm
 from .image_model import ImageModel, check_classes
-from .pooling import AdaptiveAvgPool2d, CeilMaxPool2d
 from .preprocessing import Preprocessing
 
 __all__ = ["googlenet"]
@@ -51,7 +52,7 @@ class GoogLeNetHead(nn.Module):
     """An auxiliary classifier: means of 4 x 4 windows, a 1 x 1 convolution and two dense layers."""
 
     def __init__(self, in_channels: int, num_classes: int, dropout: float = 0.7) -> None:
-        self.pool = AdaptiveAvgPool2d(4)
+        self.pool = nn.AdaptiveAvgPool2d(4)
         self.conv = ConvNorm(in_channels, 128)
         self.flatten = nn.Flatten()
         self.fc1 = nn.Linear(128 * 4 * 4, 1024, activation="relu")
@@ -65,16 +66,16 @@ class GoogLeNetHead(nn.Module):
         return y
 
 
-BLOCKS = {
+BLOCKS: dict[str, Any] = {
     "inception3a": (192, 64, (96, 128), (16, 32), 32),
     "inception3b": (256, 128, (128, 192), (32, 96), 64),
-    "maxpool3": (3, 2),
+    "maxpool3": 3,
     "inception4a": (480, 192, (96, 208), (16, 48), 64),
     "inception4b": (512, 160, (112, 224), (24, 64), 64),
     "inception4c": (512, 128, (128, 256), (24, 64), 64),
     "inception4d": (512, 112, (144, 288), (32, 64), 64),
     "inception4e": (528, 256, (160, 320), (32, 128), 128),
-    "maxpool4": (2, 2),
+    "maxpool4": 2,
     "inception5a": (832, 256, (160, 320), (32, 128), 128),
     "inception5b": (832, 384, (192, 384), (48, 128), 128),
 }
@@ -117,13 +118,13 @@ def googlenet(
     classes = check_classes("googlenet", num_classes)
     parts: dict[str, nn.Module] = {
         "conv1": ConvNorm(3, 64, 7, stride=2, padding=3),
-        "maxpool1": CeilMaxPool2d(3, 2),
+        "maxpool1": nn.MaxPool2d(3, 2, ceil_mode=True),
         "conv2": ConvNorm(64, 64),
         "conv3": ConvNorm(64, 192, 3, padding=1),
-        "maxpool2": CeilMaxPool2d(3, 2),
+        "maxpool2": nn.MaxPool2d(3, 2, ceil_mode=True),
     }
     for name, sizes in BLOCKS.items():
-        parts[name] = CeilMaxPool2d(*sizes) if name.startswith("maxpool") else Inception(*sizes)  # type: ignore[arg-type]
+        parts[name] = Inception(*sizes) if isinstance(sizes, tuple) else nn.MaxPool2d(sizes, 2, ceil_mode=True)
     heads = {}
     if include_top:
         parts |= {"avgpool": nn.GlobalAvgPool2d(), "dropout": nn.Dropout(dropout), "fc": nn.Linear(1024, classes)}

@@ -16,7 +16,15 @@ __all__ = ["AuxiliaryLoss", "ImageModel", "Outputs"]
 
 
 class Outputs(NamedTuple):
-    """What a model with auxiliary heads returns while it is trained."""
+    """What a model with auxiliary heads returns while it is trained.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> logits, (first, second) = tg.models.googlenet(5, aux_heads=True)(tg.zeros((1, 64, 64, 3)))
+    >>> logits.shape, first.shape, second.shape
+    ((1, 5), (1, 5), (1, 5))
+    """
 
     logits: Tensor
     auxiliary: tuple[Tensor, ...]

@@ -15,7 +15,7 @@ ROW, COLUMN = ((1, 7), (0, 3)), ((7, 1), (3, 0))  # kernel and padding of the ha
 
 def _mean3(x: Tensor) -> Tensor:
     """Means of 3 x 3 windows, in which zeros around the image count."""
-    return ops.avg_pool2d(ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), 3, 1)
+    return ops.avg_pool2d(x, 3, 1, 1, count_include_pad=True)
 
 
 @nn.register("models.InceptionA")

@@ -19,12 +19,9 @@ class ConvNormReLU6(nn.Sequential):
             nn.Conv2d(
                 in_channels, out_channels, kernel_size, stride, (kernel_size - 1) // 2, groups=groups, bias=False
             ),
-            nn.BatchNorm2d(out_channels, activation="relu"),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU6(),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, H, W, in_channels] to [N, P, Q, out_channels]."""
-        return ops.minimum(super().forward(x), 6.0)
 
 
 @nn.register("models.InvertedResidual")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from .. import nn
 from .image_model import ImageModel, check_classes
-from .pooling import AdaptiveAvgPool2d
 from .preprocessing import Preprocessing
 
 __all__ = ["small_vgg", "vgg11", "vgg16", "vgg19"]
@@ -91,7 +90,7 @@ def _vgg(
         place += 1
     parts: dict[str, nn.Module] = {"features": nn.Sequential(features)}
     if include_top:
-        parts["avgpool"], parts["flatten"] = AdaptiveAvgPool2d(7), nn.Flatten()
+        parts["avgpool"], parts["flatten"] = nn.AdaptiveAvgPool2d(7), nn.Flatten()
         parts["classifier"] = nn.Sequential(
             {
                 "0": nn.Linear(512 * 7 * 7, HIDDEN, activation="relu"),
