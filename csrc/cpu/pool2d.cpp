@@ -92,12 +92,16 @@ struct Block {
   int64_t count;
 };
 
-// Calls f(block) for the channels of a pixel.
+// Calls f(block) for the channels of a pixel, from whose first there is room for `room` elements.
 template <typename T, typename F>
-TILEGRAD_INLINE void for_each_block(int64_t C, bool cut, F f) {
+TILEGRAD_INLINE void for_each_block(int64_t C, int64_t room, F f) {
   int64_t c = 0;
   for (; c + kLanes<T> <= C; c += kLanes<T>) f(Block{c, true, kLanes<T>});
-  if (c < C) f(Block{c, !cut, C - c});
+  if (c < C) f(Block{c, c + kLanes<T> <= room, C - c});
+}
+template <typename T, typename F>
+TILEGRAD_INLINE void for_each_block(int64_t C, bool cut, F f) {
+  for_each_block<T>(C, cut ? C : C + kLanes<T>, f);
 }
 
 // Whether a vector of channels that begins in this pixel may stick out of memory that has `pixels` pixels: then it is cut.
@@ -106,23 +110,68 @@ TILEGRAD_INLINE bool near_end(int64_t pixel, int64_t pixels, int64_t C) {
   return (pixels - pixel) * C < C + kLanes<T>;
 }
 
-// Calls f(n, row, rows, column, columns, cut) for this member's share of the output pixels, with the window's rows and
-// columns inside the image.
-template <typename T, typename F>
+// A window: its first pixel inside the image and its result (`from` and `out`, in elements), the pixels inside, the number
+// of the first one's tap, and over how many pixels a mean is. Where kSide is not 0 the window is whole, a square of that
+// side: constants that the compiler unrolls.
+template <int kSide>
+struct Window {
+  int64_t from, out, tap, pixels;
+  int64_t some_rows, some_columns;
+  int64_t room;  // elements of x from the last pixel on, and of this member's results from `out` on: the lesser
+  TILEGRAD_INLINE int64_t rows() const { return kSide ? kSide : some_rows; }
+  TILEGRAD_INLINE int64_t columns() const { return kSide ? kSide : some_columns; }
+};
+
+// Calls f(window) for this member's share of the windows.
+template <int kSide, typename F>
 TILEGRAD_INLINE void for_each_window(const Team& team, const Pool2d& p, F f) {
-  const Range share = team.share(p.N * p.row.out);
+  const int64_t P = p.row.out, Q = p.column.out, H = p.row.in, W = p.column.in;
+  const Range share = team.share(p.N * P);
   for (int64_t i = share.begin; i < share.end; ++i) {
-    const int64_t n = i / p.row.out, row = i % p.row.out;
+    const int64_t n = i / P, row = i % P;
     const Range rows = p.row.inside(row);
-    for (int64_t column = 0; column < p.column.out; ++column) {
+    const int64_t high = rows.end - rows.begin;
+    const int64_t row_tap = (rows.begin - p.row.first(row)) * p.column.kernel;
+    for (int64_t column = 0; column < Q; ++column) {
       const Range columns = p.column.inside(column);
-      // Reads: the window's last pixel. Writes: this pixel, of those of the member.
-      const bool cut = near_end<T>((n * p.row.in + rows.end - 1) * p.column.in + columns.end - 1,
-                                   p.N * p.row.in * p.column.in, p.C) ||
-                       near_end<T>(i * p.column.out + column, share.end * p.column.out, p.C);
-      f(n, row, rows, column, columns, cut);
+      const int64_t wide = columns.end - columns.begin;
+      const int64_t from = ((n * H + rows.begin) * W + columns.begin) * p.C, out = (i * Q + column) * p.C;
+      const int64_t tap = row_tap + columns.begin - p.column.first(column);
+      const int64_t last = (n * H + rows.end - 1) * W + columns.end - 1;
+      const int64_t room = smaller(p.N * H * W - last, (share.end - i) * Q - column) * p.C;
+      const int64_t pixels = pixels_of(p, row, rows, column, columns);
+      if (kSide > 0 && high == kSide && wide == kSide) {
+        f(Window<kSide>{from, out, tap, pixels, high, wide, room});
+      } else {
+        f(Window<0>{from, out, tap, pixels, high, wide, room});
+      }
     }
   }
+}
+
+template <int kSide, typename F, int... kTap>
+TILEGRAD_INLINE void unroll_taps(F f, std::integer_sequence<int, kTap...>) {
+  (f(int64_t{kTap / kSide}, int64_t{kTap % kSide}), ...);
+}
+// Calls f(r, s) for r < rows and s < columns of a window, unrolled where it is whole.
+template <int kSide, typename F>
+TILEGRAD_INLINE void for_each_tap(const Window<kSide>& window, F f) {
+  if constexpr (kSide > 0) {
+    unroll_taps<kSide>(f, std::make_integer_sequence<int, kSide * kSide>{});
+  } else {
+    for (int64_t r = 0; r < window.rows(); ++r) {
+      for (int64_t s = 0; s < window.columns(); ++s) f(r, s);
+    }
+  }
+}
+
+// Calls run(side) with the side of windows that have code of their own, and with 0 for others.
+template <typename Run>
+TILEGRAD_INLINE void with_window_side(const Pool2d& p, Run run) {
+  const int64_t side = p.row.kernel == p.column.kernel ? p.row.kernel : 0;
+  if (side == 2) return run(std::integral_constant<int, 2>{});
+  if (side == 3) return run(std::integral_constant<int, 3>{});
+  run(std::integral_constant<int, 0>{});
 }
 
 // Calls f(n, h, rows, w, columns, cut) for this member's share of the input pixels, with the windows over them.
@@ -149,73 +198,80 @@ TILEGRAD_INLINE bool are_side_by_side(const Pool2d& p) {
   return !p.row.adaptive && p.row.stride == p.row.kernel && p.column.stride == p.column.kernel;
 }
 
-// The gradient of windows side by side: dx of pixel (h, w) is of(out, tap, pixels, block), where `out` is the window's
-// element of the block, `tap` its pixel's number and `pixels` how many of them are inside the image. Input rows are walked
-// in order, and a window of few channels is looked up once for all its pixels in the row.
+// The gradient of windows side by side: dx of a window's pixel is of(out, pixels, block)(tap), where `out` is the window's
+// element of the block, `pixels` how many its mean is over and `tap` the pixel's number. A window is looked up once for
+// all its pixels. So several rows are written at once, and vectors must not stick out of any.
 template <typename T, typename Of>
 TILEGRAD_INLINE void backward_side_by_side(const Team& team, const Pool2d& p, T* dx, Of of) {
-  const Range share = team.share(p.N * p.row.in);
+  const int64_t P = p.row.out, Q = p.column.out, H = p.row.in, W = p.column.in, line = W * p.C;
+  const Range share = team.share(p.N * P);
   for (int64_t i = share.begin; i < share.end; ++i) {
-    const int64_t n = i / p.row.in, h = i % p.row.in;
-    const int64_t row = (h + p.row.before) / p.row.kernel, tap = (h + p.row.before) % p.row.kernel * p.column.kernel;
-    T* to = dx + i * p.column.in * p.C;
+    const int64_t n = i / P, row = i % P;
     const Range rows = p.row.inside(row);
-    int64_t column = 0, w = 0;
-    for (; row < p.row.out && column < p.column.out; ++column) {
+    const int64_t high = rows.end - rows.begin, kernel = p.column.kernel;
+    const int64_t row_tap = (rows.begin - p.row.first(row)) * kernel;
+    T* const to = dx + (n * H + rows.begin) * line;
+    int64_t written = 0;  // pixels of each row
+    for (int64_t column = 0; column < Q; ++column) {
       const Range columns = p.column.inside(column);
-      const int64_t window = (n * p.row.out + row) * p.column.out + column, out = window * p.C;
+      const int64_t out = (i * Q + column) * p.C, wide = columns.end - columns.begin;
+      const int64_t tap = row_tap + columns.begin - p.column.first(column);
       const int64_t pixels = pixels_of(p, row, rows, column, columns);
-      const int64_t first_tap = tap + columns.begin - p.column.first(column);
-      const bool cut = near_end<T>(window, p.N * p.row.out * p.column.out, p.C) ||
-                       near_end<T>(i * p.column.in + columns.end - 1, share.end * p.column.in, p.C);
-      w = columns.end;
-      if (p.C <= kLanes<T>) {
-        const Block block{0, !cut, p.C};
-        const auto at = of(out, pixels, block);
-        for (int64_t s = 0; s < columns.end - columns.begin; ++s, to += p.C) {
-          store_lanes(to, at(first_tap + s), block.whole, block.count);
+      // The last of several blocks would reach into the pixel behind, whose first block has been written.
+      const int64_t room = p.C > kLanes<T> ? p.C : smaller((p.N * P - i) * Q - column, W - columns.end + 1) * p.C;
+      for_each_block<T>(p.C, room, [&](Block block) __attribute__((always_inline)) {
+        const auto at = of(out + block.channel, pixels, block);
+        T* const first = to + columns.begin * p.C + block.channel;
+        if (high == 2 && wide == 2 && kernel == 2) {
+#pragma GCC unroll 4
+          for (int64_t t = 0; t < 4; ++t) {
+            store_lanes(first + t / 2 * line + t % 2 * p.C, at(tap + t), block.whole, block.count);
+          }
+          return;
         }
-        continue;
-      }
-      for (int64_t s = 0; s < columns.end - columns.begin; ++s, to += p.C) {
-        for_each_block<T>(p.C, cut, [&](Block block) {
-          store_lanes(to + block.channel, of(out + block.channel, pixels, block)(first_tap + s), block.whole,
-                      block.count);
-        });
-      }
+        for (int64_t r = 0; r < high; ++r) {
+          for (int64_t s = 0; s < wide; ++s) {
+            store_lanes(first + r * line + s * p.C, at(tap + r * kernel + s), block.whole, block.count);
+          }
+        }
+      });
+      written = columns.end;
     }
-    for (int64_t rest = (p.column.in - w) * p.C, e = 0; e < rest; ++e) to[e] = 0;  // in no window
+    const auto clear = [](T* begin, int64_t count) {
+      for (int64_t e = 0; e < count; ++e) begin[e] = T(0);
+    };
+    for (int64_t r = 0; r < high; ++r) clear(to + r * line + written * p.C, (W - written) * p.C);
+    // What lies below the last windows is in none.
+    if (row == P - 1) clear(to + high * line, (H - rows.end) * line);
   }
 }
 
 // y = max over the window, index = the tap (r * S + s) that it came from: the first of equal ones, and a NaN before any
 // number.
-template <bool kWithIndex, typename T, typename Index>
+template <bool kWithIndex, int kSide, typename T, typename Index>
 void max_pool(const Team& team, const Pool2d& p, const T* x, T* y, Index* index) {
-  for_each_window<T>(team, p, [&](int64_t n, int64_t row, Range rows, int64_t column, Range columns, bool cut) {
-    const int64_t out = ((n * p.row.out + row) * p.column.out + column) * p.C;
-    const int64_t first_row = p.row.first(row), first_column = p.column.first(column);
-    for_each_block<T>(p.C, cut, [&](Block block) {
+  using Tap = decltype(Mask<T>{}[0] + 0);
+  for_each_window<kSide>(team, p, [&](auto window) __attribute__((always_inline)) {
+    for_each_block<T>(p.C, window.room, [&](Block block) __attribute__((always_inline)) {
+      const T* const from = x + window.from + block.channel;
       Vec<T> best{};
       Mask<T> best_tap{};
-      for (int64_t h = rows.begin; h < rows.end; ++h) {
-        const T* from = x + ((n * p.row.in + h) * p.column.in + columns.begin) * p.C + block.channel;
-        int64_t tap = (h - first_row) * p.column.kernel + columns.begin - first_column;
-        for (int64_t w = columns.begin; w < columns.end; ++w, ++tap, from += p.C) {
-          const Vec<T> value = load_lanes(from, block.whole, block.count);
-          const Mask<T> taps = Mask<T>{} + static_cast<decltype(best_tap[0] + 0)>(tap);
-          if (h == rows.begin && w == columns.begin) {
-            best = value;
-            best_tap = taps;
-            continue;
-          }
-          const Mask<T> wins = (value > best) | ((value != value) & (best == best));
-          best = wins ? value : best;
-          if constexpr (kWithIndex) best_tap = wins ? taps : best_tap;
+      for_each_tap(window, [&](int64_t r, int64_t s) {
+        const Vec<T> value = load_lanes(from + (r * p.column.in + s) * p.C, block.whole, block.count);
+        const Mask<T> tap = Mask<T>{} + static_cast<Tap>(window.tap + r * p.column.kernel + s);
+        if (r == 0 && s == 0) {
+          best = value;
+          best_tap = tap;
+          return;
         }
+        const Mask<T> wins = ~(value <= best) & (best == best);
+        best = wins ? value : best;
+        if constexpr (kWithIndex) best_tap = wins ? tap : best_tap;
+      });
+      store_lanes(y + window.out + block.channel, best, block.whole, block.count);
+      if constexpr (kWithIndex) {
+        store_index<T>(index + window.out + block.channel, best_tap, block.whole, block.count);
       }
-      store_lanes(y + out + block.channel, best, block.whole, block.count);
-      if constexpr (kWithIndex) store_index<T>(index + out + block.channel, best_tap, block.whole, block.count);
     });
   });
 }
@@ -224,18 +280,20 @@ void max_pool(const Team& team, const Pool2d& p, const T* x, T* y, Index* index)
 // asks for it.
 template <typename T>
 void max_pool2d(const Team& team, const Pool2d& p, const T* x, T* y, uint8_t* byte_index, int32_t* index) {
-  if (index) return max_pool<true>(team, p, x, y, index);
-  if (byte_index) return max_pool<true>(team, p, x, y, byte_index);
-  max_pool<false>(team, p, x, y, byte_index);
+  if (index) return max_pool<true, 0>(team, p, x, y, index);
+  with_window_side(p, [&](auto side) {
+    if (byte_index) return max_pool<true, side>(team, p, x, y, byte_index);
+    max_pool<false, side>(team, p, x, y, byte_index);
+  });
 }
 
 template <typename T, typename Index>
 void max_pool_backward(const Team& team, const Pool2d& p, const T* dy, const Index* index, T* dx) {
   if (are_side_by_side(p)) {
-    return backward_side_by_side(team, p, dx, [&](int64_t out, int64_t, Block block) {
+    return backward_side_by_side(team, p, dx, [&](int64_t out, int64_t, Block block) __attribute__((always_inline)) {
       const Vec<T> grad = Vec<T>{} + load_lanes(dy + out, block.whole, block.count);
       const Mask<T> taps = load_index<T>(index + out, block.whole, block.count);
-      return [=](int64_t tap) -> Vec<T> {
+      return [=](int64_t tap) __attribute__((always_inline)) -> Vec<T> {
         const Mask<T> here = Mask<T>{} + static_cast<decltype(taps[0] + 0)>(tap);
         return taps == here ? grad : Vec<T>{};
       };
@@ -267,31 +325,35 @@ void max_pool2d_backward(const Team& team, const Pool2d& p, const T* dy, const u
 }
 
 // y = sum over the window / number of its pixels, inside the image or with the padding.
-template <typename T>
-void avg_pool2d(const Team& team, const Pool2d& p, const T* x, T* y) {
-  for_each_window<T>(team, p, [&](int64_t n, int64_t row, Range rows, int64_t column, Range columns, bool cut) {
-    const Vec<T> count = broadcast(static_cast<T>(pixels_of(p, row, rows, column, columns)));
-    const int64_t out = ((n * p.row.out + row) * p.column.out + column) * p.C;
-    for_each_block<T>(p.C, cut, [&](Block block) {
+template <int kSide, typename T>
+void avg_pool(const Team& team, const Pool2d& p, const T* x, T* y) {
+  for_each_window<kSide>(team, p, [&](auto window) __attribute__((always_inline)) {
+    const Vec<T> count = broadcast(static_cast<T>(window.pixels));
+    for_each_block<T>(p.C, window.room, [&](Block block) __attribute__((always_inline)) {
+      const T* const from = x + window.from + block.channel;
       Vec<T> sum{};
-      for (int64_t h = rows.begin; h < rows.end; ++h) {
-        const T* from = x + ((n * p.row.in + h) * p.column.in + columns.begin) * p.C + block.channel;
-        for (int64_t w = columns.begin; w < columns.end; ++w, from += p.C) {
-          sum += load_lanes(from, block.whole, block.count);
-        }
-      }
-      store_lanes(y + out + block.channel, sum / count, block.whole, block.count);
+      for_each_tap(window, [&](int64_t r, int64_t s) {
+        sum += load_lanes(from + (r * p.column.in + s) * p.C, block.whole, block.count);
+      });
+      store_lanes(y + window.out + block.channel, sum / count, block.whole, block.count);
     });
   });
 }
 
 template <typename T>
+void avg_pool2d(const Team& team, const Pool2d& p, const T* x, T* y) {
+  with_window_side(p, [&](auto side) { avg_pool<side>(team, p, x, y); });
+}
+
+template <typename T>
 void avg_pool2d_backward(const Team& team, const Pool2d& p, const T* dy, T* dx) {
   if (are_side_by_side(p)) {
-    return backward_side_by_side(team, p, dx, [&](int64_t out, int64_t pixels, Block block) {
-      const Vec<T> part = Vec<T>{} + load_lanes(dy + out, block.whole, block.count) / broadcast(static_cast<T>(pixels));
-      return [=](int64_t) { return part; };
-    });
+    return backward_side_by_side(
+        team, p, dx, [&](int64_t out, int64_t pixels, Block block) __attribute__((always_inline)) {
+          const Vec<T> part =
+              Vec<T>{} + load_lanes(dy + out, block.whole, block.count) / broadcast(static_cast<T>(pixels));
+          return [=](int64_t) { return part; };
+        });
   }
   for_each_pixel<T>(team, p, [&](int64_t n, int64_t h, Range rows, int64_t w, Range columns, bool cut) {
     const int64_t in = ((n * p.row.in + h) * p.column.in + w) * p.C;

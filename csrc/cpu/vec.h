@@ -49,17 +49,32 @@ TILEGRAD_INLINE Vec<T> broadcast(T value) {
   return value - Vec<T>{};  // not {} + value, which would turn -0 into 0
 }
 
+// Copies `count` < 2 * kHalf elements in pieces of halving sizes: a few moves instead of a loop.
+template <int kHalf, typename T>
+TILEGRAD_INLINE void copy_few(const T* from, T* to, int64_t count) {
+  if (count & kHalf) {
+    __builtin_memcpy(to, from, kHalf * sizeof(T));
+    from += kHalf;
+    to += kHalf;
+  }
+  if constexpr (kHalf > 1) copy_few<kHalf / 2>(from, to, count);
+}
+
 // The first `count` lanes from memory, zeros behind them: never reads past the end.
 template <typename T>
 TILEGRAD_INLINE Vec<T> load_partial(const T* p, int64_t count) {
-  Vec<T> v{};
-  for (int i = 0; i < count; ++i) v[i] = p[i];
-  return v;
+  if (count >= kLanes<T>) return load(p);
+  T lanes[kLanes<T>] = {};
+  copy_few<kLanes<T> / 2>(p, lanes, count);
+  return load(lanes);
 }
 
 template <typename T>
 TILEGRAD_INLINE void store_partial(T* p, Vec<T> v, int64_t count) {
-  for (int i = 0; i < count; ++i) p[i] = v[i];
+  if (count >= kLanes<T>) return store(p, v);
+  T lanes[kLanes<T>];
+  store(lanes, v);
+  copy_few<kLanes<T> / 2>(lanes, p, count);
 }
 
 // a * b + c, rounded once, in every lane.
