@@ -231,7 +231,7 @@ def test_reduce_on_plateau_with_the_trainer(capture: bool) -> None:
 SCHEDULES = [*(schedule for schedule, _ in CASES), lambda step: 0.1 / (step + 1)]
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=[repr(schedule)[:40] for schedule in SCHEDULES])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: getattr(schedule, "__name__", repr(schedule)[:40]))
 def test_captured_steps_follow_a_schedule(schedule: Any) -> None:
     def run(capture: bool) -> list[float]:
         x = tg.tensor([2.0, -1.0], dtype="float64", requires_grad=True)

@@ -29,6 +29,13 @@ class CharLSTM(nn.Module):
         None where characters are one-hot.
     lstm : LSTM
     out : Linear
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> model = tg.models.CharLSTM("abc ", hidden_size=8, num_layers=1, embedding_dim=None, dropout=0.0)
+    >>> model.encode("cab")
+    array([2, 0, 1])
     """
 
     embedding: nn.Embedding | None
