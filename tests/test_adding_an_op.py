@@ -85,7 +85,8 @@ def test_following_the_page_adds_the_op(tmp_path: Path) -> None:
         "-DTILEGRAD_ISAS=generic",
         "-DTILEGRAD_STUBS=OFF",
         "-DTILEGRAD_WERROR=ON",
-        "-DCMAKE_CXX_FLAGS_RELEASE=-O1",
+        "-DCMAKE_BUILD_TYPE=Debug",
+        "-DCMAKE_CXX_FLAGS_DEBUG=-O1",
     ]
     if shutil.which("ccache"):
         options.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
