@@ -1,21 +1,9 @@
 // Sums, products and truth over any axes.
 #include "cpu/math.h"
-#include "cpu/sum_order.h"
+#include "cpu/sum_fold.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
-
-template <typename T>
-struct SumFold {
-  using Part = T;
-  using Total = SumTotal<T>;
-  T* y;
-  double divisor;
-  TILEGRAD_INLINE static T identity() { return T(0); }
-  TILEGRAD_INLINE static T join(T a, T b) { return a + b; }
-  TILEGRAD_INLINE T map(T x, int64_t) const { return x; }
-  TILEGRAD_INLINE void finish(int64_t o, const Total& total) const { y[o] = total.quotient(divisor); }
-};
 
 template <typename T>
 void sum(const Team& team, const Reduce& p, const T* x, T* y, Workspace workspace) {
@@ -48,24 +36,6 @@ void sum_squares(const Team& team, const Reduce& p, const T* x, const T* center,
   } else {
     fold_axes(team, p, x, workspace, PlainSquaresFold<T>{{{y, p.divisor}, center, p.root != 0}});
   }
-}
-
-// log sum exp(x) = m + log sum exp(x - m), m being the largest x, or 0 where that is infinite.
-template <typename T>
-struct LogSumExpFold : SumFold<T> {
-  const T* largest;
-  TILEGRAD_INLINE T shift(int64_t o) const {
-    return formulas::magnitude(largest[o]) == formulas::kInfinity<T> ? T(0) : largest[o];
-  }
-  TILEGRAD_INLINE T map(T x, int64_t o) const { return formulas::exp(x - shift(o)); }
-  TILEGRAD_INLINE void finish(int64_t o, const SumTotal<T>& total) const {
-    this->y[o] = shift(o) + formulas::log(total.value());
-  }
-};
-
-template <typename T>
-void log_sum_exp(const Team& team, const Reduce& p, const T* x, const T* largest, T* y, Workspace workspace) {
-  fold_axes(team, p, x, workspace, LogSumExpFold<T>{{y, 1.0}, largest});
 }
 
 TILEGRAD_INLINE int64_t as_integer(Bool value) { return value.value; }
@@ -203,7 +173,6 @@ void all(const Team& team, const Reduce& p, const T* x, Bool* y, Workspace works
 }  // namespace
 DEFINE_KERNEL(sum, FLOATING)
 DEFINE_KERNEL(sum_squares, FLOATING)
-DEFINE_KERNEL(log_sum_exp, FLOATING)
 DEFINE_KERNEL(sum_integers, INTEGRAL)
 DEFINE_KERNEL(prod, FLOATING)
 DEFINE_KERNEL(prod_integers, INTEGRAL)
