@@ -343,6 +343,65 @@ def test_keras_entries_that_do_not_fit(tmp_path: Path) -> None:
 # Layers of sequences.
 
 
+def keras_steps(kind: str, x: np.ndarray, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """The last state of Keras's SimpleRNN, GRU (reset_after) or LSTM, from its formulas."""
+
+    def sigmoid(v: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(-v))
+
+    H = recurrent.shape[0]
+    h = c = np.zeros((len(x), H))
+    for t in range(x.shape[1]):
+        if kind == "simple_rnn":
+            h = np.tanh(x[:, t] @ kernel + bias + h @ recurrent)
+        elif kind == "lstm":
+            i, f, g, o = np.split(x[:, t] @ kernel + bias + h @ recurrent, 4, axis=1)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+        else:
+            (xz, xr, xn), (hz, hr, hn) = (
+                np.split(v, 3, axis=1) for v in (x[:, t] @ kernel + bias[0], h @ recurrent + bias[1])
+            )
+            z, r = sigmoid(xz + hz), sigmoid(xr + hr)
+            h = z * h + (1 - z) * np.tanh(xn + r * hn)
+    return h
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("simple_rnn", 1), ("gru", 3), ("lstm", 4)])
+@pytest.mark.parametrize("directions", [1, 2])
+def test_keras_recurrent_layers(kind: str, gates: int, directions: int) -> None:
+    layer = {"simple_rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[kind](3, 4, bidirectional=directions == 2)
+    arrays: dict[str, np.ndarray] = {}
+    for side in ("forward", "backward")[:directions]:
+        path = f"{side}_{kind}/{kind}_cell/" if directions == 2 else f"{kind}_cell/"
+        arrays[path + "kernel"], arrays[path + "recurrent_kernel"] = draw(3, 4 * gates), draw(4, 4 * gates)
+        arrays[path + "bias"] = draw(2, 12) if kind == "gru" else draw(4 * gates)
+    assert tg.io.load_keras(arrays, into=layer) == ([], [])
+    x = draw(2, 5, 3)
+    found = layer(tg.tensor(x))[0].detach().numpy()
+    weights = list(arrays.values())
+    np.testing.assert_allclose(found[:, -1, :4], keras_steps(kind, x, *weights[:3]), rtol=1e-5, atol=1e-6)
+    if directions == 2:
+        np.testing.assert_allclose(found[:, 0, 4:], keras_steps(kind, x[:, ::-1], *weights[3:]), rtol=1e-5, atol=1e-6)
+
+
+def test_keras_layers_without_a_twin() -> None:
+    with pytest.raises(tg.ArgumentError, match="a layer of its own for each of the LSTM's: use one with num_layers=1"):
+        tg.io.load_keras({}, into=nn.LSTM(3, 4, num_layers=2))
+
+
+def test_keras_sequences_and_transposes() -> None:
+    model = nn.Sequential(
+        {"words": nn.Embedding(5, 4), "conv": nn.Conv1d(4, 6, 3), "up": nn.ConvTranspose1d(6, 2, 3, bias=False)}
+    )
+    arrays = {
+        "words/embeddings": draw(5, 4), "conv/kernel": draw(3, 4, 6), "conv/bias": draw(6), "up/kernel": draw(3, 2, 6)
+    }  # fmt: skip
+    assert tg.io.load_keras(arrays, into=model) == ([], [])
+    for name, theirs in (("words", "words/embeddings"), ("conv", "conv/kernel"), ("up", "up/kernel")):
+        assert np.array_equal(values(model)[f"{name}.weight"], arrays[theirs])
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
 def test_recurrent_layers(kind: str, bias: bool) -> None:

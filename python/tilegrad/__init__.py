@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import ops, optim
+from . import ops
 from ._C import (
     ArgumentError,
     AutogradError,
@@ -36,10 +36,9 @@ from .random import *
 from .tensor import Tensor
 
 from .errors import CheckpointError, DataError, MissingExtraError, StateDictError
-from . import nn
 
 if TYPE_CHECKING:
-    from . import data, io, models, train
+    from . import data, io, models, nn, optim, train
     from .io import load, save
 
 tensor = ops.tensor  # the function, not the module of the same name
@@ -49,7 +48,7 @@ def __getattr__(name: str) -> Any:
     """Modules that not every program needs are imported when they are first used."""
     from importlib import import_module
 
-    if name in ("data", "io", "models", "train"):
+    if name in ("data", "io", "models", "nn", "optim", "train"):
         return import_module(f".{name}", __name__)
     if name in ("load", "save"):
         return getattr(import_module(".io", __name__), name)

@@ -120,27 +120,60 @@ TORCH: dict[type[Module], Entry] = {
 
 
 def _keras_convolution(layer: Module) -> Mapping[str, Part]:
-    assert isinstance(layer, nn.Conv2d)
-    kernel, groups = Part(("kernel",)), layer.groups
-    if (
-        groups > 1 and groups == layer.in_channels
-    ):  # of a Conv2D with groups as ours, of a DepthwiseConv2D [R, S, C, K / C]
+    assert isinstance(layer, Convolution)
+    kernel, groups, taps = Part(("kernel",)), layer.groups, len(layer.kernel_size)
+    if groups > 1 and groups == layer.in_channels:
+        # Of a convolution with groups as ours, of a depthwise one [..., C, K / C].
 
         def shapes(shape: Shape) -> tuple[Shape, ...]:
-            R, S, _, K = shape
-            return shape, (R, S, groups, K // groups)
+            return shape, (*shape[:taps], groups, shape[-1] // groups)
 
         def flat(tensor: Tensor) -> Tensor:
-            R, S, C, K = tensor.shape
-            return ops.reshape(tensor, (R, S, 1, C * K))
+            return ops.reshape(tensor, (*tensor.shape[:taps], 1, tensor.shape[-2] * tensor.shape[-1]))
 
         kernel = Part(("depthwise_kernel|kernel",), shapes, flat)
     return {"weight": kernel, "bias": Part(("bias",))}
 
 
+def _keras_recurrent(layer: Module) -> Mapping[str, Part]:
+    """Of ``lstm/lstm_cell/kernel``; in a Bidirectional ``forward_lstm/lstm_cell/kernel`` and ``backward_lstm/...``."""
+    kind = {"RNN": "simple_rnn", "GRU": "gru", "LSTM": "lstm"}[type(layer).__name__.removesuffix("Cell")]
+    names = [name for name, _ in own_tensors(layer)]
+    if any("_l1" in name for name in names):
+        raise _C.ArgumentError(
+            f"load_keras: Keras has a layer of its own for each of the {type(layer).__name__}'s: use one with "
+            "num_layers=1 for each"
+        )
+    both = any(name.endswith("_reverse") for name in names)
+    parts: dict[str, Part] = {}
+    for name in names:
+        side = ("backward_" if name.endswith("_reverse") else "forward_") + f"{kind}." if both else ""
+        theirs = "recurrent_kernel" if name.startswith("weight_hh") else "kernel" if "weight" in name else "bias"
+        source = (f"{side}{kind}_cell.{theirs}|{side}{theirs}",)
+        if kind != "gru":
+            parts[name] = Part(source)
+        elif theirs != "bias":
+            parts[name] = Part(source, convert=_reset_first)
+        elif name.startswith("bias_hn"):  # of the states, inside the reset gate
+            parts[name] = Part(source, lambda s: ((2, 3 * s[0]),), lambda b: b[1, 2 * (b.shape[1] // 3) :])
+        else:
+            parts[name] = Part(
+                source, lambda s: ((2, s[0]),), lambda b: _summed_gates(_reset_first(b[0]), _reset_first(b[1]))
+            )
+    return parts
+
+
+def _reset_first(gates: Tensor) -> Tensor:
+    """Keras's gates of a GRU z, r, n in our order r, z, n."""
+    update, reset, candidate = ops.split(gates, 3, axis=-1)
+    return ops.concat([reset, update, candidate], axis=-1)
+
+
 KERAS: dict[type[Module], Entry] = {
-    nn.Conv2d: Entry(_keras_convolution),
+    Convolution: Entry(_keras_convolution),
     nn.Linear: fixed(weight=Part(("kernel",)), bias=Part(("bias",))),
+    nn.Embedding: fixed(weight=Part(("embeddings",))),
+    _Recurrent: Entry(_keras_recurrent),
     _BatchNorm: fixed(
         weight=Part(("gamma",)),
         bias=Part(("beta",)),

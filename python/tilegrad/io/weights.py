@@ -108,8 +108,8 @@ def load_keras(
 ) -> Incompatible:
     """Copy the weights of a Keras model into a model of ours.
 
-    Layouts are the same but for depthwise filters; names are turned: ``conv1/kernel:0`` is the weight of ``conv1``, and
-    ``gamma``, ``beta``, ``moving_mean``, ``moving_variance`` those of a normalisation.
+    Layouts are the same but for depthwise filters and the order of a GRU's gates; names are turned: ``conv1/kernel:0``
+    is the weight of ``conv1``, and ``gamma``, ``beta``, ``moving_mean``, ``moving_variance`` those of a normalisation.
 
     Parameters
     ----------
