@@ -157,6 +157,15 @@ def test_outputs_and_gradients(name: str) -> None:
     check(CASES[name])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [11, 16, 19])
+def test_vgg_as_it_is_published(layers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With dense layers of 4096 and 1000 classes: some gigabytes of float64."""
+    monkeypatch.setattr(models.vgg, "HIDDEN", 4096)
+    make = {11: models.vgg11, 16: models.vgg16, 19: models.vgg19}[layers]
+    check(Case(lambda: make(dropout=0.0), lambda: vgg.VGG(layers, False, 1000), 1, 32, {"classifier.0": (7, 7, 512)}))
+
+
 def check(case: Case) -> None:
     theirs = with_random_weights(case.theirs)
     ours = case.ours().to("float64")
