@@ -99,6 +99,8 @@ class Module:
             raise
 
     def _compute(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if not (self._hooks or self._pre_hooks or self._backward_hooks):
+            return self.forward(*inputs, **named)
         for before in tuple(self._pre_hooks.values()):
             given = before(self, inputs)
             if given is not None:
