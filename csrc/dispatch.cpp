@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "core/cuda.h"
 #include "core/error.h"
 
 namespace tilegrad {
@@ -120,6 +121,9 @@ void set_isa(const std::string& name) {
 
 }  // namespace cpu
 
-const KernelTable& kernel_table(Device) { return *cpu::chosen().table.load(std::memory_order_relaxed); }
+const KernelTable& kernel_table(Device device) {
+  if (device.type == DeviceType::cuda) return cuda::kernel_table();
+  return *cpu::chosen().table.load(std::memory_order_relaxed);
+}
 
 }  // namespace tilegrad

@@ -49,10 +49,13 @@ void register_capture(py::module_& m) {
       [](const py::function& function) {
         Recording* recording = Recording::active();
         if (!recording) return;
-        recording->note_host_call({}, [function](void* const*) {
-          const py::gil_scoped_acquire gil;
-          function();
-        });
+        recording->note_host_call(
+            {},
+            [function](void* const*) {
+              const py::gil_scoped_acquire gil;
+              function();
+            },
+            static_cast<int64_t>(py::hash(function)) | 1);
       },
       py::arg("function"), "Has function() called at this place of every replay, but not now.");
 

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <vector>
 
-#include "core/allocator.h"
+#include "core/cuda.h"
 #include "core/profile.h"
 #include "core/recording.h"
 #include "core/threads.h"
@@ -24,16 +24,6 @@ constexpr double kNanosecondsToRelease = 5'000;
 
 constexpr int kInlineOperands = 16;
 
-struct Scratch {
-  explicit Scratch(size_t bytes) : bytes(bytes), data(bytes ? cpu_memory::allocate(bytes) : nullptr) {}
-  ~Scratch() {
-    if (data) cpu_memory::release(data, bytes);
-  }
-  Scratch(const Scratch&) = delete;
-  const size_t bytes;
-  void* const data;
-};
-
 struct Bound {
   Kernel kernel;
   KernelCall call;
@@ -49,6 +39,26 @@ void call_kernel(Kernel kernel, const KernelCall& call, int size) {
         b.kernel(team, b.call);
       },
       &bound);
+}
+
+[[noreturn, gnu::cold]] void mixed_devices(const char* op, const Array& a, const Array& b) {
+  fail(ErrorKind::device, "%s: operands are on %s (%s) and on %s (%s); move one of them with .to()", op,
+       name(a.device()), a.str().c_str(), name(b.device()), b.str().c_str());
+}
+
+// Kernels of CUDA take their own scratch memory: the workspace that csrc/ops states is the CPU's.
+void run_on_cuda(const Launch& launch, Kernel kernel, const KernelCall& call) {
+  if (!profile::is_on()) {
+    kernel(Team{}, call);
+    return cuda::check_launch(launch.name);
+  }
+  cuda::Stopwatch watch;
+  watch.start();
+  kernel(Team{}, call);
+  cuda::check_launch(launch.name);
+  const int64_t nanoseconds = static_cast<int64_t>(watch.stop()), end = profile::now();
+  profile::add({launch.name, launch.dtype, current_scope(), end - nanoseconds, end, bytes_moved(launch.operands),
+                launch.cost.flops, 1, false});
 }
 
 }  // namespace
@@ -84,19 +94,24 @@ void run(const Launch& launch) {
   void** data = count > kInlineOperands ? many_data.data() : inline_data;
   int64_t* numel = count > kInlineOperands ? many_numel.data() : inline_numel;
 
-  Device device;
+  const Array* first = nullptr;
   for (int i = 0; i < count; ++i) {
     const Array* array = launch.operands[i].array;
     data[i] = array ? array->data() : nullptr;
     numel[i] = array ? array->numel() : 0;
-    if (array) device = array->device();
+    if (!array) continue;
+    if (!first) first = array;
+    if (!(array->device() == first->device())) mixed_devices(launch.name, *first, *array);
   }
+  const Device device = first ? first->device() : Device{};
   const Kernel kernel = (kernel_table(device).*launch.entry)->by_dtype[static_cast<int>(launch.dtype)];
   if (!kernel) fail(ErrorKind::dtype, "%s: no kernel for %s; cast first", launch.name, name(launch.dtype));
 
-  const Scratch scratch(launch.workspace_bytes);
-  const KernelCall call{launch.params, {data, numel, count}, {scratch.data}};
-  {
+  if (device.type == DeviceType::cuda) {
+    run_on_cuda(launch, kernel, {launch.params, {data, numel, count}, {nullptr}});
+  } else {
+    const DeviceMemory scratch(device, launch.workspace_bytes);
+    const KernelCall call{launch.params, {data, numel, count}, {scratch.data()}};
     const Released released(worth_releasing(launch.cost));
     const int size = team_size(launch.cost, threads::count(), Waking::asleep);
     const bool profiled = profile::is_on();

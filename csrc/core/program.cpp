@@ -5,7 +5,6 @@
 #include <exception>
 #include <memory>
 
-#include "core/allocator.h"
 #include "core/buffer_plan.h"
 #include "core/error.h"
 #include "core/threads.h"
@@ -14,17 +13,6 @@ namespace tilegrad {
 namespace {
 
 using Kind = ProgramSlot::Kind;
-
-// A block of memory that goes back when the replay ends, however it ends.
-struct Block {
-  explicit Block(size_t size) : bytes(size), data(size ? static_cast<char*>(cpu_memory::allocate(size)) : nullptr) {}
-  ~Block() {
-    if (data) cpu_memory::release(data, bytes);
-  }
-  Block(const Block&) = delete;
-  const size_t bytes;
-  char* const data;
-};
 
 // Waits for a mutex without holding up the threads that the caller's long-call hooks let run.
 std::unique_lock<std::mutex> locked(std::mutex& mutex) {
@@ -39,7 +27,7 @@ std::unique_lock<std::mutex> locked(std::mutex& mutex) {
 }  // namespace
 
 void Program::find_uses() {
-  for (ProgramSlot& slot : slots) slot.first = slot.last = -1, slot.is_written = false;
+  for (ProgramSlot& slot : slots) slot.first = slot.last = -1, slot.is_written = slot.is_looked_at = false;
   for (size_t i = 0; i < items.size(); ++i) {
     const auto use = [&](int index, Access access) {
       if (index < 0) return;
@@ -51,8 +39,15 @@ void Program::find_uses() {
     for (int k = 0; k < items[i].operands; ++k) {
       const ProgramOperand& operand = operands[static_cast<size_t>(items[i].first_operand + k)];
       use(operand.slot, operand.access);
+      // On a GPU the host looks at values when all has been launched.
+      if (operand.slot >= 0 && !items[i].entry && device_.type == DeviceType::cuda) {
+        slots[static_cast<size_t>(operand.slot)].is_looked_at = true;
+      }
     }
     use(items[i].workspace, Access::write);
+  }
+  for (ProgramSlot& slot : slots) {
+    if (slot.is_looked_at) slot.last = static_cast<int>(items.size()) - 1;
   }
 }
 
@@ -78,6 +73,7 @@ void Program::plan() {
   block_bytes_ = plan_buffers(lifetimes);
   for (size_t i = 0; i < owners.size(); ++i) owners[i]->offset = lifetimes[i].offset;
 
+  on_cuda_.reset();
   most_members_ = threads::count();
   data_.resize(operands.size());
   numel_.resize(operands.size());
@@ -142,7 +138,8 @@ std::vector<Array> Program::replay(const std::vector<Array>& given) {
     fail(ErrorKind::argument, "replay: %zu inputs for a program of %d", given.size(), inputs);
   }
   const auto lock = locked(busy_);
-  const Block block(block_bytes_);
+  if (device_.type == DeviceType::cuda) return replay_on_cuda(given);
+  const DeviceMemory block(device_, block_bytes_);
   std::vector<StorageRef> fresh(static_cast<size_t>(new_blocks_));
   std::vector<char*> bases(slots.size(), nullptr);
   for (size_t i = 0; i < slots.size(); ++i) {
@@ -158,7 +155,7 @@ std::vector<Array> Program::replay(const std::vector<Array>& given) {
         bases[i] = slot.initial.data();
         break;
       case Kind::temporary:
-        bases[i] = block.data + slot.offset;
+        bases[i] = block.data() + slot.offset;
         break;
       case Kind::output: {
         StorageRef& made = fresh[static_cast<size_t>(slot.number)];
@@ -181,7 +178,7 @@ std::vector<Array> Program::replay(const std::vector<Array>& given) {
   const int most = std::min(most_members_, threads::count());
   int size = 1;
   double nanoseconds = 0;
-  Run run{this, &kernel_table({}), block.data, {}, false, nullptr, profile::is_on()};
+  Run run{this, &kernel_table({}), block.data(), {}, false, nullptr, profile::is_on()};
   for (size_t i = 0; i < items.size(); ++i) {
     members_[i] = items[i].entry ? team_size(items[i].cost, most, Waking::beside) : 1;
     size = std::max(size, members_[i]);
@@ -203,13 +200,20 @@ std::vector<Array> Program::replay(const std::vector<Array>& given) {
       threads::run(size, &Program::region, &run);
     }
   }
+  note_writes(given);
+  if (run.error) std::rethrow_exception(run.error);
+  return make_outputs(given, fresh);
+}
+
+void Program::note_writes(const std::vector<Array>& given) const {
   for (const ProgramSlot& slot : slots) {
     if (!slot.is_written) continue;
     if (slot.kind == Kind::outside) slot.kept->bump_version();
     if (slot.kind == Kind::input) given[static_cast<size_t>(slot.number)].storage()->bump_version();
   }
-  if (run.error) std::rethrow_exception(run.error);
+}
 
+std::vector<Array> Program::make_outputs(const std::vector<Array>& given, const std::vector<StorageRef>& fresh) const {
   std::vector<Array> results;
   results.reserve(outputs.size());
   for (const ProgramOutput& output : outputs) {

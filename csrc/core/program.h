@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cuda.h"
 #include "core/launch.h"
 #include "core/profile.h"
 
@@ -19,6 +20,8 @@ struct ProgramSlot {
   enum class Kind : uint8_t { outside, input, constant, temporary, output };
   Kind kind = Kind::temporary;
   bool is_written = false;
+  bool is_looked_at = false;  // by the host, on a GPU
+  Device device;
   size_t bytes = 0;
   int first = -1, last = -1;  // the items that use it
   StorageRef kept;            // outside
@@ -39,6 +42,7 @@ struct ProgramItem {
   const char* name;
   const KernelSet* KernelTable::* entry = nullptr;  // null for a host call
   std::function<void(void* const*)> host_call;
+  int64_t key = 0;  // host calls without operands: 0, or what is equal for equal functions
   DType dtype = DType::float32;
   size_t params = 0, params_bytes = 0;  // in Program::params
   int first_operand = 0, operands = 0;
@@ -70,6 +74,10 @@ class Program {
   // To be called when the items are complete or have changed: finds lifetimes and plans the block of temporaries.
   void plan();
 
+  // Where its launches run: on one device, all of them.
+  Device device() const { return device_; }
+  void set_device(Device device) { device_ = device; }
+
   // The names of the launches, in order.
   std::vector<std::string> names() const;
 
@@ -85,6 +93,14 @@ class Program {
   static void region(void* context, const Team& team);
   static void run_item(Run& run, const ProgramItem& item, const Team& team, int members);
 
+  // What the program is on a GPU (program_cuda.cpp): graphs over memory that it keeps.
+  struct OnCuda;
+  std::vector<Array> replay_on_cuda(const std::vector<Array>& inputs);
+  std::vector<Array> make_outputs(const std::vector<Array>& given, const std::vector<StorageRef>& fresh) const;
+  void note_writes(const std::vector<Array>& given) const;
+
+  Device device_;
+  std::shared_ptr<OnCuda> on_cuda_;
   std::mutex busy_;
   std::vector<void*> data_;  // per operand, filled in by replay()
   std::vector<int64_t> numel_;

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "core/allocator.h"
+#include "core/cuda.h"
 
 namespace tilegrad {
 namespace {
@@ -16,6 +17,18 @@ std::atomic<uint64_t> change_count{0};
 std::mutex& deaths() {
   static std::mutex* const instance = new std::mutex;
   return *instance;
+}
+
+// The memory that an array's elements lie in.
+cuda::Region region_of(const Array& array) {
+  if (array.numel() == 0) return {array.data(), 0, 0};
+  int64_t below = 0, above = 0;
+  for (int d = 0; d < array.ndim(); ++d) {
+    const int64_t distance = (array.size(d) - 1) * array.stride(d);
+    (distance < 0 ? below : above) += distance < 0 ? -distance : distance;
+  }
+  const size_t first = static_cast<size_t>(below) * array.item_size();
+  return {static_cast<char*>(array.data()) - first, static_cast<size_t>(below + above + 1) * array.item_size(), first};
 }
 
 }  // namespace
@@ -34,6 +47,18 @@ void require_values(const char* op) {
        "%s: a captured function cannot look at values, because its replays do not run Python; return the tensor and "
        "look at it outside, or use tg.where instead of a branch",
        op);
+}
+
+void look_at(std::span<const Operand> operands, const std::function<void(void* const*)>& body) {
+  if (operands[0].array->device().type == DeviceType::cpu) {
+    void* data[8];
+    int count = 0;
+    for (const Operand& operand : operands) data[count++] = operand.array->data();
+    return body(data);
+  }
+  std::vector<cuda::Region> regions;
+  for (const Operand& operand : operands) regions.push_back(region_of(*operand.array));
+  cuda::check_later(std::move(regions), body);
 }
 
 Recording::Recording() : program_(std::make_shared<Program>()) { active_ = this; }
@@ -71,6 +96,7 @@ int Recording::add_slot(Storage* storage, ProgramSlot::Kind kind) {
   ProgramSlot& added = program_->slots.emplace_back();
   added.kind = kind;
   added.bytes = storage->bytes();
+  added.device = storage->device();
   slots_.emplace(storage, slot);
   return slot;
 }
@@ -85,9 +111,7 @@ int Recording::slot_of(const Array& array) {
 }
 
 Array Recording::input(const Array& argument) {
-  int64_t elements = argument.numel() > 0;
-  for (int d = 0; elements && d < argument.ndim(); ++d) elements += (argument.size(d) - 1) * argument.stride(d);
-  const size_t bytes = static_cast<size_t>(elements) * argument.item_size();
+  const size_t bytes = region_of(argument).bytes;
   const Pause pause;
   Storage* original = argument.storage();
   original->retain();
@@ -138,7 +162,16 @@ void Recording::note(const Launch& launch) {
     std::memcpy(static_cast<void*>(room.data() + item.params), launch.params, launch.params_bytes);
     launch.clear_padding(room.data() + item.params);
   }
-  if (launch.workspace_bytes) {
+  for (const Operand& operand : launch.operands) {
+    if (!operand.array) continue;
+    if (has_launches_ && !(program_->device() == operand.array->device())) {
+      give_up("some of its launches are on the CPU and some on a GPU");
+    }
+    program_->set_device(operand.array->device());
+    has_launches_ = true;
+    break;
+  }
+  if (launch.workspace_bytes && program_->device().type == DeviceType::cpu) {
     item.workspace = static_cast<int>(program_->slots.size());
     ProgramSlot& workspace = program_->slots.emplace_back();
     workspace.bytes = launch.workspace_bytes;
@@ -146,18 +179,19 @@ void Recording::note(const Launch& launch) {
   program_->items.push_back(std::move(item));
 }
 
-void Recording::note_host_call(std::span<const Operand> operands, std::function<void(void* const*)> body) {
+void Recording::note_host_call(std::span<const Operand> operands, std::function<void(void* const*)> body, int64_t key) {
   ProgramItem item{};
+  item.key = key;
   item.name = "host call";
   item.host_call = std::move(body);
   append_operands(operands, item);
   program_->items.push_back(std::move(item));
 }
 
-void Recording::note_host_write(const Array& array) {
+void Recording::note_host_write(const Array& array, const void* written) {
   ProgramSlot& slot = program_->slots[static_cast<size_t>(slot_of(array))];
   if (slot.kind != ProgramSlot::Kind::temporary) return;
-  const char* bytes = static_cast<const char*>(array.storage()->data());
+  const char* bytes = static_cast<const char*>(written);
   slot.initial.assign(bytes, bytes + array.storage()->bytes());
 }
 

@@ -36,10 +36,11 @@ class Recording {
   Array input(const Array& argument);
 
   void note(const Launch& launch);
-  // Something that the host does at this place of every replay: body(the operands' addresses).
-  void note_host_call(std::span<const Operand> operands, std::function<void(void* const*)> body);
-  // The host has just written the whole of this new memory.
-  void note_host_write(const Array& array);
+  // Something that the host does at this place of every replay: body(the operands' addresses). A key that is not 0 tells
+  // equal calls without operands.
+  void note_host_call(std::span<const Operand> operands, std::function<void(void* const*)> body, int64_t key = 0);
+  // The host has just written these bytes, the whole of this new memory.
+  void note_host_write(const Array& array, const void* bytes);
   // What is recorded would not be what a second call does: state was made on the way.
   void note_first_time() { first_time_ = true; }
   // A result's shape depends on values: nothing that follows can be replayed.
@@ -82,6 +83,7 @@ class Recording {
   std::vector<StorageRef> kept_;                         // memory whose addresses must stay its own while recording
   std::vector<std::pair<int, StorageRef>> host_memory_;  // NumPy's, seen first while recording
   bool first_time_ = false;
+  bool has_launches_ = false;
   std::string reason_;
 };
 
@@ -98,14 +100,14 @@ uint64_t changes();
 void set_values_hidden(bool hidden);
 bool values_hidden();
 
+// Calls body with the operands in host memory: at once, or, if they are on a device, when it is next waited for.
+void look_at(std::span<const Operand> operands, const std::function<void(void* const*)>& body);
+
 // Checks values on the host, now and at this place of every replay: body(data) gets the operands' addresses and throws
 // what the op raises.
 template <typename F>
 void check_values(std::initializer_list<Operand> operands, F body) {
-  void* data[8];
-  int count = 0;
-  for (const Operand& operand : operands) data[count++] = operand.array->data();
-  body(static_cast<void* const*>(data));
+  look_at({operands.begin(), operands.size()}, body);
   if (Recording* recording = Recording::active()) {
     recording->note_host_call({operands.begin(), operands.size()}, std::move(body));
   }

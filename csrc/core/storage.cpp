@@ -3,15 +3,34 @@
 #include <memory>
 
 #include "core/allocator.h"
+#include "core/cuda.h"
 #include "core/recording.h"
 
 namespace tilegrad {
+namespace {
+
+void* allocate_on(Device device, size_t bytes) {
+  return device.type == DeviceType::cuda ? cuda::allocate(bytes) : cpu_memory::allocate(bytes);
+}
+
+void release_on(Device device, void* data, size_t bytes) {
+  device.type == DeviceType::cuda ? cuda::release(data, bytes) : cpu_memory::release(data, bytes);
+}
+
+}  // namespace
+
+DeviceMemory::DeviceMemory(Device device, size_t bytes)
+    : device_(device), bytes_(bytes), data_(bytes ? static_cast<char*>(allocate_on(device, bytes)) : nullptr) {}
+
+DeviceMemory::~DeviceMemory() {
+  if (data_) release_on(device_, data_, bytes_);
+}
 
 const char* name(Device device) { return device.type == DeviceType::cpu ? "cpu" : "cuda"; }
 
 Storage* Storage::allocate(size_t bytes, Device device) {
   std::unique_ptr<Storage> storage(new Storage);
-  storage->data_ = cpu_memory::allocate(bytes);
+  storage->data_ = allocate_on(device, bytes);
   storage->bytes_ = bytes;
   storage->device_ = device;
   Recording::storage_made(storage.get());
@@ -34,7 +53,7 @@ void Storage::destroy() {
   if (let_go_) {
     let_go_(owner_);
   } else {
-    cpu_memory::release(data_, bytes_);
+    release_on(device_, data_, bytes_);
   }
   delete this;
 }

@@ -61,6 +61,20 @@ class Storage {
   Recording* recording_ = nullptr;
 };
 
+// Uninitialised memory of a device for as long as this lives; none for 0 bytes.
+class DeviceMemory {
+ public:
+  DeviceMemory(Device device, size_t bytes);
+  ~DeviceMemory();
+  DeviceMemory(const DeviceMemory&) = delete;
+  char* data() const { return data_; }
+
+ private:
+  const Device device_;
+  const size_t bytes_;
+  char* const data_;
+};
+
 // Owns one reference to a Storage.
 class StorageRef {
  public:

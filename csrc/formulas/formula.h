@@ -7,8 +7,11 @@
 
 #include <cstdint>
 
+// The rare part of a formula, with branches and tables, is a TILEGRAD_FORMULA_CALL: inlined or not.
 #if defined(__CUDACC__)
 #define TILEGRAD_FORMULA __host__ __device__ __forceinline__
+#define TILEGRAD_FORMULA_CALL __host__ __device__ inline
 #else
 #define TILEGRAD_FORMULA [[gnu::always_inline]] inline
+#define TILEGRAD_FORMULA_CALL inline
 #endif

@@ -65,9 +65,17 @@ TILEGRAD_FORMULA Angle reduce(double x) {
   return {n, rest.sum, rest.error};
 }
 
+TILEGRAD_FORMULA int leading_zeros(uint64_t x) {
+#if defined(__CUDA_ARCH__)
+  return __clzll(static_cast<long long>(x));
+#else
+  return __builtin_clzll(x);
+#endif
+}
+
 // The reduction of any finite x >= 1: x is mantissa * 2^exponent, of whose product with 2 / pi only the remainder
 // modulo 4 matters, so that words of 2 / pi above it fall away, and words far below do not count.
-inline Angle reduce_beyond(double x) {
+TILEGRAD_FORMULA_CALL Angle reduce_beyond(double x) {
   constexpr uint64_t kTwoOverPi[] = {0xa2f9836e4e441529, 0xfc2757d1f534ddc0, 0xdb6295993c439041, 0xfe5163abdebbc561,
                                      0xb7246e3a424dd2e0, 0x06492eea09d1921c, 0xfe1deb1cb129a73e, 0xe88235f52ebb4484,
                                      0xe99c7026b45f7e41, 0x3991d639835339f4, 0x9c845f8bbdf9283b, 0x1ff897ffde05980f,
@@ -99,7 +107,7 @@ inline Angle reduce_beyond(double x) {
   }
   // The fraction in two doubles, of 53 and 53 bits.
   const uint64_t top = static_cast<uint64_t>(fraction >> 64);
-  const int zeros = top ? __builtin_clzll(top) : 63;
+  const int zeros = top ? leading_zeros(top) : 63;
   const unsigned __int128 aligned = fraction << zeros;
   const double unit = power_of_two(static_cast<double>(-zeros));
   double high = static_cast<double>(static_cast<uint64_t>(aligned >> 75)) * 0x1p-53 * unit;

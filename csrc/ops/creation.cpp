@@ -1,5 +1,8 @@
 #include "ops/creation.h"
 
+#include <cstring>
+
+#include "core/cuda.h"
 #include "core/launch.h"
 #include "core/recording.h"
 #include "ops/loop_nest.h"
@@ -8,8 +11,14 @@ namespace tilegrad::ops {
 
 Array scalar(const char* op, const Scalar& value, DType dtype, Device device) {
   Array array = Array::empty({}, dtype, device);
-  write_scalar(op, value, dtype, array.data());
-  if (Recording* recording = Recording::active()) recording->note_host_write(array);
+  alignas(8) char bytes[8] = {};
+  write_scalar(op, value, dtype, bytes);
+  if (device.type == DeviceType::cuda) {
+    cuda::write_small(array.data(), bytes, array.item_size());
+  } else {
+    std::memcpy(array.data(), bytes, array.item_size());
+  }
+  if (Recording* recording = Recording::active()) recording->note_host_write(array, bytes);
   return array;
 }
 

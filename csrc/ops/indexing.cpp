@@ -1,5 +1,8 @@
 #include "ops/indexing.h"
 
+#include <utility>
+#include <vector>
+
 #include "core/launch.h"
 #include "core/recording.h"
 #include "core/size.h"
@@ -7,6 +10,7 @@
 #include "ops/elementwise.h"
 #include "ops/inplace.h"
 #include "ops/loop_nest.h"
+#include "ops/transfer.h"
 #include "ops/views.h"
 
 namespace tilegrad::ops {
@@ -172,6 +176,16 @@ Array gather_places(const char* op, const Array& x, const Selection& s) {
   return y;
 }
 
+// Each of these counts becomes the sum of those before it, on the host; returns the sum of all.
+int64_t replace_by_sums_before(const Array& array) {
+  std::vector<int64_t> counts(static_cast<size_t>(array.numel()));
+  read_to_host(array, counts.data());
+  int64_t sum = 0;
+  for (int64_t& count : counts) sum += std::exchange(count, sum);
+  write_from_host(counts.data(), array);
+  return sum;
+}
+
 }  // namespace
 
 Array gather(const char* op, const Array& x, const Indices& indices, bool in_front) {
@@ -247,12 +261,7 @@ Array nonzero(const Array& x) {
   const Array starts = Array::empty({chunks}, DType::int64, x.device());
   const Cost cost = Cost::elements(static_cast<double>(mask.numel()), 0.5);
   launch(kernels::mask_count, mask.dtype(), params, {reads(mask), writes(starts)}, cost);
-  int64_t* counts = static_cast<int64_t*>(starts.data());
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    const int64_t count = counts[chunk];
-    counts[chunk] = params.found;
-    params.found += count;
-  }
+  params.found = replace_by_sums_before(starts);
   Array y = Array::empty({mask.ndim(), params.found}, DType::int64, x.device());
   launch(kernels::mask_places, mask.dtype(), params, {reads(mask), reads(starts), writes(y)}, cost);
   return y;

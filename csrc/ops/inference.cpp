@@ -263,6 +263,11 @@ class Rewrite {
 
 void prepare_for_inference(Program& program) {
   Rewrite rewrite(program);
+  if (program.device().type == DeviceType::cuda) {  // constants are folded with the CPU's kernels
+    rewrite.fuse_activations();
+    program.plan();
+    return;
+  }
   rewrite.fold_constants(kernels::winograd_weights.entry);  // their weights may be folded into first
   rewrite.fold_batch_norm();
   rewrite.fuse_activations();

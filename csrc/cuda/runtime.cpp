@@ -1,0 +1,209 @@
+#include "cuda/runtime.h"
+
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "core/block_cache.h"
+#include "core/cuda.h"
+#include "core/error.h"
+
+namespace tilegrad::cuda {
+namespace {
+
+thread_local const Stream* overriding = nullptr;
+thread_local std::vector<std::pair<void*, size_t>>* keeping = nullptr;  // scratch memory that a graph keeps
+thread_local std::vector<std::pair<void*, size_t>> taken;               // by the launch that is being made
+
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+std::string reason_against() {
+  int driver = 0, devices = 0;
+  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) return "there is no NVIDIA driver on this machine";
+  if (driver < CUDART_VERSION / 1000 * 1000) {
+    return "the NVIDIA driver is too old: it knows CUDA " + version_text(driver) + ", this build needs " +
+           std::to_string(CUDART_VERSION / 1000) + ".0 (driver R580 or newer)";
+  }
+  const cudaError_t status = cudaGetDeviceCount(&devices);
+  if (status != cudaSuccess) return cudaGetErrorString(status);
+  if (devices == 0) return "the NVIDIA driver sees no device";
+  int major = 0;
+  if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) != cudaSuccess || major < 8) {
+    return "the device is of compute capability " + std::to_string(major) + ".x; tilegrad's kernels need 8.0 or newer";
+  }
+  return "";
+}
+
+Runtime make_runtime() {
+  require("cuda");
+  Runtime made{};
+  TILEGRAD_CUDA_CALL(cudaSetDevice(0));
+  cudaDeviceProp properties;
+  TILEGRAD_CUDA_CALL(cudaGetDeviceProperties(&properties, 0));
+  cudaStream_t stream;
+  TILEGRAD_CUDA_CALL(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  int* error;
+  TILEGRAD_CUDA_CALL(cudaMalloc(reinterpret_cast<void**>(&error), sizeof(int)));
+  TILEGRAD_CUDA_CALL(cudaMemsetAsync(error, 0, sizeof(int), stream));
+  made.stream = {stream, properties.multiProcessorCount, static_cast<int>(properties.sharedMemPerBlockOptin),
+                 10 * properties.major + properties.minor, error};
+  return made;
+}
+
+struct Source {
+  static void* allocate(size_t bytes) {
+    runtime();
+    void* data = nullptr;
+    if (cudaMalloc(&data, bytes) == cudaSuccess) return data;
+    cudaGetLastError();  // it was told
+    return nullptr;
+  }
+  // Work on the stream may still use it: cudaFree waits for the device.
+  static void release(void* data, size_t) { cudaFree(data); }
+  static void handed_out(void*, size_t, size_t) {}
+  static void taken_back(void*, size_t) {}
+  static size_t largest() { return size_t{1} << 62; }
+  [[noreturn]] static void out_of_memory(size_t bytes);
+};
+
+BlockCache<Source>& cache() {
+  static BlockCache<Source>* const instance = new BlockCache<Source>;  // never destroyed: tensors may outlive it
+  return *instance;
+}
+
+void Source::out_of_memory(size_t bytes) {
+  size_t free = 0, total = 0;
+  cudaMemGetInfo(&free, &total);
+  const MemoryStats stats = cache().stats();
+  fail(
+      ErrorKind::memory,
+      "out of memory: could not allocate %zu bytes on cuda:0; tensors and programs hold %llu of %zu bytes, %zu are free",
+      bytes, static_cast<unsigned long long>(stats.bytes_in_use), total, free);
+}
+
+}  // namespace
+
+bool is_built() { return true; }
+
+const std::string& why_not() {
+  static const std::string* const reason = new std::string(reason_against());
+  return *reason;
+}
+
+void require(const char* op) {
+  if (!why_not().empty()) fail(ErrorKind::device, "%s: no CUDA device: %s", op, why_not().c_str());
+}
+
+void require_success(cudaError_t status, const char* call) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();
+  fail(status == cudaErrorMemoryAllocation ? ErrorKind::memory : ErrorKind::device, "cuda: %s failed: %s", call,
+       cudaGetErrorString(status));
+}
+
+Runtime& runtime() {
+  static Runtime* const instance = new Runtime(make_runtime());
+  thread_local bool is_set = false;  // the device of the runtime library is a thread's own
+  if (!is_set) {
+    TILEGRAD_CUDA_CALL(cudaSetDevice(instance->device));
+    is_set = true;
+  }
+  return *instance;
+}
+
+Properties properties() {
+  Runtime& state = runtime();
+  cudaDeviceProp found;
+  TILEGRAD_CUDA_CALL(cudaGetDeviceProperties(&found, state.device));
+  Properties result;
+  result.name = found.name;
+  result.major = found.major;
+  result.minor = found.minor;
+  result.multiprocessors = found.multiProcessorCount;
+  TILEGRAD_CUDA_CALL(cudaMemGetInfo(&result.free_memory, &result.total_memory));
+  TILEGRAD_CUDA_CALL(cudaDriverGetVersion(&result.driver));
+  TILEGRAD_CUDA_CALL(cudaRuntimeGetVersion(&result.runtime));
+  return result;
+}
+
+const Stream& current_stream() { return overriding ? *overriding : runtime().stream; }
+
+void* Stream::scratch(size_t bytes) const {
+  void* data = cuda::allocate(bytes);
+  (keeping ? *keeping : taken).emplace_back(data, bytes);
+  return data;
+}
+
+void release_scratch() {
+  for (const auto& [data, bytes] : taken) cuda::release(data, bytes);
+  taken.clear();
+}
+
+StreamOverride::StreamOverride(const Stream& stream, std::vector<std::pair<void*, size_t>>* kept) {
+  overriding = &stream;
+  keeping = kept;
+}
+StreamOverride::~StreamOverride() {
+  overriding = nullptr;
+  keeping = nullptr;
+}
+
+void* allocate(size_t bytes) { return cache().allocate(bytes); }
+void release(void* data, size_t bytes) { cache().release(data, bytes); }
+MemoryStats memory_stats() { return cache().stats(); }
+void reset_peak() { cache().reset_peak(); }
+void trim() {
+  if (why_not().empty()) synchronize();
+  cache().trim();
+}
+
+void copy_to_device(void* to, const void* from, size_t bytes) {
+  if (bytes == 0) return;
+  // From pageable memory this returns when the source has been read.
+  TILEGRAD_CUDA_CALL(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, current_stream().handle));
+}
+
+void copy_to_host(void* to, const void* from, size_t bytes) {
+  if (bytes) TILEGRAD_CUDA_CALL(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, current_stream().handle));
+  synchronize();
+}
+
+void copy_on_device(void* to, const void* from, size_t bytes) {
+  if (bytes == 0) return;
+  TILEGRAD_CUDA_CALL(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, current_stream().handle));
+}
+
+void check_launch(const char* op) {
+  const cudaError_t status = cudaPeekAtLastError();
+  if (status == cudaSuccess) return;
+  cudaGetLastError();
+  fail(status == cudaErrorMemoryAllocation ? ErrorKind::memory : ErrorKind::device, "%s: CUDA: %s", op,
+       cudaGetErrorString(status));
+}
+
+Stopwatch::Stopwatch() {
+  cudaEvent_t begin, end;
+  TILEGRAD_CUDA_CALL(cudaEventCreate(&begin));
+  TILEGRAD_CUDA_CALL(cudaEventCreate(&end));
+  begin_ = begin;
+  end_ = end;
+}
+Stopwatch::~Stopwatch() {
+  cudaEventDestroy(static_cast<cudaEvent_t>(begin_));
+  cudaEventDestroy(static_cast<cudaEvent_t>(end_));
+}
+void Stopwatch::start() {
+  TILEGRAD_CUDA_CALL(cudaEventRecord(static_cast<cudaEvent_t>(begin_), current_stream().handle));
+}
+double Stopwatch::stop() {
+  TILEGRAD_CUDA_CALL(cudaEventRecord(static_cast<cudaEvent_t>(end_), current_stream().handle));
+  TILEGRAD_CUDA_CALL(cudaEventSynchronize(static_cast<cudaEvent_t>(end_)));
+  float milliseconds = 0;
+  TILEGRAD_CUDA_CALL(
+      cudaEventElapsedTime(&milliseconds, static_cast<cudaEvent_t>(begin_), static_cast<cudaEvent_t>(end_)));
+  return static_cast<double>(milliseconds) * 1e6;
+}
+
+}  // namespace tilegrad::cuda

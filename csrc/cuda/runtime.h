@@ -1,0 +1,32 @@
+// The state of the CUDA backend: device, stream, error word; and how calls of the runtime library fail.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <utility>
+#include <vector>
+
+#include "cuda/kernel.cuh"
+
+namespace tilegrad::cuda {
+
+// Raises ErrorKind::device (or memory) with the call and CUDA's words for the error.
+void require_success(cudaError_t status, const char* call);
+#define TILEGRAD_CUDA_CALL(...) ::tilegrad::cuda::require_success((__VA_ARGS__), #__VA_ARGS__)
+
+// Made on first use; raises where there is no device.
+struct Runtime {
+  int device;
+  Stream stream;
+};
+Runtime& runtime();
+
+// While it lives, this thread's launches go to the stream that is being recorded, and keep their scratch memory.
+class StreamOverride {
+ public:
+  StreamOverride(const Stream& stream, std::vector<std::pair<void*, size_t>>* kept);
+  ~StreamOverride();
+  StreamOverride(const StreamOverride&) = delete;
+};
+
+}  // namespace tilegrad::cuda
