@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -17,8 +19,12 @@ def in_use() -> int:
 
 
 @pytest.fixture(autouse=True)
-def _clean_cache() -> None:
+def _clean_cache() -> Iterator[None]:
+    gc.collect()  # what other tests left in cycles must not be let go in the middle of these
+    gc.disable()
     tg.empty_cache()
+    yield
+    gc.enable()
 
 
 def expected_class(bytes_asked: int) -> int:
