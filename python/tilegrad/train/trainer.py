@@ -1,36 +1,31 @@
-"""Trainer: the training loop, with a progress bar and a history."""
+"""Trainer: trains a model, evaluates it, and predicts with it."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from importlib import import_module
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _C, ops
-from ..autograd import no_grad
-from ..capture import capture as captured
 from ..data.loader import DataLoader
-from ..tensor import Tensor
+from .batches import Source, are_arrays, as_tensors, of_arrays, source_of, split
+from .callback import Callback, Callbacks
+from .evaluation import Evaluating
+from .history import History
+from .loop import Loop
+from .metrics import as_metric
+from .step import Step
+from .weighting import class_weights
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..nn.module import Module
+    from ..tensor import Tensor
 
 __all__ = ["Trainer"]
-
-Metric = Callable[[Tensor, Tensor], float]
-History = dict[str, list[float]]
-
-
-def accuracy(output: Tensor, target: Tensor) -> float:
-    """The share of samples whose largest output [..., C] is at their label [...]."""
-    return float((output.detach().numpy().argmax(-1) == target.numpy()).mean())
-
-
-METRICS: dict[str, Metric] = {"accuracy": accuracy}
 
 
 class Trainer:
@@ -43,13 +38,30 @@ class Trainer:
     loss
         ``loss(output, target)``, a scalar tensor.
     optimizer
-        Of the model's parameters.
+        Of the model's parameters. It clips gradients if it was made with ``clip_norm`` or ``clip_value``.
     metrics
-        ``"accuracy"``, or functions ``(output, target) -> float``; reported as means over samples.
+        Names, metrics of :mod:`tilegrad.train.metrics`, which are computed inside the step, or functions ``(output,
+        target) -> float``, whose means over samples are reported; they are called outside the captured step.
     capture
         Whether steps are recorded and replayed (:func:`tilegrad.capture`): the same bits without the time that Python
         takes. Model and loss must not look at values then. The trainer's model, loss and optimizer are those of its
         making; it must not be given others.
+    penalty
+        ``penalty(model)``, a scalar tensor that is added to the loss for the gradients: see
+        :mod:`tilegrad.optim.penalties`. The losses that are reported are without it, so that those of training and
+        validation can be compared.
+    accumulate
+        The number of batches whose gradients are averaged for one update: as a batch of all of them, in less memory.
+        What an epoch's end leaves over makes an update too.
+
+    Attributes
+    ----------
+    history
+        Of the last (or current) fit.
+    stop_reason
+        Why the last fit ended before its last epoch, or None.
+    run_folder
+        Where the current fit keeps its checkpoints and history, or None.
 
     Examples
     --------
@@ -71,16 +83,22 @@ class Trainer:
         optimizer: Any,
         metrics: Sequence[Any] = (),
         capture: bool = False,
+        penalty: Callable[[Module], Tensor] | None = None,
+        accumulate: int = 1,
     ) -> None:
-        self.model, self.loss, self.optimizer = model, loss, optimizer
-        self._update, self._judge = self._update_on, self._judge_on
-        if capture:
-            self._update, self._judge = captured(self._update_on), captured(self._judge_on)
-        self.metrics: dict[str, Metric] = {}
-        for metric in metrics:
-            if isinstance(metric, str) and metric not in METRICS:
-                raise _C.ArgumentError(f"Trainer: metric {metric!r} is none of {', '.join(METRICS)}; give a function")
-            self.metrics[metric if isinstance(metric, str) else metric.__name__] = METRICS.get(metric, metric)
+        if isinstance(metrics, str) or not isinstance(metrics, Sequence):
+            raise _C.ArgumentError(f"Trainer: metrics must be a list, found {metrics!r}")
+        if type(accumulate) is not int or accumulate < 1:
+            raise _C.ArgumentError(f"Trainer: accumulate must be a positive integer, found {accumulate!r}")
+        self.model, self.loss, self.optimizer, self.accumulate = model, loss, optimizer, accumulate
+        self.metrics = [as_metric(metric) for metric in metrics]
+        twice = [name for name, count in Counter(m.name for m in self.metrics).items() if count > 1 or name == "loss"]
+        if twice:
+            raise _C.ArgumentError(f"Trainer: two metrics are called {twice[0]!r}; give one another name")
+        self.history = History()
+        self.stop_reason: str | None = None
+        self.run_folder: Path | None = None
+        self._step = Step(model, loss, optimizer, self.metrics, penalty, accumulate, capture)
 
     def fit(
         self,
@@ -88,159 +106,138 @@ class Trainer:
         epochs: int = 1,
         batch_size: int = 32,
         validation_data: Any = None,
+        validation_split: float = 0.0,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        callbacks: Sequence[Callback] = (),
         seed: int = 0,
         verbose: int = 1,
+        steps_per_epoch: int | None = None,
     ) -> History:
         """Train for a number of passes over the data.
+
+        Ctrl-C lets the step finish and ends the epoch: it is evaluated, its means are in the history, and ``fit``
+        returns. A second Ctrl-C raises KeyboardInterrupt.
 
         Parameters
         ----------
         data
-            Arrays ``(inputs, targets)``, which are shuffled, or a :class:`tilegrad.data.DataLoader`, which is used as
-            it is.
+            Arrays ``(inputs, targets)`` or ``(inputs, targets, sample weights)``, or a data set, which are shuffled; a
+            :class:`tilegrad.data.DataLoader`, which is used as it is; or any iterable of such batches. Inputs may be a
+            tuple of arrays, the model's arguments, or a dict, its named arguments. A generator can be read once, so it
+            is for one epoch, or for ``steps_per_epoch``.
         epochs
             The number of passes.
         batch_size
             For arrays.
         validation_data
             As ``data``; evaluated after each epoch.
+        validation_split
+            The fraction of samples, of arrays, that are not trained with but evaluated after each epoch: chosen at
+            random, by the seed. Either this or ``validation_data``.
+        class_weight
+            Factors of the losses of samples by their class: a dict from labels, 1 for those it lacks, or a number for
+            each class; ``"balanced"`` makes all classes count alike.
+        sample_weight
+            Factors of the losses of samples, for arrays. The mean loss is ``sum(weight * loss) / samples``, as in
+            Keras. Metrics count every sample once.
+        callbacks
+            What is called on the way: :class:`tilegrad.train.EarlyStopping` and others, or your own.
         seed
-            Of the shuffle, for arrays.
+            Of the shuffle and the split, for arrays.
         verbose
             0 for silence, 1 for a progress bar (of the package tqdm, if it is installed), 2 for one line per epoch.
+        steps_per_epoch
+            The number of batches that are an epoch, for iterables without an end.
 
         Returns
         -------
-        dict
+        History
             A list with one value per epoch for ``"loss"``, each metric, ``"val_..."`` of each, and
             ``"samples_per_second"`` of the training.
+
+        Raises
+        ------
+        ArgumentError, ShapeError, DTypeError
+            If an argument does not fit; it is named.
         """
-        loader = _loader(data, batch_size, shuffle=True, seed=seed)
-        history: History = {}
-        for epoch in range(epochs):
-            self.model.train()
-            means = _Means()
-            start = time.perf_counter()
-            with _progress(loader, f"epoch {epoch + 1}/{epochs}", verbose) as bar:
-                for x, y in bar:
-                    means.add(self._step(x, y), len(x))
-                    bar.show(means.values())
-                seconds = time.perf_counter() - start
-                results = means.values()
-                if validation_data is not None:
-                    found = self.evaluate(validation_data, batch_size)
-                    results.update({f"val_{name}": value for name, value in found.items()})
-                self.optimizer.observe(results)
-                bar.show(results)
-            results["samples_per_second"] = means.count / seconds if seconds > 0 else 0.0
-            for name, value in results.items():
-                history.setdefault(name, []).append(value)
-        return history
+        for name, value, least in (("epochs", epochs, 0), ("batch_size", batch_size, 1)):
+            if type(value) is not int or value < least:
+                raise _C.ArgumentError(f"fit: {name} must be an integer from {least}, found {value!r}")
+        if verbose not in (0, 1, 2):
+            raise _C.ArgumentError(f"fit: verbose must be 0, 1 or 2, found {verbose!r}")
+        called = Callbacks(callbacks)
+        arrays = of_arrays("fit", data, sample_weight) if are_arrays(data) else None
+        if arrays is None and sample_weight is not None:
+            raise _C.ArgumentError(
+                "fit: sample_weight is for arrays; let the loader give batches (inputs, targets, sample weights)"
+            )
+        validation = self._validation(validation_data, batch_size)
+        if validation_split:
+            if validation is not None:
+                raise _C.ArgumentError("fit: give validation_data or validation_split, not both")
+            if arrays is None or not 0 < validation_split < 1:
+                raise _C.ArgumentError(
+                    f"fit: validation_split must be a fraction below 1 of arrays, found {validation_split!r} of "
+                    f"{type(data).__name__}"
+                )
+            arrays, kept = split(arrays, validation_split, seed)
+            validation = source_of("fit: validation_split", kept, batch_size)
+        classes = class_weights(class_weight, None if arrays is None else arrays.flat[_target_place(arrays.form)])
+        source = source_of(
+            "fit", data if arrays is None else arrays, batch_size, shuffle=True, seed=seed, steps=steps_per_epoch
+        )
+        self.history, self.stop_reason = History(), None
+        Loop(self, source, epochs, validation, classes, called, verbose).run()
+        return self.history
 
-    def _step(self, x: Tensor, y: Tensor) -> dict[str, float]:
-        """One update; the loss and metrics of its batch before it."""
-        return self._measure(y, *self._update(x, y))
+    def _validation(self, data: Any, batch_size: int) -> Source | None:
+        return None if data is None else source_of("fit: validation_data", data, batch_size)
 
-    def _update_on(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """One update; the output and the loss before it."""
-        self.optimizer.zero_grad()
-        output = self.model(x)
-        loss = self.loss(output, y)
-        loss.backward()
-        self.optimizer.step()
-        return output, loss
+    def stop(self, reason: str) -> None:
+        """End the fit after the current step; the epoch is ended properly."""
+        self.stop_reason = reason
 
-    def _judge_on(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The output and the loss."""
-        output = self.model(x)
-        return output, self.loss(output, y)
-
-    def _measure(self, y: Tensor, output: Tensor, loss: Tensor) -> dict[str, float]:
-        return {"loss": loss.item(), **{name: metric(output, y) for name, metric in self.metrics.items()}}
-
-    def evaluate(self, data: Any, batch_size: int = 256) -> dict[str, float]:
-        """The mean loss and metrics over arrays ``(inputs, targets)`` or a loader, in evaluation mode."""
-        means = _Means()
-        with _Evaluating(self.model):
-            for x, y in _loader(data, batch_size):
-                means.add(self._measure(y, *self._judge(x, y)), len(x))
-        return means.values()
+    def evaluate(self, data: Any, batch_size: int = 256) -> dict[str, Any]:
+        """The mean loss and metrics over data in any form that :meth:`fit` takes, in evaluation mode."""
+        source, totals = source_of("evaluate", data, batch_size), self._step.judging
+        totals.clear()
+        with Evaluating(self.model):
+            for batch in source.epoch(0):
+                self._step.judge(batch)
+        return totals.results()
 
     def predict(self, x: Any, batch_size: int = 256) -> Tensor:
-        """The model's outputs for an array of inputs, in evaluation mode."""
-        with _Evaluating(self.model):
-            outputs = [self.model(batch).numpy() for batch in DataLoader(x, batch_size)]
+        """The model's outputs, in evaluation mode.
+
+        Parameters
+        ----------
+        x
+            An array of inputs; a tuple or dict of arrays, which are the model's arguments; or a DataLoader or other
+            iterable of batches, of which the inputs are taken.
+        batch_size
+            For arrays.
+        """
+        outputs = []
+        with Evaluating(self.model):
+            for inputs in _inputs(x, batch_size):
+                outputs.append(self._step.forward(inputs).numpy())
         if not outputs:
             raise _C.ShapeError("predict: there are no inputs")
         return ops.tensor(np.concatenate(outputs))
 
 
-class _Evaluating(no_grad):
-    """Evaluation mode without gradients; afterwards the mode that was before."""
-
-    def __init__(self, model: Module) -> None:
-        self._model = model
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        self._was_training = self._model.training
-        self._model.eval()
-
-    def __exit__(self, *error: Any) -> None:
-        self._model.train(self._was_training)
-        super().__exit__(*error)
+def _inputs(x: Any, batch_size: int) -> Any:
+    """Batches of inputs."""
+    if isinstance(x, (np.ndarray, _C.TensorBase, tuple, dict)):
+        yield from DataLoader(x, batch_size)
+        return
+    for batch in x:
+        # A pair is (inputs, targets), as everywhere.
+        yield as_tensors("predict: inputs", batch[0] if isinstance(batch, (tuple, list)) else batch)
 
 
-class _Means:
-    """Means over samples of what is known per batch."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._sums: dict[str, float] = {}
-
-    def add(self, values: dict[str, float], count: int) -> None:
-        self.count += count
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value * count
-
-    def values(self) -> dict[str, float]:
-        return {name: total / self.count for name, total in self._sums.items()}
-
-
-class _Progress:
-    """Batches, with what is known so far shown beside them."""
-
-    def __init__(self, batches: Iterable[Any], title: str, bar: Any, line: bool) -> None:
-        self._batches, self._title, self._bar, self._line, self._text = batches, title, bar, line, ""
-
-    def __iter__(self) -> Iterator[Any]:
-        for batch in self._batches:
-            yield batch
-            if self._bar is not None:
-                self._bar.update()
-
-    def show(self, values: dict[str, float]) -> None:
-        self._text = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-        if self._bar is not None:
-            self._bar.set_postfix_str(self._text, refresh=False)
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if self._bar is not None:
-            self._bar.close()
-        elif self._line and error[0] is None:
-            print(f"{self._title}: {self._text}", flush=True)
-
-
-def _progress(loader: Any, title: str, verbose: int) -> _Progress:
-    bar = None
-    if verbose == 1:
-        with suppress(ImportError):
-            bar = import_module("tqdm").tqdm(total=len(loader), desc=title, unit="batch")
-    return _Progress(loader, title, bar, line=verbose > 0)
-
-
-def _loader(data: Any, batch_size: int, shuffle: bool = False, seed: int = 0) -> Any:
-    return data if isinstance(data, DataLoader) else DataLoader(data, batch_size, shuffle=shuffle, seed=seed)
+def _target_place(form: Any) -> int:
+    """Where the targets' first array is in the flat list: behind those of the inputs."""
+    inputs = form[0]
+    return len(inputs) if isinstance(inputs, (tuple, dict)) else 1

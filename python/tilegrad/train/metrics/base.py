@@ -1,0 +1,94 @@
+"""Metric: what is measured of outputs and targets, as tensors, inside the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ... import _C
+
+if TYPE_CHECKING:
+    from ...tensor import Tensor
+
+__all__ = ["Metric"]
+
+NDArray = np.ndarray[Any, Any]
+
+
+class Metric:
+    """A number that is found by adding up something over all samples.
+
+    A subclass computes with tensors what one batch adds, in :meth:`measure`, and says in :meth:`result` what the sum
+    means. The first is part of the training step: it runs in the kernels, is captured with the rest, and nothing is
+    read from a tensor before somebody looks.
+
+    Parameters
+    ----------
+    name
+        What it is called in results.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> class LargestError(tg.train.metrics.Metric):  # the mean over samples of their largest error
+    ...     def measure(self, output, target):
+    ...         return tg.sum(tg.max(tg.absolute(output - target), axis=1))
+    ...     def result(self, total, samples):
+    ...         return float(total) / samples
+    >>> LargestError("largest_error").of(tg.tensor([[1.0, 2.0]]), tg.tensor([[1.5, 4.0]]))
+    2.0
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def measure(self, output: Tensor, target: Tensor) -> Tensor:
+        """What a batch adds to the total: a tensor of a shape that does not depend on the batch."""
+        raise NotImplementedError(f"{type(self).__name__} has no measure()")
+
+    def result(self, total: NDArray, samples: int) -> Any:
+        """The number (or array) that a total over so many samples means."""
+        raise NotImplementedError(f"{type(self).__name__} has no result()")
+
+    def of(self, output: Tensor, target: Tensor) -> Any:
+        """The metric of one batch."""
+        return self.result(self.measure(output, target).numpy(), len(target))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+
+def check_same_shape(name: str, output: Tensor, target: Tensor) -> None:
+    """Targets must be of the output's shape."""
+    if output.shape != target.shape:
+        raise _C.ShapeError(
+            f"{name}: the output is {list(output.shape)} and the target {list(target.shape)}, expected one shape"
+        )
+
+
+def check_choice(owner: str, name: str, value: Any, choices: Sequence[Any]) -> Any:
+    """One of a few values."""
+    if value not in choices:
+        raise _C.ArgumentError(f"{owner}: {name} must be one of {', '.join(map(repr, choices))}, found {value!r}")
+    return value
+
+
+class Function:
+    """A metric that is the user's function of a batch, called outside the captured step: its mean over samples."""
+
+    def __init__(self, function: Callable[[Any, Any], Any], name: str) -> None:
+        self.function, self.name = function, name
+        self.sum = 0.0
+
+    def add(self, output: Tensor, target: Tensor, count: int) -> None:
+        """Measure a batch of ``count`` samples."""
+        found = self.function(output, target)
+        value = found.item() if isinstance(found, _C.TensorBase) else found
+        try:
+            self.sum += float(value) * count
+        except (TypeError, ValueError):
+            raise _C.ArgumentError(
+                f"metric {self.name!r}: expected a number, found {type(value).__name__}; an array needs a Metric"
+            ) from None

@@ -1,0 +1,149 @@
+"""Step: one batch through model, loss, gradients and optimizer, as it is or as a captured program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import _C
+from ..autograd import no_grad
+from ..capture import Captured
+from ..capture import capture as captured
+from .metrics import Metric
+from .metrics.base import Function
+from .totals import Totals
+from .weighting import per_sample, weighted_loss
+
+if TYPE_CHECKING:
+    from ..nn.module import Module
+    from ..tensor import Tensor
+    from .batches import Batch
+
+__all__ = ["Step"]
+
+
+class Step:
+    """What is done with a batch. Everything is computed by launches; nothing reads a value.
+
+    Parameters
+    ----------
+    model, loss, optimizer
+        As of the trainer.
+    metrics
+        For the totals of training and of evaluation.
+    penalty
+        ``penalty(model)``, added to the loss before the gradients are computed; or None.
+    accumulate
+        The number of batches whose gradients are averaged for an update.
+    capture
+        Whether steps are recorded and replayed.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Callable[..., Tensor],
+        optimizer: Any,
+        metrics: Sequence[Metric | Function],
+        penalty: Callable[[Module], Tensor] | None,
+        accumulate: int,
+        capture: bool,
+    ) -> None:
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.training, self.judging = Totals(metrics), Totals(metrics)
+        self._penalty, self._accumulate = penalty, accumulate
+        self._norm: Tensor = _C.full((2,), 0.0, _C.float64)
+        self._programs: list[Captured[Any]] = []
+        self._run = self._kept(self._whole, capture)
+        self._half = self._kept(self._gradients, capture)
+        self._finish = self._kept(self._update, capture)
+        self._check = self._kept(self._measure_gradients, capture)
+        self._judge = self._kept(self._judged, capture)
+        self.forward = self._kept(self._forward, capture)
+        """The model's output for inputs in the form of a batch."""
+
+    def _kept(self, function: Callable[..., Any], capture: bool) -> Callable[..., Any]:
+        if not capture:
+            return function
+        program = captured(function)
+        self._programs.append(program)
+        return program
+
+    # A step of training.
+
+    def train(self, batch: Batch, classes: Tensor | None, is_first: bool, is_last: bool) -> None:
+        """The whole step: gradients, added to those of an unfinished update unless it is the first batch of one, and
+        the update after the last.
+        """
+        self._count(batch, self._run(batch, classes, is_first, is_last))
+
+    def gradients(self, batch: Batch, classes: Tensor | None, is_first: bool, eager: bool) -> None:
+        """The step up to the gradients."""
+        self._count(batch, (self._gradients if eager else self._half)(batch, classes, is_first))
+
+    def update(self, eager: bool = False) -> None:
+        """The rest of it."""
+        (self._update if eager else self._finish)()
+
+    def is_finite(self) -> bool:
+        """Whether the loss and all gradients are, after :meth:`gradients`."""
+        self._check()
+        return math.isfinite(self._norm.numpy()[0]) and math.isfinite(self.training.sum_of_losses())
+
+    def _whole(self, batch: Batch, classes: Tensor | None, is_first: bool, is_last: bool) -> Any:
+        output = self._gradients(batch, classes, is_first)
+        if is_last:
+            self._update()
+        return output
+
+    def _gradients(self, batch: Batch, classes: Tensor | None, is_first: bool) -> Any:
+        if is_first:
+            self.optimizer.zero_grad()
+        output = self._forward(batch.inputs)
+        loss = self.loss_of(output, batch, classes)
+        whole = loss if self._penalty is None else loss + self._penalty(self.model)
+        (whole if self._accumulate == 1 else whole * (1 / self._accumulate)).backward()
+        with no_grad():
+            self.training.add(loss, output, batch.target, batch.samples)
+        return output if self.training.functions else None
+
+    def _update(self) -> None:
+        self.optimizer.step()
+
+    def _measure_gradients(self) -> None:
+        gradients = [p.grad for group in self.optimizer.groups for p in group.parameters if p.grad is not None]
+        _C.gradient_norm(self._norm, gradients, math.inf)
+
+    def _count(self, batch: Batch, output: Any) -> None:
+        self.training.count += batch.samples
+        self.training.add_functions(output, batch.target, batch.samples)
+
+    def loss_of(self, output: Any, batch: Batch, classes: Tensor | None = None) -> Tensor:
+        """The loss of a batch, with the weights of its samples and classes."""
+        if batch.weight is None and classes is None:
+            loss = self.loss(output, batch.target)
+        else:
+            loss = weighted_loss(*per_sample(self.loss), output, batch, classes)
+        if not isinstance(loss, _C.TensorBase) or loss.ndim:
+            found = list(loss.shape) if isinstance(loss, _C.TensorBase) else type(loss).__name__
+            raise _C.ShapeError(f"Trainer: loss must return one number, a tensor of no axes; found {found}")
+        return loss
+
+    def _forward(self, inputs: Any) -> Any:
+        if isinstance(inputs, tuple):
+            return self.model(*inputs)
+        return self.model(**inputs) if isinstance(inputs, Mapping) else self.model(inputs)
+
+    # Evaluation.
+
+    def judge(self, batch: Batch) -> None:
+        """Add a batch to the totals of evaluation."""
+        output = self._judge(batch)
+        self.judging.count += batch.samples
+        self.judging.add_functions(output, batch.target, batch.samples)
+
+    def _judged(self, batch: Batch) -> Any:
+        output = self._forward(batch.inputs)
+        self.judging.add(self.loss_of(output, batch), output, batch.target, batch.samples)
+        return output if self.judging.functions else None
