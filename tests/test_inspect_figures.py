@@ -158,8 +158,8 @@ def test_misclassified_samples() -> None:
         assert title == f"{label} as {names[answers[row]]} ({sure}, {label}: {own})"
     with pytest.raises(tg.ArgumentError, match="classes has 2 names for 3 classes"):
         tg.inspect.plot_misclassified(Fixed(), (x, labels), classes=["a", "b"])
-    with pytest.raises(tg.ArgumentError, match="a batch must be a pair"):
-        tg.inspect.plot_misclassified(Fixed(), [(x, labels, labels)])
+    with pytest.raises(tg.ArgumentError, match="a batch must be \\(inputs, targets\\)"):
+        tg.inspect.plot_misclassified(Fixed(), [(x,)])
     with pytest.raises(tg.ArgumentError, match="found int"):
         tg.inspect.plot_misclassified(Fixed(), 3)
 

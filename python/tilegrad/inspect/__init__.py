@@ -16,6 +16,7 @@ from .monitor import Monitor
 from .overfit import Overfitting, overfitting
 from .records import Inspection, LayerStatistics
 from .statistics import ActivationStatistics, Histogram, ParameterStatistics, histogram
+from .tensorboard import SummaryLog
 
 __all__ = [
     "ActivationStatistics",
@@ -25,6 +26,7 @@ __all__ = [
     "Monitor",
     "Overfitting",
     "ParameterStatistics",
+    "SummaryLog",
     "histogram",
     "overfitting",
     "plot_confusion",

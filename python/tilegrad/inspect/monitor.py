@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from .statistics import ActivationStatistics, ParameterStatistics, histogram, no
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
+    from .tensorboard import SummaryLog
 
 __all__ = ["Monitor"]
 
@@ -39,6 +42,8 @@ class Monitor(Callback):
         Whether layers are watched; without, inspected steps cost less.
     most
         How many inspections are kept: when there are more, every second one is dropped and ``every`` doubled.
+    log
+        Where inspections are written besides, as they are made: a :class:`SummaryLog`, for TensorBoard.
 
     Attributes
     ----------
@@ -69,14 +74,19 @@ class Monitor(Callback):
     """
 
     def __init__(
-        self, every: int = 100, budget: float | None = 0.02, activations: bool = True, most: int = 256
+        self,
+        every: int = 100,
+        budget: float | None = 0.02,
+        activations: bool = True,
+        most: int = 256,
+        log: SummaryLog | None = None,
     ) -> None:
         for name, value, least in (("every", every, 1), ("most", most, 2)):
             if type(value) is not int or value < least:
                 raise _C.ArgumentError(f"Monitor: {name} must be an integer from {least} up, found {value!r}")
         if budget is not None and not (isinstance(budget, (int, float)) and 0 < budget <= 1):
             raise _C.ArgumentError(f"Monitor: budget must be above 0 and at most 1, or None, found {budget!r}")
-        self.every, self.budget, self.activations, self.most = every, budget, activations, most
+        self.every, self.budget, self.activations, self.most, self.log = every, budget, activations, most, log
         self.inspections: list[Inspection] = []
         self._due = 0
         self._epoch = 0
@@ -86,13 +96,18 @@ class Monitor(Callback):
         self._found: dict[str, tuple[Tensor, ParameterStatistics]] = {}
         self._clock = _Clock()
         self._is_written = True
+        self._is_restored = False
+        self._first_every = every
 
     # The callback.
 
     def on_fit_begin(self, trainer: Any) -> None:
-        """Learn to know the model."""
+        """Learn to know the model; begin anew, unless an earlier run goes on."""
         self._model = trainer.model
         self._clock = _Clock()
+        if not self._is_restored:
+            self.inspections, self.every, self._due = [], self._first_every, 0
+        self._is_restored = False
 
     def on_epoch_begin(self, trainer: Any, epoch: int) -> None:
         """Note the epoch."""
@@ -140,15 +155,17 @@ class Monitor(Callback):
     def on_updated(self, trainer: Any, step: int, batch: Any) -> None:
         """Compare the weights with those before the update."""
         parameters: dict[str, ParameterStatistics] = {}
+        has_moved = False
         for path, parameter in self._model.named_parameters():
             before, found = self._found[path]
             ratio = None
             if found.gradient_norm is not None and found.norm > 0:
                 ratio = norm((parameter.detach() - before).numpy()) / found.norm
-            parameters[path] = ParameterStatistics(
-                found.norm, found.gradient_norm, ratio, found.weights, found.gradients
-            )
+                has_moved |= ratio != 0
+            parameters[path] = replace(found, update_ratio=ratio)
         self._found = {}
+        if not has_moved and getattr(trainer, "accumulate", 1) > 1:  # the update comes after a later batch
+            parameters = {path: replace(found, update_ratio=None) for path, found in parameters.items()}
         self._keep(Inspection(step, self._epoch, None, parameters, self._seen))
 
     def _keep(self, inspection: Inspection) -> None:
@@ -159,11 +176,13 @@ class Monitor(Callback):
             self.every *= 2
             self._due = (inspection.step // self.every + 1) * self.every
 
-    def on_step_end(self, trainer: Any, step: int, results: dict[str, float]) -> None:
+    def on_step_end(self, trainer: Any, step: int, results: Mapping[str, float]) -> None:
         """Note the loss of an inspected step, and the time that it took."""
         if self.inspections and self.inspections[-1].step == step and self.inspections[-1].loss is None:
             last = self.inspections[-1]
-            self.inspections[-1] = Inspection(step, last.epoch, results.get("loss"), last.parameters, last.activations)
+            self.inspections[-1] = last = replace(last, loss=results.get("loss"))
+            if self.log is not None:
+                self.log.add_inspection(last)
         self._clock.end()
 
     def on_epoch_end(self, trainer: Any, epoch: int, results: dict[str, float]) -> None:
@@ -192,6 +211,7 @@ class Monitor(Callback):
         """Go on from what :meth:`state` returned."""
         self.every, self._due = int(state["every"]), int(state["due"])
         self.inspections = [Inspection.of_tree(tree) for tree in state["inspections"]]
+        self._is_restored = True
 
     # What was found.
 

@@ -11,7 +11,15 @@ __all__ = ["Overfitting", "overfitting"]
 
 
 class Overfitting(NamedTuple):
-    """The epoch from which validation got worse while training got better."""
+    """The epoch from which validation got worse while training got better; found by :func:`overfitting`.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> history = {"loss": [2.0, 1.0, 0.5, 0.2, 0.1], "val_loss": [2.0, 1.5, 1.75, 2.0, 2.5]}
+    >>> tg.inspect.overfitting(history)
+    Overfitting(epoch=1, best=1.5, last=2.0, given_back=1.0)
+    """
 
     epoch: int
     """The best of the validation loss; from 0."""

@@ -2,69 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .. import _C, ops
-from ..autograd import no_grad
+from .. import _C
 from ..data import DataLoader
+from ..structure import replace
+from ..train.batches import Batch, first_of, source_of
+from ..train.evaluation import Evaluating
 
 if TYPE_CHECKING:
     from ..nn.module import Module
-    from ..tensor import Tensor
 
-__all__ = ["Judged", "batches", "evaluating", "judge", "probabilities"]
+__all__ = ["Judged", "batches", "call", "judge", "probabilities"]
 
 NDArray = np.ndarray[Any, Any]
 
 
-@contextmanager
-def evaluating(model: Module) -> Iterator[None]:
-    """Inside, the model is in evaluation mode and makes no gradients; afterwards each layer has the mode it had."""
-    modes = [(layer, layer.training) for layer in model.modules()]
-    model.eval()
-    try:
-        with no_grad():
-            yield
-    finally:
-        for layer, mode in modes:
-            layer.training = mode
+def call(model: Module, inputs: Any) -> Any:
+    """The model's output for the inputs of a batch: a tensor, a tuple of arguments or a dict of named ones."""
+    if isinstance(inputs, tuple):
+        return model(*inputs)
+    return model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
 
 
-def batches(owner: str, data: Any, batch_size: int = 128, most: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pairs of inputs and targets, at most ``most`` samples in all, in the order in which the data has them.
+def batches(owner: str, data: Any, batch_size: int = 128, most: int | None = None) -> Iterator[Batch]:
+    """Batches of anything that :meth:`Trainer.fit` takes, in its order, of at most ``most`` samples in all.
 
-    ``data`` is a pair of arrays, a data set or anything whose iteration gives batches; a loader goes on afterwards with
-    the epoch that it would have begun.
+    A loader goes on afterwards where it was.
     """
-    epoch = getattr(data, "epoch", None)
-    is_batches = isinstance(data, list) and all(isinstance(item, (tuple, list)) for item in data)
-    if not is_batches and hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        data = DataLoader(data, batch_size)
-    elif not hasattr(data, "__iter__"):
-        raise _C.ArgumentError(
-            f"{owner}: data must be arrays (inputs, targets), a data set or batches, found {type(data).__name__}"
-        )
+    source = source_of(owner, data, batch_size)
+    loader = source.batches
+    state = loader.state() if hasattr(loader, "state") else getattr(loader, "epoch", None)
     left = most
     try:
-        for batch in data:
-            if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-                raise _C.ArgumentError(
-                    f"{owner}: a batch must be a pair (inputs, targets), found {type(batch).__name__}"
-                    + (f" of {len(batch)}" if isinstance(batch, (tuple, list)) else "")
-                )
-            x, y = (part if isinstance(part, _C.TensorBase) else ops.tensor(part) for part in batch)
-            if left is not None and len(x) >= left:
-                yield x[:left], y[:left]
+        for batch in source.epoch(0):
+            if left is not None and batch.samples >= left:
+                yield Batch(*[_first(part, left) for part in batch])
                 return
-            yield x, y
-            left = None if left is None else left - len(x)
+            yield batch
+            left = None if left is None else left - batch.samples
     finally:
-        if epoch is not None and type(epoch) is int and hasattr(data, "set_epoch"):
-            data.set_epoch(epoch)
+        if hasattr(loader, "restore"):
+            loader.restore(state)
+        elif isinstance(loader, DataLoader):
+            loader.set_epoch(state)
+
+
+def _first(value: Any, count: int) -> Any:
+    """The first samples of every tensor in a part of a batch."""
+    return replace(value, lambda item: isinstance(item, _C.TensorBase), lambda tensor: tensor[:count])
 
 
 def probabilities(outputs: NDArray) -> NDArray:
@@ -111,9 +100,9 @@ def judge(owner: str, model: Module, data: Any, batch_size: int = 256, most: int
         If outputs are not [N, K] or labels not [N].
     """
     inputs, labels, found = [], [], []
-    with evaluating(model):
-        for x, y in batches(owner, data, batch_size, most):
-            outputs = model(x)
+    with Evaluating(model):
+        for batch in batches(owner, data, batch_size, most):
+            outputs, x, y = call(model, batch.inputs), first_of(batch.inputs), batch.target
             if outputs.ndim > 2 or y.size != len(x):
                 raise _C.ShapeError(
                     f"{owner}: a classifier's outputs must be [N, classes] and its labels [N], found "
@@ -122,6 +111,4 @@ def judge(owner: str, model: Module, data: Any, batch_size: int = 256, most: int
             inputs.append(x.numpy().copy())
             labels.append(y.numpy().reshape(-1).astype(np.int64))
             found.append(probabilities(outputs.numpy()))
-    if not inputs:
-        raise _C.ArgumentError(f"{owner}: there are no samples in the data")
     return Judged(np.concatenate(inputs), np.concatenate(labels), np.concatenate(found))

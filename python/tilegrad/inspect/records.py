@@ -17,7 +17,14 @@ __all__ = ["Inspection", "LayerStatistics", "from_json", "to_json"]
 
 
 class LayerStatistics(NamedTuple):
-    """The parameters of one layer together."""
+    """The parameters of one layer together: ``monitor.inspections[-1].layers()["0"]``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.inspect.LayerStatistics(norm=2.0, gradient_norm=0.5, update_ratio=1e-3).gradient_norm
+    0.5
+    """
 
     norm: float
     """|w|, before the update."""

@@ -131,7 +131,15 @@ def saturated_units(outputs: NDArray, kind: str) -> NDArray:
 
 @dataclass(frozen=True)
 class ParameterStatistics:
-    """A parameter at one step."""
+    """A parameter at one step: ``monitor.inspections[-1].parameters["0.weight"]``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> weights = tg.inspect.Histogram(-1.0, 1.0, [3, 3])
+    >>> tg.inspect.ParameterStatistics(1.5, 0.1, 1e-3, weights, None).update_ratio
+    0.001
+    """
 
     norm: float
     """|w|, before the update."""
@@ -157,7 +165,15 @@ class ParameterStatistics:
 
 @dataclass(frozen=True)
 class ActivationStatistics:
-    """What a layer returned in one step."""
+    """What a layer returned in one step: ``monitor.inspections[-1].activations["1"]``.
+
+    Examples
+    --------
+    >>> import numpy as np, tilegrad as tg
+    >>> found = tg.inspect.ActivationStatistics.of("relu", np.float32([[0, 1], [0, 3]]))
+    >>> found.mean, found.dead
+    (1.0, 0.5)
+    """
 
     kind: str
     """``"relu"``, ``"tanh"``, ``"sigmoid"``, or ``""`` for a layer without an activation that saturates."""

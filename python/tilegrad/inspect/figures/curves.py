@@ -90,9 +90,15 @@ def plot_series(monitor: Monitor, name: str = "update_ratio") -> Figure:
     Examples
     --------
     >>> import tilegrad as tg
-    >>> tg.inspect.plot_series(tg.inspect.Monitor(), "dead")
-    Traceback (most recent call last):
-    tilegrad._C.ArgumentError: plot_series: no inspected step has a 'dead'
+    >>> x = tg.randn((32, 4))
+    >>> y = tg.randint(0, 2, 32)
+    >>> model = tg.nn.Sequential(tg.nn.Linear(4, 2))
+    >>> trainer = tg.train.Trainer(model, tg.nn.CrossEntropyLoss(), tg.optim.SGD(model.parameters(), lr=0.1))
+    >>> monitor = tg.inspect.Monitor(every=1, budget=None)
+    >>> history = trainer.fit((x, y), verbose=0, batch_size=8, callbacks=[monitor])
+    >>> figure = tg.inspect.plot_series(monitor, "update_ratio")
+    >>> figure.axes[0].lines[0].get_xdata().tolist()
+    [0, 1, 2, 3]
     """
     series = monitor.series(name)
     if not series:

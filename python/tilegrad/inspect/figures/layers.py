@@ -9,7 +9,9 @@ import numpy as np
 
 from ... import _C, nn, ops
 from ...structure import tensors_in
-from ..predictions import batches, evaluating
+from ...train.batches import first_of
+from ...train.evaluation import Evaluating
+from ..predictions import batches, call
 from .canvas import grid, show_image
 
 if TYPE_CHECKING:
@@ -119,15 +121,15 @@ def _rows_as_images(weights: NDArray, image_shape: Sequence[int] | None) -> NDAr
     return weights.reshape(*shape, weights.shape[1])
 
 
-def _outputs(owner: str, model: Module, layer: str, x: Any) -> Tensor:
+def _outputs(owner: str, model: Module, layer: str, inputs: Any) -> Tensor:
     """What a layer returns for a batch, in evaluation mode."""
     seen: list[Tensor] = []
 
-    def note(_: Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def note(_: Module, given: tuple[Any, ...], output: Any) -> None:
         seen.extend(tensors_in(output)[:1])
 
-    with evaluating(model), model.get_submodule(layer).register_forward_hook(note):
-        model(x if isinstance(x, _C.TensorBase) else ops.tensor(x))
+    with Evaluating(model), model.get_submodule(layer).register_forward_hook(note):
+        call(model, inputs)
     if not seen:
         raise _C.ArgumentError(f"{owner}: the model does not call its layer {layer!r}")
     return seen[0]
@@ -166,7 +168,7 @@ def plot_feature_maps(model: Module, image: Any, layer: str, most: int = 64, col
         x = x[None]
     if x.ndim != 4 or len(x) != 1:
         raise _C.ShapeError(f"plot_feature_maps: expected one image [H, W, C], found {list(x.shape)}")
-    maps = _outputs("plot_feature_maps", model, layer, x).numpy()
+    maps = _outputs("plot_feature_maps", model, layer, ops.tensor(x)).numpy()
     if maps.ndim != 4:
         raise _C.ShapeError(
             f"plot_feature_maps: the output of {layer!r} must be [N, H, W, C], found {list(maps.shape)}"
@@ -219,8 +221,8 @@ def plot_most_activating(
     2
     """
     best: list[tuple[float, NDArray, tuple[float, float] | None]] = []
-    for x, _ in batches("plot_most_activating", data, batch_size):
-        values = _outputs("plot_most_activating", model, layer, x).numpy()
+    for batch in batches("plot_most_activating", data, batch_size):
+        values = _outputs("plot_most_activating", model, layer, batch.inputs).numpy()
         if values.ndim < 2:
             raise _C.ShapeError(
                 f"plot_most_activating: the output of {layer!r} must be [N, ..., units], found {list(values.shape)}"
@@ -231,7 +233,7 @@ def plot_most_activating(
             )
         found = values[..., unit]
         flat = found.reshape(len(found), -1)
-        images = x.numpy()
+        images = first_of(batch.inputs).numpy()
         for row in np.argsort(-flat.max(axis=1), kind="stable")[:count]:
             place = None
             if found.ndim == 3:

@@ -45,9 +45,15 @@ def plot_histograms(monitor: Monitor, name: str, of: str = "weights", bins: int 
     Examples
     --------
     >>> import tilegrad as tg
-    >>> tg.inspect.plot_histograms(tg.inspect.Monitor(), "0.weight")
-    Traceback (most recent call last):
-    tilegrad._C.ArgumentError: plot_histograms: no inspected step has weights of '0.weight'; there are none
+    >>> x = tg.randn((32, 4))
+    >>> y = tg.randint(0, 2, 32)
+    >>> model = tg.nn.Sequential(tg.nn.Linear(4, 2))
+    >>> trainer = tg.train.Trainer(model, tg.nn.CrossEntropyLoss(), tg.optim.SGD(model.parameters(), lr=0.1))
+    >>> monitor = tg.inspect.Monitor(every=1, budget=None)
+    >>> history = trainer.fit((x, y), verbose=0, batch_size=8, callbacks=[monitor])
+    >>> figure = tg.inspect.plot_histograms(monitor, "0.weight")
+    >>> figure.axes[0].get_title()
+    'weights of 0.weight'
     """
     found: list[tuple[int, Histogram]] = []
     names: set[str] = set()
