@@ -1,0 +1,213 @@
+"""Numbers that tell how arrays are: histograms, norms, dead and saturated units."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "ActivationStatistics",
+    "Histogram",
+    "ParameterStatistics",
+    "dead_units",
+    "histogram",
+    "norm",
+    "saturated_units",
+]
+
+NDArray = np.ndarray[Any, Any]
+
+BINS = 32
+# Values that a histogram is made of at most: 2,048 put each of 32 bins within 1 % of the whole at two standard errors,
+# and take some 20 us whatever the size of the layer.
+MOST_VALUES = 2048
+
+# A unit is taken as saturated where its slope is under this share of its steepest, for this share of the samples: such
+# a unit learns twenty times as slowly as a free one.
+FLAT, MOSTLY = 0.05, 0.95
+# |y - centre| where that slope is reached: tanh' = 1 - y^2, sigmoid' = y (1 - y), at most 1 and 1/4.
+_FLAT_FROM = {"tanh": (0.0, math.sqrt(1 - FLAT)), "sigmoid": (0.5, math.sqrt(0.25 * (1 - FLAT)))}
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How often values fall into bins of equal width.
+
+    Examples
+    --------
+    >>> import numpy as np, tilegrad as tg
+    >>> h = tg.inspect.histogram(np.float32([0, 1, 1, 4]), bins=4)
+    >>> h.counts, h.edges.tolist()
+    ([1, 2, 0, 1], [0.0, 1.0, 2.0, 3.0, 4.0])
+    """
+
+    low: float
+    """The smallest finite value."""
+    high: float
+    """The largest finite value."""
+    counts: list[int]
+    """By bin, from low to high; of every k-th value where there are many."""
+    not_finite: int = 0
+    """How many of the values counted were NaN or infinite; they are in no bin."""
+
+    @property
+    def edges(self) -> NDArray:
+        """The bounds of the bins, one more than there are bins."""
+        return np.linspace(self.low, self.high, len(self.counts) + 1)
+
+
+def histogram(values: NDArray, bins: int = BINS, most: int = MOST_VALUES) -> Histogram:
+    """The histogram of an array's values, of at most ``most`` of them, evenly spaced in memory.
+
+    Parameters
+    ----------
+    values
+        Any shape, floating.
+    bins
+        Of equal width, from the smallest finite value to the largest.
+    most
+        How many values are counted.
+
+    Examples
+    --------
+    >>> import numpy as np, tilegrad as tg
+    >>> tg.inspect.histogram(np.float32([0, 1, np.nan]), bins=2)
+    Histogram(low=0.0, high=1.0, counts=[1, 1], not_finite=1)
+    """
+    flat = values.reshape(-1)
+    if flat.size > most:
+        # An odd step, so that it does not run along the same channel all the time.
+        flat = flat[:: -(-flat.size // most) | 1]
+    not_finite = 0
+    low, high = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
+    if not math.isfinite(high - low):
+        finite = flat[np.isfinite(flat)]
+        not_finite, flat = flat.size - finite.size, finite.astype(np.float64)
+        low, high = (float(flat.min()), float(flat.max())) if flat.size else (0.0, 0.0)
+    if 0 < high - low < math.inf and math.isfinite(bins / (high - low)):
+        places = ((flat.astype(np.float64) - low) * (bins / (high - low))).astype(np.int64)
+        counts = np.bincount(np.minimum(places, bins - 1), minlength=bins)
+    else:
+        counts = np.zeros(bins, np.int64)
+        counts[0] = flat.size
+    return Histogram(low, high, counts.tolist(), int(not_finite))
+
+
+def norm(values: NDArray) -> float:
+    """The square root of the sum of squares, in float64 where float32 would overflow."""
+    flat = values.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(np.dot(flat, flat))
+        if math.isinf(total):
+            wide = flat.astype(np.float64)
+            total = float(np.dot(wide, wide))
+    return math.sqrt(total) if total >= 0 else math.nan
+
+
+def dead_units(outputs: NDArray) -> NDArray:
+    """Which units of a ReLU layer gave 0 for all samples and positions: bool [C] for outputs [N, ..., C]."""
+    columns = outputs.reshape(-1, outputs.shape[-1])
+    if not len(columns):
+        return np.zeros(outputs.shape[-1], bool)
+    dead: NDArray = columns.max(axis=0) <= 0
+    return dead
+
+
+def saturated_units(outputs: NDArray, kind: str) -> NDArray:
+    """Which units of a tanh or sigmoid layer were flat for 95 % of the samples: bool [C] for outputs [N, ..., C].
+
+    Flat is where the slope is under 5 % of the steepest: |tanh| above 0.975, a sigmoid outside 0.013 to 0.987.
+    """
+    columns = outputs.reshape(-1, outputs.shape[-1])
+    if not len(columns):
+        return np.zeros(outputs.shape[-1], bool)
+    centre, reach = _FLAT_FROM[kind]
+    saturated: NDArray = (np.abs(columns - centre) > reach).mean(axis=0) >= MOSTLY
+    return saturated
+
+
+@dataclass(frozen=True)
+class ParameterStatistics:
+    """A parameter at one step: ``monitor.inspections[-1].parameters["0.weight"]``.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> weights = tg.inspect.Histogram(-1.0, 1.0, [3, 3])
+    >>> tg.inspect.ParameterStatistics(1.5, 0.1, 1e-3, weights, None).update_ratio
+    0.001
+    """
+
+    norm: float
+    """|w|, before the update."""
+    gradient_norm: float | None
+    """|g| of the loss; None where the parameter is frozen or was not used."""
+    update_ratio: float | None
+    """|w after the update - w| / |w|, healthy near 1e-3; None where nothing was updated or w is 0."""
+    weights: Histogram
+    gradients: Histogram | None
+
+    @classmethod
+    def of_tree(cls, tree: dict[str, Any]) -> ParameterStatistics:
+        """From what :func:`dataclasses.asdict` made."""
+        gradients = tree["gradients"]
+        return cls(
+            **{
+                **tree,
+                "weights": Histogram(**tree["weights"]),
+                "gradients": None if gradients is None else Histogram(**gradients),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class ActivationStatistics:
+    """What a layer returned in one step: ``monitor.inspections[-1].activations["1"]``.
+
+    Examples
+    --------
+    >>> import numpy as np, tilegrad as tg
+    >>> found = tg.inspect.ActivationStatistics.of("relu", np.float32([[0, 1], [0, 3]]))
+    >>> found.mean, found.dead
+    (1.0, 0.5)
+    """
+
+    kind: str
+    """``"relu"``, ``"tanh"``, ``"sigmoid"``, or ``""`` for a layer without an activation that saturates."""
+    mean: float
+    std: float
+    dead: float | None
+    """The share of the units of a ReLU that were 0 for the whole batch; None for other layers."""
+    saturated: float | None
+    """The share of the units of a tanh or sigmoid that were flat for 95 % of the batch; None for other layers."""
+    outputs: Histogram
+
+    @classmethod
+    def of(cls, kind: str, outputs: NDArray) -> ActivationStatistics:
+        """Of outputs [N, ..., C]."""
+        sample = outputs.reshape(-1)
+        if sample.size > 16 * MOST_VALUES:  # mean and deviation within 1 % of the latter
+            sample = sample[:: -(-sample.size // (16 * MOST_VALUES)) | 1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, std = (float(sample.mean()), float(sample.std())) if sample.size else (0.0, 0.0)
+        return cls(
+            kind,
+            mean,
+            std,
+            float(dead_units(outputs).mean()) if kind == "relu" and outputs.ndim else None,
+            float(saturated_units(outputs, kind).mean()) if kind in _FLAT_FROM and outputs.ndim else None,
+            histogram(outputs),
+        )
+
+    @classmethod
+    def of_tree(cls, tree: dict[str, Any]) -> ActivationStatistics:
+        """From what :func:`dataclasses.asdict` made."""
+        return cls(**{**tree, "outputs": Histogram(**tree["outputs"])})
+
+
+def as_tree(value: Any) -> dict[str, Any]:
+    """Statistics as dictionaries, lists and numbers."""
+    return asdict(value)
