@@ -50,7 +50,7 @@ WITHOUT_EXAMPLE = {
     "MNIST": "needs the files of the data set", "FashionMNIST": "needs the files of the data set",
     "CIFAR10": "needs the files of the data set", "CIFAR100": "needs the files of the data set",
     "read_cifar10": "needs the files of the data set", "read_cifar100": "needs the files of the data set",
-    "CharLSTM": "made by char_lstm()", "Outputs": "a named tuple",
+    "CharLSTM": "made by char_lstm()", "Outputs": "a named tuple", "Checkpoint": "a named tuple",
     "Captured": "made by capture(), which has one", "grad_enabled": "native", "record": "native; the module shows it",
     "record_in_place": "native", "DType": "native",
 }  # fmt: skip

@@ -239,11 +239,11 @@ def described(path: Path, architecture: Any, **changes: Any) -> Path:
     """A file whose description is what it says, checksums included, so that only its content is wrong."""
     import hashlib
 
-    from tilegrad.io.model import _text
+    from tilegrad.io.sealing import as_text
 
     about = {"version": 1, "training": True, "architecture": architecture, "inferred": {}, "sha256": {}, **changes}
-    about["self"] = hashlib.sha256(_text(about).encode()).hexdigest()
-    return write(path, {"__metadata__": {"tilegrad": _text(about)}})
+    about["self"] = hashlib.sha256(as_text(about).encode()).hexdigest()
+    return write(path, {"__metadata__": {"tilegrad": as_text(about)}})
 
 
 def nested(depth: int) -> Any:

@@ -35,7 +35,14 @@ from .profiling import profile
 from .random import *
 from .tensor import Tensor
 
-from .errors import CheckpointError, DataError, MissingExtraError, StateDictError
+from .errors import (
+    CheckpointError,
+    CheckpointWarning,
+    DataError,
+    FolderInUseError,
+    MissingExtraError,
+    StateDictError,
+)
 
 if TYPE_CHECKING:
     from . import data, inspect, io, models, nn, optim, train

@@ -7,7 +7,15 @@ from types import ModuleType
 
 from ._C import TilegradError
 
-__all__ = ["CheckpointError", "DataError", "MissingExtraError", "StateDictError", "require"]
+__all__ = [
+    "CheckpointError",
+    "CheckpointWarning",
+    "DataError",
+    "FolderInUseError",
+    "MissingExtraError",
+    "StateDictError",
+    "require",
+]
 
 
 class StateDictError(TilegradError, ValueError):
@@ -16,6 +24,14 @@ class StateDictError(TilegradError, ValueError):
 
 class CheckpointError(TilegradError, ValueError):
     """A model file that cannot be read: damaged, of unknown content, or not ours."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written, or a damaged one is passed over; training goes on."""
+
+
+class FolderInUseError(TilegradError, RuntimeError):
+    """Another run works in the folder; the message says which."""
 
 
 class DataError(TilegradError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import readers
 from .cifar import CIFAR10, CIFAR100, read_cifar10, read_cifar100
 from .dataset import ArrayDataset, Dataset
 from .idx import read_idx
@@ -20,5 +21,6 @@ __all__ = [
     "read_cifar10",
     "read_cifar100",
     "read_idx",
+    "readers",
     "train_validation_split",
 ]

@@ -7,19 +7,16 @@ SHA-256 of each tensor with its name, dtype and shape, and of that object itself
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import warnings
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _C
 from ..errors import CheckpointError
 from ..random import default_generator
-from ..tensor import Tensor
 from . import architecture, safetensors
 from .atomic import write_atomically
+from .sealing import check_tensors, seal, unseal
 
 if TYPE_CHECKING:
     from ..nn.module import Module
@@ -70,10 +67,7 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
             f"save: only the weights are saved, because {error}; tg.load({os.fspath(path)!r}, into=model) fills them",
             stacklevel=2,
         )
-    about["sha256"] = {name: _digest(name, tensor) for name, tensor in tensors.items()}
-    text = _text(about)
-    whole = _text({**about, "self": hashlib.sha256(text.encode()).hexdigest()})
-    write_atomically(path, safetensors.layout(tensors, {"tilegrad": whole}))
+    write_atomically(path, safetensors.layout(tensors, {"tilegrad": seal(about, tensors)}))
 
 
 @overload
@@ -107,7 +101,10 @@ def load(path: str | os.PathLike[str], into: Module | None = None) -> Module:
     >>> filled = tg.load("linear.safetensors", into=tg.nn.Linear(2, 3))
     """
     tensors, texts = safetensors.read(path)
-    about = _verified(texts["tilegrad"], tensors, os.fspath(path)) if "tilegrad" in texts else {}
+    about: dict[str, Any] = {}
+    if "tilegrad" in texts:
+        about = unseal(texts["tilegrad"], os.fspath(path), "the model", VERSION)
+        check_tensors(about, tensors, os.fspath(path))
     if into is not None:
         into.load_state_dict(tensors)
         return into
@@ -127,37 +124,6 @@ def load(path: str | os.PathLike[str], into: Module | None = None) -> Module:
     finally:
         default_generator.set_state(drawn)
     return model
-
-
-def _verified(text: str, tensors: Mapping[str, Tensor], path: str) -> dict[str, Any]:
-    """What the file says about itself, after all checksums were found right."""
-    try:
-        about = json.loads(text)
-        digest = about.pop("self")
-        right = digest == hashlib.sha256(_text(about).encode()).hexdigest()
-        version, sums = about["version"], about["sha256"]
-    except (ValueError, RecursionError, AttributeError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: the description of the model is not readable ({error!r})") from None
-    if not right:
-        raise CheckpointError(f"{path}: the description of the model is damaged: its checksum differs")
-    if version != VERSION:
-        raise CheckpointError(f"{path}: written in layout {version}, this version of tilegrad reads {VERSION}")
-    if set(sums) != set(tensors):
-        raise CheckpointError(f"{path}: damaged: tensors {sorted(set(sums) ^ set(tensors))} are not in both lists")
-    wrong = [name for name, tensor in tensors.items() if sums[name] != _digest(name, tensor)]
-    if wrong:
-        raise CheckpointError(f"{path}: damaged: the checksum differs for {', '.join(map(repr, wrong))}")
-    return dict(about)
-
-
-def _digest(name: str, tensor: Tensor) -> str:
-    digest = hashlib.sha256(f"{name}\0{tensor.dtype.name}\0{list(tensor.shape)}\0".encode())
-    digest.update(safetensors.as_bytes(tensor))
-    return digest.hexdigest()
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
 def _inferred_inside(model: Module) -> dict[str, dict[str, int]]:

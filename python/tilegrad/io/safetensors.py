@@ -14,11 +14,13 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from .. import _C, ops
 from ..errors import CheckpointError
 from ..tensor import Tensor
 
-__all__ = ["layout", "read"]
+__all__ = ["layout", "read", "read_texts"]
 
 NAMES = {
     "float64": "F64", "int64": "I64", "float32": "F32", "int32": "I32", "bfloat16": "BF16", "float16": "F16",
@@ -29,8 +31,10 @@ MAX_HEADER = 100_000_000  # the format's own bound
 MAX_RANK = 32
 
 
-def layout(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
-    """The file's content in pieces: the same tensors and texts give the same bytes."""
+def layout(
+    tensors: Mapping[str, Tensor | np.ndarray[Any, Any]], metadata: Mapping[str, str]
+) -> Iterator[bytes | memoryview]:
+    """The file's content in pieces: the same tensors (or NumPy arrays) and texts give the same bytes."""
     # The widest elements first, so that every tensor is aligned to its own.
     order = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, tensors[name].dtype.name, name))
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
@@ -46,13 +50,17 @@ def layout(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterat
         offset += size
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
+    if len(text) > MAX_HEADER:
+        raise _C.ArgumentError(f"save: names, shapes and texts take {len(text)} bytes, the format allows {MAX_HEADER}")
     yield len(text).to_bytes(8, "little") + text
     for name in order:
         yield as_bytes(tensors[name])
 
 
-def as_bytes(tensor: Tensor) -> memoryview:
+def as_bytes(tensor: Tensor | np.ndarray[Any, Any]) -> memoryview:
     """The tensor's elements, row-major."""
+    if isinstance(tensor, np.ndarray):
+        return np.asarray(tensor, order="C").reshape(-1).view(np.uint8).data
     return _C.as_bytes(_C.contiguous(tensor.detach())).numpy().data
 
 
@@ -65,20 +73,34 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str
         If the file is not whole or not of this format; checked before memory is taken for what it claims to hold.
     """
     with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        header, start = _read_header(file, size, os.fspath(path))
-        metadata = header.pop("__metadata__", {})
-        if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-            raise CheckpointError(f"{path}: __metadata__ is not an object of texts")
-        places = _checked_places(header, size - start, os.fspath(path))
+        places, metadata = _read_head(file, os.fspath(path))
         tensors = {}
         for name, (dtype, shape) in places.items():
             tensor = ops.empty(shape, dtype)
             target = as_bytes(tensor)
             if file.readinto(target) != len(target):
                 raise CheckpointError(f"{path}: the file ends within tensor {name!r}")
+            largest = np.frombuffer(target, np.uint8).max(initial=0) if dtype == "bool" else 0
+            if largest > 1:
+                raise CheckpointError(f"{path}: tensor {name!r} has the byte {largest}, BOOL allows 0 and 1")
             tensors[name] = tensor
     return tensors, metadata
+
+
+def read_texts(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The texts of a file, after its head was checked as :func:`read` does; the tensors are not read."""
+    with open(path, "rb") as file:
+        return _read_head(file, os.fspath(path))[1]
+
+
+def _read_head(file: BinaryIO, path: str) -> tuple[dict[str, tuple[str, tuple[int, ...]]], dict[str, str]]:
+    """Dtype and shape of each tensor in the order of their bytes, and the texts."""
+    size = os.fstat(file.fileno()).st_size
+    header, start = _read_header(file, size, path)
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise CheckpointError(f"{path}: __metadata__ is not an object of texts")
+    return _checked_places(header, size - start, path), metadata
 
 
 def _read_header(file: BinaryIO, size: int, path: str) -> tuple[dict[str, Any], int]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from . import metrics
 from .callback import Callback
+from .checkpoint_folder import Checkpoint, CheckpointFolder
 from .history import History
 from .trainer import Trainer
 
-__all__ = ["Callback", "History", "Trainer", "metrics"]
+__all__ = [
+    "Callback",
+    "Checkpoint",
+    "CheckpointFolder",
+    "History",
+    "Trainer",
+    "metrics",
+]
