@@ -85,9 +85,9 @@ def test_unknown_isa_names_the_available() -> None:
     assert _C.isa() == before
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:0", "gpu", ""])
-def test_device_that_is_not_there(device: str) -> None:
-    with pytest.raises(tg.DeviceError, match=rf"device '{device}' is not available"):
+@pytest.mark.parametrize("device", ["cuda:1", "gpu", ""])
+def test_unknown_device(device: str) -> None:
+    with pytest.raises(tg.DeviceError, match=rf"device '{device}' is none of 'cpu', 'cuda' and 'cuda:0'"):
         tg.zeros(3, device=device)
 
 
@@ -128,7 +128,7 @@ def test_show_config() -> None:
     assert lines["isa"].split()[0] == _C.isa()
     assert lines["isas_available"].split(", ") == _C.available_isas()
     assert lines["threads"].startswith(f"{tg.get_num_threads()} from ")
-    assert "built without" in lines["cuda"]
+    assert lines["cuda"] == tg.cuda.why_not() or "multiprocessors" in lines["cuda"]
     for name in ("compiler", "memory in use", "memory cached", "cpus allowed", "float32 precision"):
         assert name in text.getvalue()
 

@@ -182,7 +182,7 @@ def test_to_changes_floating_dtypes_and_keeps_sharing() -> None:
     assert model[0].count.dtype == "int64"
     assert model.to("cpu") is model
     with pytest.raises(tg.DeviceError, match="cuda"):
-        model.to("cuda")
+        model.to("cuda:9")
     with pytest.raises(tg.DTypeError, match="int64"):
         model.to(tg.int64)
 

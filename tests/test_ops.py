@@ -13,7 +13,7 @@ import tilegrad as tg
 from tilegrad import _C
 
 from .opdb import OPS, Op, Sample
-from .targets import AVAILABLE, TARGETS, THREADS, running_on
+from .targets import AVAILABLE, NEEDS_GPU, TARGETS, THREADS, device, running_on
 
 CASES = [pytest.param(op, dtype, id=f"{op.name}-{dtype}") for op in OPS for dtype in op.dtypes]
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-7, "float16": 2.0**-10}
@@ -36,8 +36,9 @@ def tree_map(function: Any, value: Any) -> Any:
 def cast(value: np.ndarray, dtype: str) -> tg.Tensor:
     """A tensor of the dtype under test; integer arrays (indices, labels, masks) keep theirs."""
     if value.dtype != np.float64:
-        return tg.tensor(value)
-    return tg.tensor(value, dtype=dtype) if dtype == "bfloat16" else tg.tensor(value.astype(dtype))
+        return tg.tensor(value, device=device())
+    made = tg.tensor(value, dtype=dtype) if dtype == "bfloat16" else tg.tensor(value.astype(dtype))
+    return made.to(device())
 
 
 def call(op: Op, sample: Sample, make: Any) -> Any:
@@ -47,7 +48,7 @@ def call(op: Op, sample: Sample, make: Any) -> Any:
 
 
 def as_reference(tensor: tg.Tensor) -> np.ndarray:
-    array = (tensor.astype("float64") if tensor.dtype == "bfloat16" else tensor).detach().numpy()
+    array = (tensor.astype("float64") if tensor.dtype == "bfloat16" else tensor).detach().cpu().numpy()
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
@@ -57,7 +58,7 @@ def outputs(result: Any) -> list[tg.Tensor]:
 
 def bits(tensor: tg.Tensor) -> bytes:
     """The exact content; NaNs compare as one, because their sign and payload are not part of the contract."""
-    array = (tensor.astype("float32") if tensor.dtype == "bfloat16" else tensor).detach().numpy()
+    array = (tensor.astype("float32") if tensor.dtype == "bfloat16" else tensor).detach().cpu().numpy()
     if array.dtype.kind == "f":
         array = np.where(np.isnan(array), np.array(np.nan, array.dtype), array)
     return np.ascontiguousarray(array).tobytes()
@@ -66,13 +67,10 @@ def bits(tensor: tg.Tensor) -> bytes:
 # The layouts in which every sample is repeated: each must give what the contiguous one gives, to the bit.
 def strided(tensor: tg.Tensor) -> tg.Tensor:
     """The same values with gaps between them."""
-    if tensor.ndim == 0 or tensor.dtype == "bfloat16":
+    if tensor.ndim == 0:
         return tensor
-    array = tensor.numpy()
-    wide = np.zeros([size * 2 for size in array.shape], array.dtype)
-    view = wide[tuple(slice(None, None, 2) for _ in array.shape)]
-    view[...] = array
-    return tg.from_numpy(view)
+    wide = tg.zeros([size * 2 for size in tensor.shape], tensor.dtype, tensor.device)
+    return written(tensor, wide[tuple(slice(None, None, 2) for _ in tensor.shape)])
 
 
 def transposed(tensor: tg.Tensor) -> tg.Tensor:
@@ -83,19 +81,21 @@ def transposed(tensor: tg.Tensor) -> tg.Tensor:
 
 def misaligned(tensor: tg.Tensor) -> tg.Tensor:
     """The same values one element off every vector boundary."""
-    if tensor.dtype == "bfloat16":
-        return tensor
-    array = tensor.numpy()
-    memory = np.zeros(array.size + 1, array.dtype)
-    memory[1:] = array.reshape(-1)
-    return tg.from_numpy(memory[1:].reshape(array.shape))
+    memory = tg.zeros(tensor.size + 1, tensor.dtype, tensor.device)
+    return written(tensor, memory[1:].view(tensor.shape))
 
 
 def backwards(tensor: tg.Tensor) -> tg.Tensor:
     """The same values with a negative stride along the last axis."""
-    if tensor.ndim == 0 or tensor.dtype == "bfloat16":
+    if tensor.ndim == 0:
         return tensor
-    return tg.from_numpy(np.ascontiguousarray(tensor.numpy()[..., ::-1])[..., ::-1])
+    return written(tensor, tg.empty_like(tensor)[..., ::-1])
+
+
+def written(values: tg.Tensor, view: tg.Tensor) -> tg.Tensor:
+    """The view, with these values."""
+    _C.copy_into(values, view)
+    return view
 
 
 LAYOUTS = [strided, transposed, misaligned, backwards]
@@ -145,13 +145,15 @@ def call_reference(op: Op, sample: Sample, dtype: str) -> list[Any]:
 
 @pytest.mark.parametrize(("op", "dtype"), CASES)
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
-def test_layout(op: Op, dtype: str, layout: Any) -> None:
+@pytest.mark.parametrize("target", ["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
+def test_layout(op: Op, dtype: str, layout: Any, target: str) -> None:
     """Any layout of the inputs gives the bits of contiguous ones."""
-    for sample in op.draw():
-        plain = outputs(call(op, sample, lambda a: cast(a, dtype)))
-        other = outputs(call(op, sample, lambda a: layout(cast(a, dtype))))
-        for a, b in zip(plain, other, strict=True):
-            assert bits(a) == bits(b), sample
+    with running_on(_C.isa() if target == "cpu" else target):
+        for sample in op.draw():
+            plain = outputs(call(op, sample, lambda a: cast(a, dtype)))
+            other = outputs(call(op, sample, lambda a: layout(cast(a, dtype))))
+            for a, b in zip(plain, other, strict=True):
+                assert bits(a) == bits(b), sample
 
 
 def run_with_gradients(op: Op, sample: Sample, dtype: str) -> list[bytes]:
@@ -170,7 +172,7 @@ def run_with_gradients(op: Op, sample: Sample, dtype: str) -> list[bytes]:
     for result in results:
         if result.requires_grad:
             seed = np.random.default_rng(0).normal(size=result.shape)
-            result.backward(tg.tensor(seed.astype(dtype)), retain_graph=True)
+            result.backward(tg.tensor(seed.astype(dtype), device=device()), retain_graph=True)
     return found + [bits(leaf.grad) for leaf in leaves if leaf.grad is not None]
 
 
@@ -186,6 +188,47 @@ def test_bits(op: Op, dtype: str) -> None:
                 expected = expected or found
                 assert found == expected, (sample, isa, threads)
                 compared[op.name, dtype, isa, threads] += 1
+
+
+@NEEDS_GPU
+@pytest.mark.parametrize(("op", "dtype"), CASES)
+def test_gpu_bits_and_gradients(op: Op, dtype: str) -> None:
+    """On the GPU every run has the same bits, and the gradients are those of the CPU but for rounding."""
+    for sample in op.draw():
+        state = tg.random.default_generator.state()
+        expected = gradients_of(op, sample, dtype)
+        with running_on("cuda"):
+            tg.random.default_generator.set_state(state)
+            first = run_with_gradients(op, sample, dtype)
+            tg.random.default_generator.set_state(state)
+            assert run_with_gradients(op, sample, dtype) == first, sample
+            tg.random.default_generator.set_state(state)
+            found = gradients_of(op, sample, dtype)
+        for got, want in zip(found, expected, strict=True):
+            assert got.shape == want.shape, sample
+            with np.errstate(invalid="ignore"):
+                scale = float(np.max(np.abs(np.where(np.isfinite(want), want, 0)), initial=1.0))
+                close = np.abs(got - want) <= 512 * EPSILON.get(dtype, 0.0) * scale
+                assert (close | (got == want) | both_nan(got, want)).all(), (sample, got, want)
+
+
+def gradients_of(op: Op, sample: Sample, dtype: str) -> list[np.ndarray]:
+    """The outputs and the gradients of all of them."""
+    leaves: list[tg.Tensor] = []
+
+    def make(array: np.ndarray) -> tg.Tensor:
+        tensor = cast(array, dtype)
+        if op.gradient and tensor.dtype in ("float32", "float64"):
+            tensor.requires_grad = True
+            leaves.append(tensor)
+        return tensor
+
+    results = outputs(call(op, sample, make))
+    for result in results:
+        if result.requires_grad:
+            seed = np.random.default_rng(0).normal(size=result.shape)
+            result.backward(tg.tensor(seed.astype(dtype), device=device()), retain_graph=True)
+    return [as_reference(r) for r in results] + [as_reference(t.grad) for t in leaves if t.grad is not None]
 
 
 @pytest.mark.parametrize("op", [pytest.param(op, id=op.name) for op in OPS if op.gradient])
@@ -228,16 +271,28 @@ def test_gradient(op: Op) -> None:
         assert abs(analytic - numeric) <= 1e-6 * scale + noise, (sample, analytic, numeric)
 
 
+@pytest.mark.parametrize("target", ["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
 @pytest.mark.parametrize(
     ("op", "bad"), [pytest.param(op, bad, id=f"{op.name}-{i}") for op in OPS for i, bad in enumerate(op.bad)]
 )
-def test_bad_input(op: Op, bad: Any) -> None:
-    """Bad input raises exactly the error that the table gives."""
-    args = tuple(tree_map(tg.tensor, a) for a in bad.args)
-    kwargs = {name: tree_map(tg.tensor, v) for name, v in bad.kwargs.items()}
+def test_bad_input(op: Op, bad: Any, target: str) -> None:
+    """Bad input raises exactly the error that the table gives; on the GPU when it is waited for."""
+
+    def make(value: Any) -> tg.Tensor:
+        return tg.tensor(value, device=target)
+
+    args = tuple(tree_map(make, a) for a in bad.args)
+    kwargs = {name: tree_map(make, v) for name, v in bad.kwargs.items()}
     with pytest.raises(bad.error) as caught:
-        op(*args, **kwargs)
+        finished(op(*args, **kwargs), target)
     assert re.fullmatch(bad.message, str(caught.value), re.DOTALL), str(caught.value)
+
+
+def finished(result: Any, target: str) -> Any:
+    """The result when everything launched has run."""
+    if target == "cuda":
+        tg.cuda.synchronize()
+    return result
 
 
 def test_every_op_has_a_record() -> None:
@@ -258,6 +313,7 @@ WITHOUT_RECORD = {
     "empty_like",
     "from_numpy",
     "from_dlpack",
+    "to_device",
     "empty",
     "full",
     "zeros",
@@ -284,16 +340,22 @@ def with_gradients(op: Op, sample: Sample) -> Any:
         results = outputs(call(op, sample, lambda _: next(left)))
         for result in results:
             if isinstance(result, _C.TensorBase) and result.requires_grad:
-                result.backward(tg.ones(result.shape, result.dtype), retain_graph=True)
+                result.backward(tg.ones(result.shape, result.dtype, result.device), retain_graph=True)
         return [*results, *[t.grad for t in inputs]]
 
     return tensors, run
 
 
 @pytest.mark.filterwarnings("ignore:capture")
+@pytest.mark.parametrize("target", ["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
 @pytest.mark.parametrize(("op", "dtype"), CASES)
-def test_replay_has_the_bits_of_the_call(op: Op, dtype: str) -> None:
+def test_replay_has_the_bits_of_the_call(op: Op, dtype: str, target: str) -> None:
     """A captured call, its recording and its replays on other memory give what the op gives, to the bit."""
+    with running_on(_C.isa() if target == "cpu" else target):
+        compare_replays(op, dtype)
+
+
+def compare_replays(op: Op, dtype: str) -> None:
     for sample in op.draw():
         arrays, run = with_gradients(op, sample)
         state = tg.random.default_generator.state()

@@ -28,6 +28,7 @@ void register_indexing(py::module_& m);     // gather, scatter, sort, sequences
 void register_inplace(py::module_& m);      // writing into tensors
 void register_random(py::module_& m);       // draws and dropout
 void register_optimizer(py::module_& m);    // optimizer steps, clipping
+void register_cuda(py::module_& m);         // the GPU, its memory, waiting
 void register_capture(py::module_& m);      // recording and replay
 void register_profile(py::module_& m);      // what launches take
 

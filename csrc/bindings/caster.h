@@ -54,6 +54,24 @@ struct type_caster<tilegrad::Dims> {
   }
 };
 
+// The name of a device; None is the CPU.
+template <>
+struct type_caster<tilegrad::Device> {
+  PYBIND11_TYPE_CASTER(tilegrad::Device, const_name("str | None"));
+  bool load(handle source, bool) {
+    value = {};
+    if (source.is_none()) return true;
+    if (!PyUnicode_Check(source.ptr())) return false;
+    const char* text = PyUnicode_AsUTF8(source.ptr());
+    if (!text) throw error_already_set();
+    value = tilegrad::parse_device(text);
+    return true;
+  }
+  static handle cast(tilegrad::Device device, return_value_policy, handle) {
+    return PyUnicode_FromString(tilegrad::name(device));
+  }
+};
+
 template <>
 struct type_caster<tilegrad::DType> {
   tilegrad::DType value;

@@ -35,9 +35,12 @@ void register_indexing(py::module_& m) {
         return py::make_tuple(std::move(sorted.values), std::move(sorted.indices));
       },
       py::arg("op"), py::arg("x"), py::arg("axis"), py::arg("descending"));
-  m.def("arange", &ops::arange, py::arg("start"), py::arg("stop"), py::arg("step"), py::arg("dtype"));
-  m.def("linspace", &ops::linspace, py::arg("start"), py::arg("stop"), py::arg("num"), py::arg("dtype"));
-  m.def("eye", &ops::eye, py::arg("rows"), py::arg("columns"), py::arg("diagonal"), py::arg("dtype"));
+  m.def("arange", &ops::arange, py::arg("start"), py::arg("stop"), py::arg("step"), py::arg("dtype"),
+        py::arg("device") = py::none());
+  m.def("linspace", &ops::linspace, py::arg("start"), py::arg("stop"), py::arg("num"), py::arg("dtype"),
+        py::arg("device") = py::none());
+  m.def("eye", &ops::eye, py::arg("rows"), py::arg("columns"), py::arg("diagonal"), py::arg("dtype"),
+        py::arg("device") = py::none());
   m.def("band", &ops::band, py::arg("op"), py::arg("x"), py::arg("least"), py::arg("most"));
   m.def("broadcast_shapes", &ops::broadcast_shapes, py::arg("op"), py::arg("a"), py::arg("b"));
   m.def(

@@ -1,5 +1,6 @@
 #include "bindings/bindings.h"
 #include "ops/creation.h"
+#include "ops/transfer.h"
 #include "ops/views.h"
 #include "tensor/exchange.h"
 
@@ -9,16 +10,23 @@ void register_memory(py::module_& m) {
   m.def("from_numpy", [](py::handle array) { return from_numpy(array.ptr()); }, py::arg("array"));
   m.def("from_dlpack", [](py::handle object) { return from_dlpack(object.ptr()); }, py::arg("object"));
   m.def(
-      "empty", [](const Dims& shape, DType dtype) { return Array::empty(shape, dtype); }, py::arg("shape"),
-      py::arg("dtype"));
+      "empty", [](const Dims& shape, DType dtype, Device device) { return Array::empty(shape, dtype, device); },
+      py::arg("shape"), py::arg("dtype"), py::arg("device") = py::none());
   m.def(
-      "full", [](const Dims& shape, Scalar value, DType dtype) { return ops::full(shape, value, dtype, {}); },
-      py::arg("shape"), py::arg("value"), py::arg("dtype"));
+      "full",
+      [](const Dims& shape, Scalar value, DType dtype, Device device) {
+        return ops::full(shape, value, dtype, device);
+      },
+      py::arg("shape"), py::arg("value"), py::arg("dtype"), py::arg("device") = py::none());
+  m.def("to_device", &ops::to_device, py::arg("x"), py::arg("device"), "A copy on the device, outside any graph.");
+  m.def("parse_device", [](Device device) { return device; }, py::arg("name"), "The device's plain name.");
   m.def("fill_", [](const Array& x, Scalar value) { ops::fill(x, value); }, py::arg("x"), py::arg("value"));
   m.def("dtype", [](DType dtype) { return dtype; }, py::arg("object"), "The dtype object for a name or a NumPy dtype.");
   m.def("copy", &ops::copy, py::arg("x"));
   m.def("contiguous", &ops::contiguous, py::arg("x"));
-  m.def("copy_into", &ops::copy_into, py::arg("x"), py::arg("y"), "Writes x, broadcast, into y, outside any graph.");
+  m.def(
+      "copy_into", [](const Array& x, const Array& y) { ops::copy_into(ops::to_device(x, y.device()), y); },
+      py::arg("x"), py::arg("y"), "Writes x, of any device, broadcast, into y, outside any graph.");
   m.def(
       "as_bytes",
       [](const Array& x) {

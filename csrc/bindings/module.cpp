@@ -61,6 +61,7 @@ PYBIND11_MODULE(_C, m, py::mod_gil_not_used()) {
   bindings::register_inplace(m);
   bindings::register_random(m);
   bindings::register_optimizer(m);
+  bindings::register_cuda(m);
   bindings::register_capture(m);
   bindings::register_profile(m);
 }

@@ -55,6 +55,8 @@ void write_small(void* to, const void* from, size_t bytes);
 
 // Waits for everything launched so far; raises what went wrong on the device meanwhile, bad labels and indices included.
 void synchronize();
+// Waits for what others have launched on the device, on streams of their own.
+void wait_for_others();
 // Raises if the launch that was just made could not be made.
 void check_launch(const char* op);
 

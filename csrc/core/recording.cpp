@@ -80,7 +80,7 @@ void Recording::storage_made(Storage* storage) {
 }
 
 void Recording::host_memory_seen(Storage* storage) {
-  if (!active_) return;
+  if (!active_ || storage->device().type != DeviceType::cpu) return;
   const std::lock_guard lock(deaths());
   storage->retain();
   active_->host_memory_.emplace_back(active_->add_slot(storage, ProgramSlot::Kind::outside), StorageRef(storage));

@@ -1,9 +1,11 @@
 #include "core/storage.h"
 
 #include <memory>
+#include <string_view>
 
 #include "core/allocator.h"
 #include "core/cuda.h"
+#include "core/error.h"
 #include "core/recording.h"
 
 namespace tilegrad {
@@ -27,6 +29,16 @@ DeviceMemory::~DeviceMemory() {
 }
 
 const char* name(Device device) { return device.type == DeviceType::cpu ? "cpu" : "cuda"; }
+
+Device parse_device(const char* text) {
+  const std::string_view given = text;
+  if (given == "cpu") return {};
+  if (given == "cuda" || given == "cuda:0") {
+    if (cuda::why_not().empty()) return cuda::kDevice;
+    fail(ErrorKind::device, "device '%s' is not available: %s", text, cuda::why_not().c_str());
+  }
+  fail(ErrorKind::device, "device '%s' is none of 'cpu', 'cuda' and 'cuda:0'", text);
+}
 
 Storage* Storage::allocate(size_t bytes, Device device) {
   std::unique_ptr<Storage> storage(new Storage);

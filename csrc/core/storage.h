@@ -17,6 +17,8 @@ struct Device {
 };
 
 const char* name(Device device);
+// "cpu", "cuda" or "cuda:0"; anything else, and a device that cannot be used here, raises ErrorKind::device.
+Device parse_device(const char* text);
 
 class Recording;  // recording.h
 

@@ -175,6 +175,11 @@ void copy_on_device(void* to, const void* from, size_t bytes) {
   TILEGRAD_CUDA_CALL(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, current_stream().handle));
 }
 
+void wait_for_others() {
+  runtime();
+  TILEGRAD_CUDA_CALL(cudaDeviceSynchronize());
+}
+
 void check_launch(const char* op) {
   const cudaError_t status = cudaPeekAtLastError();
   if (status == cudaSuccess) return;

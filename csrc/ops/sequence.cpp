@@ -23,7 +23,7 @@ void launch_sequence(const Array& y, const Sequence& params) {
 
 }  // namespace
 
-Array arange(const Scalar& start, const Scalar& stop, const Scalar& step, DType dtype) {
+Array arange(const Scalar& start, const Scalar& stop, const Scalar& step, DType dtype, Device device) {
   require_numeric("arange", dtype);
   if (step.real == 0) fail(ErrorKind::argument, "arange: step must not be zero");
   Sequence params{0, start.real, step.real, 0, 0};
@@ -53,12 +53,12 @@ Array arange(const Scalar& start, const Scalar& stop, const Scalar& step, DType 
     }
     params.count = std::max<int64_t>(0, static_cast<int64_t>(count));
   }
-  Array y = Array::empty({params.count}, dtype);
+  Array y = Array::empty({params.count}, dtype, device);
   launch_sequence(y, params);
   return y;
 }
 
-Array linspace(double start, double stop, int64_t count, DType dtype) {
+Array linspace(double start, double stop, int64_t count, DType dtype, Device device) {
   require_numeric("linspace", dtype);
   if (is_integer(dtype)) {
     fail(ErrorKind::dtype, "linspace: dtype %s is not floating; make it in float32 and cast", name(dtype));
@@ -66,14 +66,14 @@ Array linspace(double start, double stop, int64_t count, DType dtype) {
   if (count < 0) {
     fail(ErrorKind::argument, "linspace: num must not be negative, found %lld", static_cast<long long>(count));
   }
-  Array y = Array::empty({count}, dtype);
+  Array y = Array::empty({count}, dtype, device);
   launch_sequence(y, {count, start, count > 1 ? (stop - start) / static_cast<double>(count - 1) : 0.0, 0, 0});
   if (count > 1) fill(select(y, 0, count - 1), Scalar(stop));
   return y;
 }
 
-Array eye(int64_t rows, int64_t columns, int64_t diagonal, DType dtype) {
-  Array y = full({rows, columns}, Scalar(int64_t{0}), dtype, {});
+Array eye(int64_t rows, int64_t columns, int64_t diagonal, DType dtype, Device device) {
+  Array y = full({rows, columns}, Scalar(int64_t{0}), dtype, device);
   if (diagonal <= -rows || diagonal >= columns) return y;
   const int64_t row = diagonal < 0 ? -diagonal : 0, column = diagonal > 0 ? diagonal : 0;
   const int64_t length = std::min(rows - row, columns - column);

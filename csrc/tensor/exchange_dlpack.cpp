@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "core/cuda.h"
 #include "core/recording.h"
 #include "tensor/errors.h"
 #include "tensor/exchange.h"
@@ -45,12 +46,14 @@ struct DLManagedTensorVersioned {
   DLTensor tensor;
 };
 
-constexpr int32_t kCpu = 1;
+constexpr int32_t kCpu = 1, kCuda = 2;
 constexpr uint64_t kReadOnly = 1;
 constexpr uint8_t kInt = 0, kUint = 1, kFloat = 2, kBfloat = 4, kBool = 6;
 
 constexpr DLDataType kDataTypes[kDTypeCount] = {{kFloat, 32, 1}, {kFloat, 64, 1}, {kBfloat, 16, 1}, {kFloat, 16, 1},
                                                 {kInt, 64, 1},   {kInt, 32, 1},   {kUint, 8, 1},    {kBool, 8, 1}};
+
+DLDevice device_of(const Array& array) { return {array.device().type == DeviceType::cuda ? kCuda : kCpu, 0}; }
 
 // A managed tensor of either form, with the layout that it points to and the storage that it keeps alive.
 template <typename Managed>
@@ -63,6 +66,8 @@ struct Export {
 template <typename Managed>
 Managed* make_export(const Array& array) {
   require_values("__dlpack__");
+  // The consumer works on a stream of its own.
+  if (array.device().type == DeviceType::cuda) cuda::synchronize();
   auto owned = std::make_unique<Export<Managed>>();
   owned->array = array;
   const size_t ndim = static_cast<size_t>(array.ndim());
@@ -72,7 +77,7 @@ Managed* make_export(const Array& array) {
     owned->layout[ndim + d] = array.stride(static_cast<int>(d));
   }
   owned->managed.tensor = {array.data(),
-                           {kCpu, 0},
+                           device_of(array),
                            array.ndim(),
                            kDataTypes[static_cast<int>(array.dtype())],
                            owned->layout.get(),
@@ -110,9 +115,14 @@ struct Layout {
 };
 
 Layout check(const DLTensor& tensor) {
-  if (tensor.device.device_type != kCpu) {
-    fail(ErrorKind::device, "from_dlpack: the tensor is on DLPack device type %d; only CPU memory (1) can be shared",
-         static_cast<int>(tensor.device.device_type));
+  if (tensor.device.device_type == kCuda && tensor.device.device_id == 0) {
+    cuda::require("from_dlpack");
+    cuda::wait_for_others();
+  } else if (tensor.device.device_type != kCpu) {
+    fail(ErrorKind::device,
+         "from_dlpack: the tensor is on DLPack device type %d, number %d; memory of the CPU (1) and of the first CUDA "
+         "device (2) can be shared",
+         static_cast<int>(tensor.device.device_type), static_cast<int>(tensor.device.device_id));
   }
   Layout layout;
   bool known = false;
@@ -143,7 +153,8 @@ Array take_over(PyObject* capsule, const char* name, const char* used_name) {
   void* data = static_cast<char*>(tensor.data) + tensor.byte_offset;
   if (PyCapsule_SetName(capsule, used_name) < 0) throw PythonError();
   // The exporter's deleter may touch Python objects.
-  StorageRef storage(Storage::borrow(data, layout.bytes, {}, managed, [](void* owner) {
+  const Device device = tensor.device.device_type == kCuda ? cuda::kDevice : Device{};
+  StorageRef storage(Storage::borrow(data, layout.bytes, device, managed, [](void* owner) {
     if (!Py_IsInitialized()) return;
     const PyGILState_STATE state = PyGILState_Ensure();
     Managed* m = static_cast<Managed*>(owner);
@@ -185,7 +196,10 @@ PyObject* to_dlpack(PyObject* self, PyObject* arguments, PyObject* keywords) {
   });
 }
 
-PyObject* dlpack_device(PyObject*, PyObject*) { return Py_BuildValue("(ii)", static_cast<int>(kCpu), 0); }
+PyObject* dlpack_device(PyObject* self, PyObject*) {
+  const DLDevice device = device_of(as_tensor(self)->array);
+  return Py_BuildValue("(ii)", static_cast<int>(device.device_type), static_cast<int>(device.device_id));
+}
 
 Array from_dlpack(PyObject* object) {
   namespace py = pybind11;

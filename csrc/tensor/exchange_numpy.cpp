@@ -41,6 +41,12 @@ std::vector<py::ssize_t> byte_strides(const Array& array) {
   return strides;
 }
 
+void require_cpu(const char* op, const Array& array) {
+  if (array.device().type == DeviceType::cpu) return;
+  fail(ErrorKind::device, "%s: the tensor is on %s, where NumPy cannot see it; copy it with .cpu() first", op,
+       name(array.device()));
+}
+
 bool is_protected(TensorObject* tensor) {
   const Ref<Variable>& variable = variable_of(tensor);
   return variable && variable->requires_grad;
@@ -51,6 +57,7 @@ bool is_protected(TensorObject* tensor) {
 PyObject* to_numpy(TensorObject* tensor) {
   require_values("numpy");
   const Array& array = tensor->array;
+  require_cpu("numpy", array);
   const char* format = format_of(array.dtype());
   if (!format) fail(ErrorKind::dtype, "numpy: bfloat16 has no NumPy dtype; cast with .astype(tg.float32) first");
   Storage* storage = array.storage();
@@ -104,6 +111,7 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     require_values("buffer");
     TensorObject* tensor = as_tensor(self);
     const Array& array = tensor->array;
+    require_cpu("buffer", array);
     const auto refuse = [&](const char* why) {
       PyErr_SetString(PyExc_BufferError, why);
       throw PythonError();

@@ -3,6 +3,7 @@
 #include "core/launch.h"
 #include "core/recording.h"
 #include "core/scalar.h"
+#include "ops/transfer.h"
 #include "tensor/dtype_object.h"
 #include "tensor/errors.h"
 #include "tensor/exchange.h"
@@ -184,7 +185,9 @@ PyObject* item(PyObject* self, PyObject*) {
       fail(ErrorKind::shape, "item: %s does not have exactly one element; index it first, or use .tolist()",
            array.str().c_str());
     }
-    const Scalar value = read_scalar(array.dtype(), array.data());
+    alignas(8) char element[8];
+    ops::read_to_host(array, element);
+    const Scalar value = read_scalar(array.dtype(), element);
     if (array.dtype() == DType::boolean) return PyBool_FromLong(value.integer != 0);
     return value.is_integer ? PyLong_FromLongLong(value.integer) : PyFloat_FromDouble(value.real);
   });
@@ -251,7 +254,7 @@ PyGetSetDef attributes[] = {
     {"ndim", get_ndim, nullptr, "The number of axes.", nullptr},
     {"size", get_size, nullptr, "The number of elements.", nullptr},
     {"dtype", get_dtype, nullptr, "The type of the elements.", nullptr},
-    {"device", get_device, nullptr, "Where the elements are: \"cpu\".", nullptr},
+    {"device", get_device, nullptr, "Where the elements are: \"cpu\" or \"cuda\".", nullptr},
     {"requires_grad", get_requires_grad, put_requires_grad, "Whether a gradient is wanted.", nullptr},
     {"is_leaf", get_is_leaf, nullptr, "Whether no recorded op made this tensor.", nullptr},
     {"retains_grad", get_retains_grad, nullptr, "Whether retain_grad() was called on this output of an op.", nullptr},

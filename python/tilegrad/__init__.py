@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import ops
+from . import cuda, ops
 from ._C import (
     ArgumentError,
     AutogradError,

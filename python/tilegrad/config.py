@@ -196,11 +196,19 @@ def config() -> dict[str, Any]:
         "isas available": ", ".join(available),
         "threads": f"{get_num_threads()} from {_threads_from()}",
         "cpus allowed": _C.available_cpus(),
-        "cuda": "built without",
+        "cuda": _cuda(),
         "float32 precision": get_float32_precision(),
         "memory in use": _megabytes(stats["bytes_in_use"]) + f", at most {_megabytes(stats['peak_bytes_in_use'])}",
         "memory cached": _megabytes(stats["bytes_cached"]),
     }
+
+
+def _cuda() -> str:
+    reason = _C.cuda_why_not()
+    if reason:
+        return reason
+    found = _C.cuda_properties()
+    return f"{found['name']}, {found['multiprocessors']} multiprocessors, {_megabytes(found['total_memory'])}"
 
 
 def _threads_from() -> str:

@@ -12,7 +12,6 @@ import numpy as np
 from . import _C, ops
 from .hooks import HookHandle, add_hook
 from .operators import Operators
-from .ops.creation import check_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,9 +60,9 @@ class Conversions(_Casts):
 
     def __repr__(self) -> str:
         if self.dtype == _C.bfloat16:
-            values, suffix = self.detach().astype("float32").numpy(), ", dtype=bfloat16"
+            values, suffix = self.detach().astype("float32").cpu().numpy(), ", dtype=bfloat16"
         else:
-            values = self.numpy()
+            values = self.detach().cpu().numpy()
             plain = self.dtype in (_C.float32, _C.int64) or self.dtype == "bool"
             suffix = "" if plain else f", dtype={self.dtype.name}"
         if self.requires_grad:
@@ -117,11 +116,11 @@ class Conversions(_Casts):
         wide = self.detach()
         if self.dtype == _C.bfloat16:
             wide = wide.astype("float32")  # NumPy has no bfloat16
-        return _rebuilt, (type(self), np.array(wide.numpy(), order="C"), self.dtype, self.requires_grad)
+        return _rebuilt, (type(self), np.array(wide.cpu().numpy(), order="C"), self.dtype, self.requires_grad)
 
     def tolist(self) -> Any:
         """The elements as nested Python lists, or one Python number."""
-        return (self.detach().astype("float32") if self.dtype == _C.bfloat16 else self).numpy().tolist()
+        return (self.detach().astype("float32") if self.dtype == _C.bfloat16 else self.detach()).cpu().numpy().tolist()
 
     # Dtype, device and gradient.
 
@@ -130,10 +129,12 @@ class Conversions(_Casts):
         return ops.astype(self, dtype)
 
     def to(self, device_or_dtype: DTypeLike) -> Tensor:
-        """The tensor on a device (``"cpu"``) or, as :meth:`astype`, in a dtype; itself where it is so already."""
+        """The tensor on a device or, as :meth:`astype`, in a dtype; itself where it is so already.
+
+        Devices are ``"cpu"`` and ``"cuda"``; see :func:`tilegrad.to_device`.
+        """
         if isinstance(device_or_dtype, str) and device_or_dtype.split(":")[0] in ("cpu", "cuda"):
-            check_device(device_or_dtype)
-            return self
+            return ops.to_device(self, device_or_dtype)
         return ops.astype(self, device_or_dtype)
 
     def is_floating_point(self) -> bool:
@@ -160,7 +161,11 @@ class Conversions(_Casts):
 
     def cpu(self) -> Tensor:
         """The tensor in CPU memory; itself where it is there already."""
-        return self
+        return self if self.device == "cpu" else ops.to_device(self, "cpu")
+
+    def cuda(self) -> Tensor:
+        """The tensor in the memory of the GPU; itself where it is there already."""
+        return ops.to_device(self, "cuda")
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Sets ``requires_grad``; returns the tensor."""

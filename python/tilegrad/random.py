@@ -77,6 +77,7 @@ class Generator:
         start = (_integer("Generator", "seed", seed), _integer("Generator", "stream", stream))
         # Kernels read the state and move it on, so that a replayed launch draws anew.
         self._state: Tensor = _C.full((2,), 0, _C.int64)
+        self._states: dict[str, Tensor] = {"cpu": self._state}  # of every device that has drawn; one of them counts
         self._lock = threading.Lock()  # a draw reads and writes it
         self._write(start)
 
@@ -88,8 +89,32 @@ class Generator:
     def state(self) -> tuple[int, int]:
         """The seed and the number of draws made: all that a checkpoint needs."""
         with self._lock:
-            seed, stream = self._state.numpy()
+            seed, stream = _C.to_device(self._state, "cpu").numpy()
         return int(seed), int(stream)
+
+    def _state_on(self, device: str) -> Tensor:
+        """The state, where a kernel of the device can read it and move it on; with the lock held.
+
+        The numbers that are drawn do not depend on the device, so the state goes from one to the other with the draws.
+        """
+        if device != "cpu" and _C.is_observed():
+            _C.at_replay(self._bring_to_gpu)  # a draw elsewhere may have come between
+        if self._state.device != device:
+            self._bring_to(device)
+        return self._state
+
+    def _bring_to(self, device: str) -> None:
+        with _C.Unrecorded():
+            if device in self._states:
+                _C.copy_into(self._state, self._states[device])
+            else:
+                self._states[device] = _C.to_device(self._state, device)
+        self._state = self._states[device]
+
+    def _bring_to_gpu(self) -> None:
+        with self._lock:
+            if self._state.device == "cpu":
+                self._bring_to("cuda")
 
     def set_state(self, state: Sequence[int]) -> None:
         """Goes back (or forward) to a state that :meth:`state` returned.
@@ -187,7 +212,7 @@ def _fill(out: Tensor, generator: Generator | None, fill: str, *parameters: Any)
     if not isinstance(source, Generator):
         raise _C.ArgumentError(f"{fill.rstrip('_')}: generator must be a tg.Generator, found {type(source).__name__}")
     with source._lock:
-        getattr(_C, fill)(out, source._state, *parameters)
+        getattr(_C, fill)(out, source._state_on(out.device), *parameters)
 
 
 def rand(
@@ -387,7 +412,7 @@ def permutation(n: int, generator: Generator | None = None) -> Tensor:
     count = _integer("permutation", "n", n)
     source = default_generator if generator is None else generator
     with source._lock:
-        result: Tensor = _C.permutation(count, source._state)
+        result: Tensor = _C.permutation(count, source._state_on("cpu"))
     return result
 
 
@@ -420,7 +445,7 @@ def exponential_(x: Tensor, rate: float = 1.0, generator: Generator | None = Non
     _C.check_in_place("exponential_", x)
     if not rate > 0:
         raise _C.ArgumentError(f"exponential_: rate must be positive, found {rate}")
-    uniform = _C.empty(x.shape, x.dtype)
+    uniform = _C.empty(x.shape, x.dtype, x.device)
     _fill(uniform, generator, "uniform_", 0.0, 1.0)
     _C.assign("exponential_", x, _C.divide(_C.log1p(_C.negative(uniform)), -rate))
     result: Tensor = record_in_place(x, _overwritten_gradient, (x,))

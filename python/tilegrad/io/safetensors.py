@@ -61,7 +61,7 @@ def as_bytes(tensor: Tensor | np.ndarray[Any, Any]) -> memoryview:
     """The tensor's elements, row-major."""
     if isinstance(tensor, np.ndarray):
         return np.asarray(tensor, order="C").reshape(-1).view(np.uint8).data
-    return _C.as_bytes(_C.contiguous(tensor.detach())).numpy().data
+    return _C.as_bytes(_C.contiguous(tensor.detach().cpu())).numpy().data
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:

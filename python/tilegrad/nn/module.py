@@ -369,25 +369,31 @@ class Module:
         Parameters
         ----------
         target
-            ``"cpu"``, or a floating dtype as in :meth:`Tensor.astype`.
+            ``"cpu"`` or ``"cuda"``, or a floating dtype as in :meth:`Tensor.astype`.
         """
         if isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda"):
-            if target != "cpu":
-                raise _C.DeviceError(f"to: device {target!r} is not available; this build has 'cpu'")
-            return self
+            device = _C.parse_device(target)
+            return self._replace_tensors(lambda value: value if value.device == device else _C.to_device(value, device))
         dtype = _C.dtype(target)
         if not dtype.is_floating:
             raise _C.DTypeError(f"to: parameters must be floating, found {dtype.name}")
+        return self._replace_tensors(
+            lambda value: value.detach().astype(dtype) if value.dtype.is_floating and value.dtype != dtype else value
+        )
+
+    def _replace_tensors(self: M, change: Callable[[Tensor], Tensor]) -> M:
+        """Put what ``change`` makes of each parameter and buffer in its place."""
         changed: dict[int, Tensor] = {}  # a shared tensor stays shared
         for module in self.modules():
             for name, value in vars(module).items():
                 if not (isinstance(value, Parameter) or name in module._buffers) or value is None:
                     continue
-                if value.dtype.is_floating and value.dtype != dtype:
-                    if id(value) not in changed:
-                        new = value.detach().astype(dtype)
-                        is_parameter = isinstance(value, Parameter)
-                        changed[id(value)] = Parameter(new, value.requires_grad) if is_parameter else new
+                if id(value) not in changed:
+                    new = change(value)
+                    if new is not value and isinstance(value, Parameter):
+                        new = Parameter(new, value.requires_grad)
+                    changed[id(value)] = new
+                if changed[id(value)] is not value:
                     setattr(module, name, changed[id(value)])
         return self
 
@@ -426,6 +432,9 @@ class Module:
         """Make the parameters, once: no part of what a captured function does."""
         with _C.Unrecorded():
             self._create(*inputs)
+            device = next((x.device for x in inputs if isinstance(x, _C.TensorBase)), "cpu")
+            if device != "cpu":
+                self.to(device)
 
     def _create(self, *inputs: Any) -> None:
         """Find sizes in the first input and give them to :meth:`_infer`; of layers that set ``_unbuilt``."""

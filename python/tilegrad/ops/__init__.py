@@ -32,4 +32,5 @@ from .resizing import *
 from .sequences import *
 from .softmax import *
 from .sorting import *
+from .transfer import *
 from .views import *

@@ -301,7 +301,7 @@ def diagonal(x: Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tens
 def _diagonal_gradient(
     needs: Needs, grad: Tensor, shape: tuple[int, ...], offset: int, axis1: int, axis2: int
 ) -> Gradients:
-    out = _C.full(shape, 0, grad.dtype)
+    out = _C.full(shape, 0, grad.dtype, grad.device)
     _C.copy_into(grad, _C.diagonal(out, offset, axis1, axis2))
     return (out,)
 

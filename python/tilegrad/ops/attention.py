@@ -104,7 +104,7 @@ def scaled_dot_product_attention(
     else:
         source = _random.default_generator if generator is None else generator
         with source._lock:
-            out, log_sum, used = _C.attention(q, k, v, mask, source._state, *options, recorded)
+            out, log_sum, used = _C.attention(q, k, v, mask, source._state_on(q.device), *options, recorded)
     if not recorded:
         return out
     return record(out, _attention_gradient, (q, k, v), q, k, v, mask, out, log_sum, used, options)
@@ -174,7 +174,7 @@ def _split_heads_gradient(
 ) -> Gradients:
     grads = grad if isinstance(grad, tuple) else (grad,)
     some = next(g for g in grads if g is not None)
-    dx = _C.empty(whole, some.dtype)
+    dx = _C.empty(whole, some.dtype, some.device)
     for i, g in enumerate(grads):
         part = _C.basic_view("split_heads", dx, _part(i))
         if g is None:

@@ -33,7 +33,7 @@ def tensor(data: Any, dtype: DTypeLike = None, device: str | None = None, requir
     dtype
         The element type; by default that of the data, where Python floats are float32 and Python integers int64.
     device
-        ``"cpu"``.
+        ``"cpu"`` or ``"cuda"``; by default that of a tensor, and the CPU for anything else.
     requires_grad
         Whether a gradient is to be collected in ``.grad``.
 
@@ -49,9 +49,8 @@ def tensor(data: Any, dtype: DTypeLike = None, device: str | None = None, requir
     tensor([[1., 2.],
             [3., 4.]])
     """
-    check_device(device)
     if isinstance(data, _C.TensorBase):
-        out = _C.copy(data)
+        out = _C.copy(data) if device is None else _on(device, _C.copy(data))
         if dtype is not None:
             out = out.astype(dtype).detach()
         return type(out)(out, requires_grad)
@@ -67,7 +66,12 @@ def tensor(data: Any, dtype: DTypeLike = None, device: str | None = None, requir
     out = _C.copy(_C.from_numpy(_writeable(array)))
     if wanted is not None and out.dtype != wanted:
         out = out.astype(wanted).detach()
+    out = _on(device, out)
     return type(out)(out, requires_grad)
+
+
+def _on(device: str | None, x: Tensor) -> Tensor:
+    return x if device is None else _C.to_device(x, device)
 
 
 def _writeable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -94,12 +98,6 @@ def _writeable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def parse_dtype(dtype: DTypeLike) -> _C.DType:
     """The tilegrad dtype for a tilegrad dtype, a name or a NumPy dtype."""
     return _C.dtype(dtype)
-
-
-def check_device(device: str | None) -> None:
-    """Raises unless the device is one of this build."""
-    if device not in (None, "cpu"):
-        raise _C.DeviceError(f"device {device!r} is not available; this build has 'cpu'")
 
 
 def _shape(shape: Shape) -> tuple[int, ...]:
@@ -149,8 +147,7 @@ def empty(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None)
     >>> tg.empty((2, 3)).shape
     (2, 3)
     """
-    check_device(device)
-    return _C.empty(_shape(shape), dtype)
+    return _C.empty(_shape(shape), dtype, device)
 
 
 def full(
@@ -168,8 +165,7 @@ def full(
     >>> tg.full((2,), 7, dtype="int64")
     tensor([7, 7])
     """
-    check_device(device)
-    out = _C.full(_shape(shape), value, dtype)
+    out = _C.full(_shape(shape), value, dtype, device)
     return type(out)(out, True) if requires_grad else out
 
 
@@ -207,7 +203,7 @@ def empty_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
     (2, 3)
     """
     require_tensor("empty_like", x)
-    return _C.empty(x.shape, x.dtype if dtype is None else dtype)
+    return _C.empty(x.shape, x.dtype if dtype is None else dtype, x.device)
 
 
 def full_like(x: Tensor, value: float, dtype: DTypeLike = None) -> Tensor:
@@ -220,7 +216,7 @@ def full_like(x: Tensor, value: float, dtype: DTypeLike = None) -> Tensor:
     tensor([7., 7.])
     """
     require_tensor("full_like", x)
-    return _C.full(x.shape, value, x.dtype if dtype is None else dtype)
+    return _C.full(x.shape, value, x.dtype if dtype is None else dtype, x.device)
 
 
 def zeros_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
@@ -249,7 +245,9 @@ def ones_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
     return full_like(x, 1, dtype)
 
 
-def arange(start: float, stop: float | None = None, step: float = 1, dtype: DTypeLike = None) -> Tensor:
+def arange(
+    start: float, stop: float | None = None, step: float = 1, dtype: DTypeLike = None, device: str | None = None
+) -> Tensor:
     """The numbers ``start + i * step`` up to but without ``stop``; ``arange(stop)`` starts at 0.
 
     Parameters
@@ -259,6 +257,8 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: DTyp
     dtype
         By default int64 where all three are integers, else float32. Floating elements are computed in double and
         rounded once.
+    device
+        ``"cpu"`` (also None) or ``"cuda"``.
 
     Raises
     ------
@@ -277,10 +277,12 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: DTyp
         start, stop = 0, start
     if dtype is None:
         dtype = "float32" if any(isinstance(v, (float, np.floating)) for v in (start, stop, step)) else "int64"
-    return _C.arange(start, stop, step, dtype)
+    return _C.arange(start, stop, step, dtype, device)
 
 
-def linspace(start: float, stop: float, num: int = 50, dtype: DTypeLike = "float32") -> Tensor:
+def linspace(
+    start: float, stop: float, num: int = 50, dtype: DTypeLike = "float32", device: str | None = None
+) -> Tensor:
     """``num`` evenly spaced numbers from ``start`` to ``stop``, both included.
 
     Raises
@@ -296,10 +298,10 @@ def linspace(start: float, stop: float, num: int = 50, dtype: DTypeLike = "float
     >>> tg.linspace(0, 1, 5)
     tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    return _C.linspace(start, stop, num, dtype)
+    return _C.linspace(start, stop, num, dtype, device)
 
 
-def eye(n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = "float32") -> Tensor:
+def eye(n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = "float32", device: str | None = None) -> Tensor:
     """``[n, m]`` with ones on a diagonal, zeros elsewhere.
 
     Parameters
@@ -308,7 +310,7 @@ def eye(n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = "float32") 
         Rows and columns; by default as many columns as rows.
     k
         Which diagonal: 0 the main one, positive ones above it.
-    dtype
+    dtype, device
         Of the result.
 
     Raises
@@ -323,7 +325,7 @@ def eye(n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = "float32") 
     tensor([[1., 0.],
             [0., 1.]])
     """
-    return _C.eye(n, n if m is None else m, k, dtype)
+    return _C.eye(n, n if m is None else m, k, dtype, device)
 
 
 _FAR = 1 << 62  # beyond every diagonal

@@ -160,6 +160,6 @@ def _drop(
         return x
     source = _random.default_generator if generator is None else generator
     with source._lock:
-        y, mask, *slope = native(x, p, source._state)
+        y, mask, *slope = native(x, p, source._state_on(x.device))
     result: Tensor = record(y, rule, (x,), mask, *(slope or (1 / (1 - p),)))
     return result

@@ -145,7 +145,9 @@ def floor_divide(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 def _flat_gradient(needs: Needs, grad: Tensor, *shapes: tuple[int, ...]) -> Gradients:
     """The gradient of functions of steps."""
-    return tuple(_C.full(shape, 0, grad.dtype) if need else None for need, shape in zip(needs, shapes, strict=True))
+    return tuple(
+        _C.full(shape, 0, grad.dtype, grad.device) if need else None for need, shape in zip(needs, shapes, strict=True)
+    )
 
 
 def remainder(a: Tensor | float, b: Tensor | float) -> Tensor:

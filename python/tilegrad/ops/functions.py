@@ -179,4 +179,4 @@ def round(x: Tensor) -> Tensor:
 
 
 def _flat_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -> Gradients:
-    return (_C.full(shape, 0, grad.dtype),)
+    return (_C.full(shape, 0, grad.dtype, grad.device),)

@@ -73,7 +73,7 @@ def take(x: Tensor, indices: Tensor, axis: int | None = None) -> Tensor:
 
 
 def _take_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...], axis: int, indices: Tensor) -> Gradients:
-    out = _C.full(shape, 0, grad.dtype)
+    out = _C.full(shape, 0, grad.dtype, grad.device)
     _C.scatter_add("take", out, [indices if d == axis else None for d in range(len(shape))], False, grad)
     return (out,)
 
@@ -128,7 +128,7 @@ def _broadcast_but(x: Tensor, indices: Tensor, axis: int) -> tuple[Tensor, Tenso
 def _take_along_axis_gradient(
     needs: Needs, grad: Tensor, shape: tuple[int, ...], axis: int, indices: Tensor
 ) -> Gradients:
-    out = _C.full(shape, 0, grad.dtype)
+    out = _C.full(shape, 0, grad.dtype, grad.device)
     _C.scatter_add_along_axis("take_along_axis", out, indices, axis, grad)
     return (out,)
 

@@ -49,7 +49,7 @@ def concat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     sizes = [t.shape[axis] for t in tensors]
     shape = list(tensors[0].shape)
     shape[axis] = sum(sizes)
-    out = _C.empty(shape, tensors[0].dtype)
+    out = _C.empty(shape, tensors[0].dtype, tensors[0].device)
     start = 0
     for t, size in zip(tensors, sizes, strict=True):
         _C.assign("concat", _C.slice(out, axis, start, size, 1), t)
@@ -209,7 +209,7 @@ def pad(x: Tensor, widths: Widths, mode: str = "constant", value: float = 0) -> 
     """
     pairs = _widths("pad", x, widths)
     if mode == "constant":
-        out = _C.full([a + size + b for (a, b), size in zip(pairs, x.shape, strict=True)], 0, x.dtype)
+        out = _C.full([a + size + b for (a, b), size in zip(pairs, x.shape, strict=True)], 0, x.dtype, x.device)
         if value != 0:
             _C.assign("pad", out, value)
         key = tuple(slice(a, a + size) for (a, _), size in zip(pairs, x.shape, strict=True))

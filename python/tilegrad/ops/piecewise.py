@@ -43,7 +43,7 @@ def step(x: Tensor) -> Tensor:
 
 
 def _step_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -> Gradients:
-    return (_C.full(shape, 0, grad.dtype),)
+    return (_C.full(shape, 0, grad.dtype, grad.device),)
 
 
 def relu6(x: Tensor) -> Tensor:

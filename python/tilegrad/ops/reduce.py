@@ -271,7 +271,7 @@ def norm(x: Tensor, axis: Axis = None, ord: float = 2, keepdims: bool = False) -
 
 def _norm_gradient(needs: Needs, grad: Tensor, x: Tensor, out: Tensor, axis: Axis, keepdims: bool) -> Gradients:
     # Where the norm is 0 so is x, and 0 / 1 is the gradient.
-    divisor = _C.where(_C.equal(out, 0.0), _C.full((), 1.0, out.dtype), out)
+    divisor = _C.where(_C.equal(out, 0.0), _C.full((), 1.0, out.dtype, out.device), out)
     return (_C.multiply(x, with_axes(_C.divide(grad, divisor), x.shape, axis, keepdims)),)
 
 

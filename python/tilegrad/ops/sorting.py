@@ -48,7 +48,7 @@ def sort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
 
 
 def _sort_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...], axis: int, indices: Tensor) -> Gradients:
-    out = _C.full(shape, 0, grad.dtype)
+    out = _C.full(shape, 0, grad.dtype, grad.device)
     _C.scatter_add_along_axis("sort", out, indices, axis, grad)
     return (out,)
 

@@ -48,7 +48,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 def _getitem_gradient(
     needs: Needs, grad: Tensor, shape: tuple[int, ...], view: Any, in_front: bool = False, *indices: Tensor | None
 ) -> Gradients:
-    out = _C.full(shape, 0, grad.dtype)
+    out = _C.full(shape, 0, grad.dtype, grad.device)
     place = _C.basic_view("getitem", out, view)
     if indices:
         _C.scatter_add("getitem", place, list(indices), in_front, grad)
@@ -97,7 +97,7 @@ def _setitem_gradient(
         grad_x = _C.copy(grad)
         place = _C.basic_view("setitem", grad_x, view)
         if indices:
-            _C.scatter("setitem", place, list(indices), in_front, _C.full((), 0, grad.dtype))
+            _C.scatter("setitem", place, list(indices), in_front, _C.full((), 0, grad.dtype, grad.device))
         else:
             _C.assign("setitem", place, 0)
     if needs[1]:
@@ -110,15 +110,15 @@ def _setitem_gradient(
 
 def _winners(picked: Tensor, source: Tensor, indices: list[Tensor | None], in_front: bool) -> Tensor:
     """``picked`` with zeros for values that a later one overwrote, because an index came again."""
-    numbers = _C.reshape(_C.arange(0, picked.size, 1, "int64"), picked.shape)
-    last = _C.full(source.shape, 0, "int64")
+    numbers = _C.reshape(_C.arange(0, picked.size, 1, "int64", picked.device), picked.shape)
+    last = _C.full(source.shape, 0, "int64", source.device)
     _C.scatter("setitem", last, indices, in_front, numbers)
     lost = _C.not_equal(_C.gather("setitem", last, indices, in_front), numbers)
     _C.give_up_recording("how the gradient of an assignment goes to repeated indices depends on values")
     if lost.any():
         picked = _C.copy(picked)
         where = list(_unstack(_C.nonzero(lost)))
-        _C.scatter("setitem", picked, where, False, _C.full((), 0, picked.dtype))
+        _C.scatter("setitem", picked, where, False, _C.full((), 0, picked.dtype, picked.device))
     return picked
 
 
@@ -140,7 +140,7 @@ def _from_data(value: Any, x: Tensor) -> Tensor:
 
 
 def _select(op: str, x: Tensor, key: Any) -> Selection:
-    items = [_item(op, item) for item in (key if isinstance(key, tuple) else (key,))]
+    items = [_item(op, item, x.device) for item in (key if isinstance(key, tuple) else (key,))]
     used = sum(_axes_used(item) for item in items)
     if used > x.ndim:
         raise _C.OutOfRangeError(
@@ -172,7 +172,7 @@ def _select(op: str, x: Tensor, key: Any) -> Selection:
         else:
             places.append(position)
             if isinstance(item, int):
-                found = [_C.full((), item, "int64")]
+                found = [_C.full((), item, "int64", x.device)]
             elif item.dtype == "bool":
                 found = _mask_indices(op, x, item, axis)
             else:
@@ -188,17 +188,19 @@ def _select(op: str, x: Tensor, key: Any) -> Selection:
     return Selection(tuple(view), indices, in_front)
 
 
-def _item(op: str, item: Any) -> Any:
-    """An int, a slice, None, Ellipsis, or an index or mask tensor."""
+def _item(op: str, item: Any, device: str) -> Any:
+    """An int, a slice, None, Ellipsis, or an index or mask tensor (of lists and arrays: on the device)."""
     if item is None or item is Ellipsis or isinstance(item, slice):
         return item
     if isinstance(item, (bool, np.bool_)):
-        return _C.full((), bool(item), "bool")
+        return _C.full((), bool(item), "bool", device)
     if isinstance(item, (int, np.integer)):
         return int(item)
     if isinstance(item, (list, tuple, np.ndarray)):
         array = np.asarray(item)
-        item = tensor(array.astype(np.int64) if array.size == 0 and not isinstance(item, np.ndarray) else array)
+        item = tensor(
+            array.astype(np.int64) if array.size == 0 and not isinstance(item, np.ndarray) else array, device=device
+        )
     if not isinstance(item, _C.TensorBase):
         raise _C.DTypeError(
             f"{op}: a key holds integers, slices, None, Ellipsis and integer or bool arrays, found "

@@ -29,7 +29,8 @@ class ParameterGroup:
         self.parameters = parameters
         self._optimizer = optimizer
         self._options = options
-        self._rate: Tensor = _C.full((1,), 0.0, _C.float64)  # read by the kernel, so never baked into a launch
+        device = parameters[0].device if parameters else "cpu"
+        self._rate: Tensor = _C.full((1,), 0.0, _C.float64, device)  # read by the kernel, so never baked into a launch
         self._written = 0.0
         self.lr = lr
         # Per parameter: how many updates it has had, and what the optimizer remembers; None until its first update.
@@ -101,10 +102,10 @@ class ParameterGroup:
         parameter = self.parameters[position]
         with _C.Unrecorded():
             if self._steps[position] is None:
-                self._steps[position] = _C.full((1,), 0, _C.int64)
+                self._steps[position] = _C.full((1,), 0, _C.int64, parameter.device)
             for name in missing:
                 shape, dtype, value = self._optimizer._form(self, name, parameter)
-                self._state[name][position] = _C.full(shape, value, dtype)
+                self._state[name][position] = _C.full(shape, value, dtype, parameter.device)
 
     def _items(self, position: int) -> dict[str, Tensor]:
         """The counter and state of a parameter, by name."""

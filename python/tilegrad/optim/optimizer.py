@@ -103,8 +103,6 @@ class Optimizer:
         self._clip_norm: float | None = None
         self._clip_value: float | None = None
         self.clip_norm, self.clip_value = clip_norm, clip_value
-        # The norm of all gradients, and the factor they are scaled by.
-        self._clip: Tensor = _C.full((2,), 1.0, _C.float64)
         self.groups: list[ParameterGroup] = []
         self._known: set[int] = set()
         if isinstance(params, _C.TensorBase):
@@ -119,6 +117,8 @@ class Optimizer:
                 self.add_group(group)
         else:
             self.add_group({"params": given})
+        # The norm of all gradients, and the factor they are scaled by.
+        self._clip: Tensor = _C.full((2,), 1.0, _C.float64, self.groups[0]._rate.device)
 
     @property
     def clip_norm(self) -> float | None:

@@ -98,5 +98,5 @@ def copy_state(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
                     parameter = group.parameters[position]
                     _C.fill_(tensor, 0 if name == "step" else optimizer._form(group, name, parameter)[2])
                 else:
-                    tensor.numpy()[...] = source.numpy()
+                    _C.copy_into(source, tensor)
         first += len(group)

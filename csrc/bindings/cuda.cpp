@@ -1,0 +1,41 @@
+#include "core/cuda.h"
+
+#include "bindings/bindings.h"
+#include "core/long_call.h"
+
+namespace tilegrad::bindings {
+
+void register_cuda(py::module_& m) {
+  m.def("cuda_is_built", &cuda::is_built);
+  m.def("cuda_why_not", [] { return cuda::why_not(); }, "Why no GPU can be used; \"\" if one can.");
+  m.def("cuda_properties", [] {
+    const cuda::Properties p = cuda::properties();
+    py::dict result;
+    result["name"] = p.name;
+    result["compute_capability"] = py::make_tuple(p.major, p.minor);
+    result["multiprocessors"] = p.multiprocessors;
+    result["total_memory"] = p.total_memory;
+    result["free_memory"] = p.free_memory;
+    result["driver_version"] = py::make_tuple(p.driver / 1000, p.driver % 1000 / 10);
+    result["runtime_version"] = py::make_tuple(p.runtime / 1000, p.runtime % 1000 / 10);
+    return result;
+  });
+  m.def("cuda_synchronize", [] {
+    const Released released(true);
+    cuda::synchronize();
+  });
+  m.def("cuda_memory_stats", [] {
+    const MemoryStats s = cuda::memory_stats();
+    py::dict result;
+    result["bytes_in_use"] = s.bytes_in_use;
+    result["bytes_cached"] = s.bytes_cached;
+    result["peak_bytes_in_use"] = s.peak_bytes_in_use;
+    result["allocations"] = s.allocations;
+    result["cache_hits"] = s.cache_hits;
+    return result;
+  });
+  m.def("cuda_reset_peak_memory", &cuda::reset_peak);
+  m.def("cuda_empty_cache", &cuda::trim);
+}
+
+}  // namespace tilegrad::bindings

@@ -1,0 +1,51 @@
+"""Tensors on their way from one device to another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import _C
+from ..autograd import record
+from .arguments import require_tensor
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["to_device"]
+
+
+def to_device(x: Tensor, device: str) -> Tensor:
+    """``x`` on a device; itself where it is there already. The gradient goes back to where ``x`` is.
+
+    Parameters
+    ----------
+    x
+        Any tensor.
+    device
+        ``"cpu"``, ``"cuda"`` or ``"cuda:0"``.
+
+    Returns
+    -------
+    Tensor
+        A contiguous copy. To a GPU it is made in the order of the GPU's other work; from one it is waited for.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such device, with the reason (:func:`tilegrad.cuda.why_not`).
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> tg.to_device(tg.ones(2), "cpu").device
+    'cpu'
+    """
+    require_tensor("to_device", x)
+    device = _C.parse_device(device)
+    if x.device == device:
+        return x
+    return record(_C.to_device(x, device), _to_device_gradient, (x,), x.device)
+
+
+def _to_device_gradient(needs: tuple[bool, ...], grad: Tensor, device: str) -> tuple[Tensor]:
+    return (_C.to_device(grad, device),)
