@@ -76,11 +76,11 @@ class Step:
         """The whole step: gradients, added to those of an unfinished update unless it is the first batch of one, and
         the update after the last.
         """
-        self._count(batch, self._run(batch, classes, is_first, is_last))
+        self._count(batch, *self._run(batch, classes, is_first, is_last))
 
     def gradients(self, batch: Batch, classes: Tensor | None, is_first: bool, eager: bool) -> None:
         """The step up to the gradients."""
-        self._count(batch, (self._gradients if eager else self._half)(batch, classes, is_first))
+        self._count(batch, *(self._gradients if eager else self._half)(batch, classes, is_first))
 
     def update(self, eager: bool = False) -> None:
         """The rest of it."""
@@ -89,13 +89,13 @@ class Step:
     def is_finite(self) -> bool:
         """Whether the loss and all gradients are, after :meth:`gradients`."""
         self._check()
-        return math.isfinite(self._norm.numpy()[0]) and math.isfinite(self.training.sum_of_losses())
+        return bool(math.isfinite(self._norm.numpy()[0]) and math.isfinite(self._loss.item()))
 
     def _whole(self, batch: Batch, classes: Tensor | None, is_first: bool, is_last: bool) -> Any:
-        output = self._gradients(batch, classes, is_first)
+        found = self._gradients(batch, classes, is_first)
         if is_last:
             self._update()
-        return output
+        return found
 
     def _gradients(self, batch: Batch, classes: Tensor | None, is_first: bool) -> Any:
         if is_first:
@@ -105,7 +105,7 @@ class Step:
         self.whole_loss(loss).backward()
         with no_grad():
             self.training.add(loss, output, batch.target, batch.samples)
-        return output if self.training.functions else None
+        return loss.detach(), output if self.training.functions else None
 
     def _update(self) -> None:
         self.optimizer.step()
@@ -114,7 +114,8 @@ class Step:
         gradients = [p.grad for group in self.optimizer.groups for p in group.parameters if p.grad is not None]
         _C.gradient_norm(self._norm, gradients, math.inf)
 
-    def _count(self, batch: Batch, output: Any) -> None:
+    def _count(self, batch: Batch, loss: Tensor, output: Any) -> None:
+        self._loss = loss
         self.training.count += batch.samples
         self.training.add_functions(output, batch.target, batch.samples)
 
