@@ -60,8 +60,8 @@ class Step:
         self._finish = self._kept(self._update, capture)
         self._check = self._kept(self._measure_gradients, capture)
         self._judge = self._kept(self._judged, capture)
-        self.forward = self._kept(self._forward, capture)
-        """The model's output for inputs in the form of a batch."""
+        self.forward = self._kept(self.forward_eagerly, capture)
+        """The same, with it."""
 
     def _kept(self, function: Callable[..., Any], capture: bool) -> Callable[..., Any]:
         if not capture:
@@ -76,11 +76,11 @@ class Step:
         """The whole step: gradients, added to those of an unfinished update unless it is the first batch of one, and
         the update after the last.
         """
-        self._count(batch, self._run(batch, classes, is_first, is_last))
+        self._count(batch, *self._run(batch, classes, is_first, is_last))
 
     def gradients(self, batch: Batch, classes: Tensor | None, is_first: bool, eager: bool) -> None:
         """The step up to the gradients."""
-        self._count(batch, (self._gradients if eager else self._half)(batch, classes, is_first))
+        self._count(batch, *(self._gradients if eager else self._half)(batch, classes, is_first))
 
     def update(self, eager: bool = False) -> None:
         """The rest of it."""
@@ -89,24 +89,23 @@ class Step:
     def is_finite(self) -> bool:
         """Whether the loss and all gradients are, after :meth:`gradients`."""
         self._check()
-        return math.isfinite(self._norm.numpy()[0]) and math.isfinite(self.training.sum_of_losses())
+        return bool(math.isfinite(self._norm.numpy()[0]) and math.isfinite(self._loss.item()))
 
     def _whole(self, batch: Batch, classes: Tensor | None, is_first: bool, is_last: bool) -> Any:
-        output = self._gradients(batch, classes, is_first)
+        found = self._gradients(batch, classes, is_first)
         if is_last:
             self._update()
-        return output
+        return found
 
     def _gradients(self, batch: Batch, classes: Tensor | None, is_first: bool) -> Any:
         if is_first:
             self.optimizer.zero_grad()
-        output = self._forward(batch.inputs)
+        output = self.forward_eagerly(batch.inputs)
         loss = self.loss_of(output, batch, classes)
-        whole = loss if self._penalty is None else loss + self._penalty(self.model)
-        (whole if self._accumulate == 1 else whole * (1 / self._accumulate)).backward()
+        self.whole_loss(loss).backward()
         with no_grad():
             self.training.add(loss, output, batch.target, batch.samples)
-        return output if self.training.functions else None
+        return loss.detach(), output if self.training.functions else None
 
     def _update(self) -> None:
         self.optimizer.step()
@@ -115,7 +114,8 @@ class Step:
         gradients = [p.grad for group in self.optimizer.groups for p in group.parameters if p.grad is not None]
         _C.gradient_norm(self._norm, gradients, math.inf)
 
-    def _count(self, batch: Batch, output: Any) -> None:
+    def _count(self, batch: Batch, loss: Tensor, output: Any) -> None:
+        self._loss = loss
         self.training.count += batch.samples
         self.training.add_functions(output, batch.target, batch.samples)
 
@@ -130,7 +130,13 @@ class Step:
             raise _C.ShapeError(f"Trainer: loss must return one number, a tensor of no axes; found {found}")
         return loss
 
-    def _forward(self, inputs: Any) -> Any:
+    def whole_loss(self, loss: Tensor) -> Tensor:
+        """What gradients are of: the loss with the penalty, a share of the mean over the batches of an update."""
+        whole = loss if self._penalty is None else loss + self._penalty(self.model)
+        return whole if self._accumulate == 1 else whole * (1 / self._accumulate)
+
+    def forward_eagerly(self, inputs: Any) -> Any:
+        """The model's output for inputs in the form of a batch, without capture."""
         if isinstance(inputs, tuple):
             return self.model(*inputs)
         return self.model(**inputs) if isinstance(inputs, Mapping) else self.model(inputs)
@@ -144,6 +150,6 @@ class Step:
         self.judging.add_functions(output, batch.target, batch.samples)
 
     def _judged(self, batch: Batch) -> Any:
-        output = self._forward(batch.inputs)
+        output = self.forward_eagerly(batch.inputs)
         self.judging.add(self.loss_of(output, batch), output, batch.target, batch.samples)
         return output if self.judging.functions else None

@@ -49,10 +49,6 @@ class Totals:
             )
         total.add_(value)
 
-    def sum_of_losses(self) -> float:
-        """The sum behind the mean loss."""
-        return float(self._sums["loss"].item())
-
     def add_functions(self, output: Any, target: Any, count: int) -> None:
         """Call the user's functions; not part of the step."""
         for function in self.functions:
