@@ -145,6 +145,16 @@ def test_deep_and_endless_trees_are_refused(tmp_path: Path) -> None:
         through_file(endless, tmp_path / "s")
 
 
+def test_more_parts_than_are_read_are_not_written(tmp_path: Path) -> None:
+    with pytest.raises(tg.ArgumentError, match="texts, lists and objects, allowed are 524288"):
+        through_file([[]] * 530_000, tmp_path / "s")
+    assert len(through_file([0.5] * 530_000, tmp_path / "s")) == 530_000
+    text = "[" + "[]," * 600_000
+    (tmp_path / "s").write_bytes(b"".join(safetensors.layout({}, {"tilegrad_state": text})))
+    with pytest.raises(tg.CheckpointError, match="the description of the state has more than"):
+        state.read_state(tmp_path / "s")
+
+
 # Files that are not whole, or not what they say.
 
 

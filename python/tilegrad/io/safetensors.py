@@ -9,7 +9,6 @@ the other.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
@@ -19,16 +18,9 @@ import numpy as np
 from .. import _C, ops
 from ..errors import CheckpointError
 from ..tensor import Tensor
+from .safetensors_header import MAX_HEADER, NAMES, Place, parse
 
 __all__ = ["layout", "read", "read_texts"]
-
-NAMES = {
-    "float64": "F64", "int64": "I64", "float32": "F32", "int32": "I32", "bfloat16": "BF16", "float16": "F16",
-    "uint8": "U8", "bool": "BOOL",
-}  # fmt: skip
-DTYPES = {code: name for name, code in NAMES.items()}
-MAX_HEADER = 100_000_000  # the format's own bound
-MAX_RANK = 32
 
 
 def layout(
@@ -75,7 +67,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str
     with open(path, "rb") as file:
         places, metadata = _read_head(file, os.fspath(path))
         tensors = {}
-        for name, (dtype, shape) in places.items():
+        for _, _, name, dtype, shape in places:
             tensor = ops.empty(shape, dtype)
             target = as_bytes(tensor)
             if file.readinto(target) != len(target):
@@ -93,67 +85,12 @@ def read_texts(path: str | os.PathLike[str]) -> dict[str, str]:
         return _read_head(file, os.fspath(path))[1]
 
 
-def _read_head(file: BinaryIO, path: str) -> tuple[dict[str, tuple[str, tuple[int, ...]]], dict[str, str]]:
-    """Dtype and shape of each tensor in the order of their bytes, and the texts."""
+def _read_head(file: BinaryIO, path: str) -> tuple[list[Place], dict[str, str]]:
+    """The tensors in the order of their bytes, and the texts."""
     size = os.fstat(file.fileno()).st_size
-    header, start = _read_header(file, size, path)
-    metadata = header.pop("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise CheckpointError(f"{path}: __metadata__ is not an object of texts")
-    return _checked_places(header, size - start, path), metadata
-
-
-def _read_header(file: BinaryIO, size: int, path: str) -> tuple[dict[str, Any], int]:
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > min(size - 8, MAX_HEADER):
         raise CheckpointError(
             f"{path}: not a safetensors file, or a truncated one: it has {size} bytes and claims a header of {length}"
         )
-    try:
-        header = json.loads(file.read(length).decode(), object_pairs_hook=_no_duplicates)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: the header is not the JSON that it must be ({error})") from None
-    if not isinstance(header, dict):
-        raise CheckpointError(f"{path}: the header is not a JSON object")
-    return header, 8 + length
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands there twice")
-    return found
-
-
-def _checked_places(header: dict[str, Any], available: int, path: str) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Dtype and shape of each tensor in the order of their bytes, which must fill the rest of the file without gaps."""
-    places = []
-    for name, entry in header.items():
-        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-            raise CheckpointError(f"{path}: tensor {name!r} is not described by dtype, shape and data_offsets")
-        code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-        if not isinstance(code, str) or code not in DTYPES:
-            raise CheckpointError(f"{path}: tensor {name!r} has dtype {code!r}, expected one of {', '.join(DTYPES)}")
-        if not _sizes(shape) or len(shape) > MAX_RANK or not _sizes(offsets) or len(offsets) != 2:
-            raise CheckpointError(
-                f"{path}: tensor {name!r} has shape {shape} at {offsets}, which are not lists of sizes"
-            )
-        size = math.prod(shape) * _C.dtype(DTYPES[code]).itemsize
-        if offsets[1] - offsets[0] != size:
-            raise CheckpointError(
-                f"{path}: tensor {name!r} has {offsets[1] - offsets[0]} bytes, but {code} {shape} has {size}"
-            )
-        places.append((offsets[0], offsets[1], name, DTYPES[code], tuple(shape)))
-    places.sort(key=lambda place: place[:2])
-    end = 0
-    for start, stop, name, _, _ in places:
-        if start != end:
-            raise CheckpointError(f"{path}: tensor {name!r} begins at byte {start}, expected {end}")
-        end = stop
-    if end != available:
-        raise CheckpointError(f"{path}: the tensors have {end} bytes, but {available} follow the header")
-    return {name: (dtype, shape) for _, _, name, dtype, shape in places}
-
-
-def _sizes(values: Any) -> bool:
-    return isinstance(values, list) and all(type(value) is int and 0 <= value < 2**62 for value in values)
+    return parse(file.read(length), size - 8 - length, path)

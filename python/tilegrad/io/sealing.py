@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from .. import _C
 from ..errors import CheckpointError
 from ..tensor import Tensor
 from . import safetensors
 
 __all__ = ["as_text", "check_tensors", "seal", "unseal"]
+
+MAX_PARTS = 1 << 19
 
 Arrays = Mapping[str, "Tensor | np.ndarray[Any, Any]"]
 
@@ -22,6 +25,9 @@ def seal(about: Mapping[str, Any], tensors: Arrays) -> str:
     """The JSON text of ``about``, with the checksums that :func:`unseal` and :func:`check_tensors` compare."""
     sums = {name: _digest(name, tensor) for name, tensor in tensors.items()}
     text = as_text({**about, "sha256": sums})
+    parts = _parts(text)
+    if parts > MAX_PARTS:
+        raise _C.ArgumentError(f"save: the description has {parts} texts, lists and objects, allowed are {MAX_PARTS}")
     return as_text({**about, "sha256": sums, "self": hashlib.sha256(text.encode()).hexdigest()})
 
 
@@ -33,6 +39,8 @@ def unseal(text: str, path: str, what: str, version: int) -> dict[str, Any]:
     CheckpointError
         Otherwise.
     """
+    if _parts(text) > MAX_PARTS + 2:
+        raise CheckpointError(f"{path}: the description of {what} has more than {MAX_PARTS} texts, lists and objects")
     try:
         about = json.loads(text)
         digest = about.pop("self")
@@ -61,6 +69,11 @@ def check_tensors(about: Mapping[str, Any], tensors: Mapping[str, Tensor], path:
     wrong = [name for name, tensor in tensors.items() if sums[name] != _digest(name, tensor)]
     if wrong:
         raise CheckpointError(f"{path}: damaged: the checksum differs for {', '.join(map(repr, wrong))}")
+
+
+def _parts(text: str) -> int:
+    """About as many as there are objects to be made for them; numbers take less memory than their text."""
+    return text.count('"') // 2 + text.count("[") + text.count("{")
 
 
 def as_text(value: Any) -> str:

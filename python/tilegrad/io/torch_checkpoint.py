@@ -23,7 +23,8 @@ from .. import _C, ops
 from ..errors import CheckpointError
 from ..tensor import Tensor
 from .restricted_pickle import RefusedError, ordered_dict, read
-from .safetensors import MAX_RANK, as_bytes
+from .safetensors import as_bytes
+from .safetensors_header import MAX_RANK
 
 __all__ = ["read_torch_checkpoint"]
 

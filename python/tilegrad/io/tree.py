@@ -18,7 +18,7 @@ import numpy as np
 from .. import _C
 from ..errors import CheckpointError
 from ..tensor import Tensor
-from .safetensors import NAMES
+from .safetensors_header import NAMES
 
 __all__ = ["decode", "encode"]
 

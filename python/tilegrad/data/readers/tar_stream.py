@@ -6,7 +6,7 @@ import bz2
 import gzip
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from ...errors import DataError
@@ -29,9 +29,9 @@ class TarStream:
         if start[:2] == b"\x1f\x8b":
             self._source = gzip.GzipFile(fileobj=file, mode="rb")
         elif start[:3] == b"BZh":
-            self._source = bz2.BZ2File(file)
+            self._source = _Streams(file, bz2.BZ2Decompressor)
         elif start == b"\xfd7zXZ\0":
-            self._source = _Xz(file)
+            self._source = _Streams(file, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_MEMORY))
         self._where, self._limit, self._position = where, limit, 0
         self._header = 0  # bytes read of a member's header
         self._last = b""
@@ -96,12 +96,12 @@ class TarStream:
                 raise DataError(f"{self._where}: bytes follow the archive's end at byte {offset}")
 
 
-class _Xz:
-    """Like lzma.LZMAFile, with a bound of the memory that a header may claim."""
+class _Streams:
+    """Like bz2.BZ2File and lzma.LZMAFile; but memory has a bound, and what follows the last stream is no secret."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self._fed = file, b""
-        self._decompressor: lzma.LZMADecompressor | None = None
+    def __init__(self, file: BinaryIO, new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]) -> None:
+        self._file, self._new, self._fed = file, new, b""
+        self._decompressor: bz2.BZ2Decompressor | lzma.LZMADecompressor | None = None
 
     def read(self, size: int, /) -> bytes:
         while True:
@@ -115,7 +115,7 @@ class _Xz:
                 self._fed = self._fed.lstrip(b"\0")  # padding between streams
                 if not self._fed:
                     continue
-                self._decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_MEMORY)
+                self._decompressor = self._new()
             piece = self._decompressor.decompress(self._fed, size)
             self._fed = b""
             if self._decompressor.eof:

@@ -136,8 +136,10 @@ class ReduceOnPlateau:
         if not isinstance(saved, Mapping) or set(saved) != {"rate", "best", "bad", "cooling"}:
             raise _C.ArgumentError(f"this is no state of ReduceOnPlateau: {saved!r:.80}")
         for name, value in saved.items():
-            if name != "best" or value is not None:
-                check_number("ReduceOnPlateau", name, value, low=-math.inf if name == "best" else 0.0)
+            if name != "best":
+                check_number("ReduceOnPlateau", name, value)
+            elif value is not None and not (isinstance(value, (int, float)) and not math.isnan(value)):
+                raise _C.ArgumentError(f"ReduceOnPlateau: best must be a number or None, found {value!r}")
 
     def __repr__(self) -> str:
         return f"ReduceOnPlateau(rate={self.rate:g}, monitor={self.monitor!r}, mode={self.mode!r})"
