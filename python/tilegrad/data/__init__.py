@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import readers
+from . import readers, transforms
 from .cifar import CIFAR10, CIFAR100, read_cifar10, read_cifar100
 from .dataset import ArrayDataset, Dataset
 from .idx import read_idx
@@ -23,4 +23,5 @@ __all__ = [
     "read_idx",
     "readers",
     "train_validation_split",
+    "transforms",
 ]
