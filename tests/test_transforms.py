@@ -53,7 +53,8 @@ LISTS: dict[str, list[Any]] = {
     "cifar": [T.RandomCrop(10, padding=2), T.RandomHorizontalFlip(), T.ToFloat(), T.Normalize(0.5, 0.25), T.Cutout(4)],
     "crops-of-crops": [
         T.RandomCrop(14, padding=3, padding_mode="reflect"), T.RandomVerticalFlip(),
-        T.RandomCrop(16, padding=4, fill=7), T.Resize((8, 32), "nearest"), T.RandomHorizontalFlip(), T.CenterCrop(20, "edge"),
+        T.RandomCrop(16, padding=4, fill=7), T.Resize((8, 32), "nearest"), T.RandomHorizontalFlip(),
+        T.CenterCrop(20, "edge"),
     ],
     "jitter-floats": [T.RandomCrop(8), T.ToFloat(), T.ColorJitter(0.4, 0.4, 0.4, 0.1), T.Normalize(0.5, 0.2)],
     "pixels-then-geometry": [

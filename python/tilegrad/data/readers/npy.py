@@ -148,9 +148,7 @@ def _parsed(text: str, where: str) -> tuple[np.dtype[Any], bool, tuple[int, ...]
     descr, order, sizes = found["descr"]["text"], found["fortran_order"]["truth"], found["shape"]["sizes"]
     if descr is None or not DTYPE.fullmatch(descr):
         objects = "; objects would be a pickle, and pickles are never read" if str(descr).endswith(("O", "O8")) else ""
-        raise DataError(
-            f"{where}: descr is {descr!r}, expected numbers or booleans, such as '<f4'{objects}"
-        )
+        raise DataError(f"{where}: descr is {descr!r}, expected numbers or booleans, such as '<f4'{objects}")
     if order is None or sizes is None:
         raise DataError(f"{where}: fortran_order is not True or False, or shape is no tuple of sizes")
     shape = tuple(int(size.rstrip("L")) for size in re.findall(r"\d+", sizes))
