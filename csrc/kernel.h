@@ -53,6 +53,7 @@ template <typename... T>
 struct Types {};
 namespace dtypes {
 using FLOATING = Types<float, double>;
+using SINGLE = Types<float>;
 using NUMERIC = Types<float, double, int64_t, int32_t, uint8_t>;
 using SIGNED = Types<float, double, int64_t, int32_t>;
 using INTEGRAL = Types<int64_t, int32_t, uint8_t, Bool>;

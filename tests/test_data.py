@@ -130,7 +130,7 @@ def test_samples_of_a_dataset_are_stacked() -> None:
         def __getitem__(self, index: int) -> Any:
             return ragged[index]
 
-    with pytest.raises(tg.ShapeError, match=r"shapes \[\(2,\), \(3,\)\]"):
+    with pytest.raises(tg.ShapeError, match=r"sample 1 has shape \[3\], but sample 0 has \[2\]"):
         next(iter(data.DataLoader(Ragged())))
 
 

@@ -23,6 +23,7 @@ void register_norm(py::module_& m);         // batch and layer normalisation
 void register_conv2d(py::module_& m);       // convolution and its gradients
 void register_pool2d(py::module_& m);       // pooling and its gradients
 void register_resize2d(py::module_& m);     // resized images
+void register_augment(py::module_& m);      // images with random changes
 void register_attention(py::module_& m);    // attention and its gradient
 void register_indexing(py::module_& m);     // gather, scatter, sort, sequences
 void register_inplace(py::module_& m);      // writing into tensors

@@ -56,6 +56,7 @@ PYBIND11_MODULE(_C, m, py::mod_gil_not_used()) {
   bindings::register_conv2d(m);
   bindings::register_pool2d(m);
   bindings::register_resize2d(m);
+  bindings::register_augment(m);
   bindings::register_attention(m);
   bindings::register_indexing(m);
   bindings::register_inplace(m);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "params/attention.h"
+#include "params/augment.h"
 #include "params/conv2d.h"
 #include "params/fma_peak.h"
 #include "params/gather.h"
