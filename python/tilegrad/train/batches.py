@@ -11,6 +11,7 @@ import numpy as np
 from .. import _C, ops
 from ..data.dataset import as_array
 from ..data.loader import DataLoader
+from ..data.shuffle import shuffled
 from ..data.split import train_validation_split
 
 __all__ = ["Batch", "Source", "of_arrays", "source_of"]
@@ -29,6 +30,9 @@ class Batch(NamedTuple):
     def samples(self) -> int:
         """The number of samples."""
         return len(first_of(self.target))
+
+
+_IDENTITY = ("samples", "batch_size", "seed", "shuffle", "drop_last")
 
 
 def first_of(value: Any) -> Any:
@@ -88,6 +92,7 @@ class Source:
     def __init__(self, owner: str, batches: Iterable[Any], form: Any = None, steps: int | None = None) -> None:
         self.batches, self._owner, self._form, self._steps = batches, owner, form, steps
         self.is_once = isinstance(batches, Iterator)
+        self._read = 0  # of what can be read once
         self.first_epoch = getattr(batches, "epoch", 0) if isinstance(batches, DataLoader) else 0
         """The loader's number of the first epoch."""
 
@@ -112,16 +117,55 @@ class Source:
             raise _C.ArgumentError(f"{self._owner}: data gave {found} batches in epoch {epoch + 1}{self._hint()}")
 
     def _from(self, epoch: int, skip: int) -> Iterator[Any]:
-        loader = self.batches
-        if isinstance(loader, DataLoader):
-            if hasattr(loader, "restore"):
-                loader.restore({"epoch": self.first_epoch + epoch, "batch": skip})
-                return iter(loader)
-            loader.set_epoch(self.first_epoch + epoch)
-        elif skip and hasattr(loader, "restore"):
-            loader.restore({"epoch": epoch, "batch": skip})
+        loader: Any = self.batches
+        if hasattr(loader, "restore"):
+            loader.restore({"epoch": self.first_epoch + epoch, "batch": skip})
             return iter(loader)
+        if isinstance(loader, DataLoader):
+            loader.set_epoch(self.first_epoch + epoch)
+        if self.is_once:  # what earlier runs and epochs have used comes first
+            used = epoch * (self._steps or 0) + skip
+            ahead, self._read = max(used - self._read, 0), max(used, self._read)
+            return self._counted(itertools.islice(loader, ahead, None))
         return itertools.islice(iter(loader), skip, None)
+
+    def _counted(self, raw: Iterator[Any]) -> Iterator[Any]:
+        for value in raw:
+            self._read += 1
+            yield value
+
+    def state(self) -> dict[str, Any]:
+        """Which data these are, as far as it is known, and which of the loader's epochs was the first."""
+        loader = self.batches
+        about = {name: getattr(loader, name, None) for name in _IDENTITY} if isinstance(loader, DataLoader) else {}
+        return {"kind": type(loader).__name__, "first_epoch": self.first_epoch, "batches": self.length, **about}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on in the data that :meth:`state` told of.
+
+        Raises
+        ------
+        ArgumentError
+            If these are others; tells in what they differ.
+        """
+        here = self.state()
+        differences = [
+            f"{name} was {state.get(name)!r}, here {value!r}"
+            for name, value in here.items()
+            if name != "first_epoch" and state.get(name) != value
+        ]
+        if differences:
+            raise _C.ArgumentError(f"{self._owner}: the data are not those of the checkpoint: {'; '.join(differences)}")
+        self.first_epoch = state["first_epoch"]
+
+    def rows(self, epoch: int, batch: int) -> Any:
+        """The positions in the data of a batch's samples, or None where they are not known."""
+        loader = self.batches
+        if not isinstance(loader, DataLoader):
+            return None
+        number = self.first_epoch + epoch
+        order = shuffled(loader.samples, loader.seed, number) if loader.shuffle else np.arange(loader.samples)
+        return order[batch * loader.batch_size : (batch + 1) * loader.batch_size]
 
     def _batch(self, value: Any) -> Batch:
         if self._form is None:

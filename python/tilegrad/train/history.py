@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import csv as csv_files
 import io
 import math
 import os
@@ -66,12 +66,16 @@ class History(dict[str, list[float]]):
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write one line per epoch, with a head of names; numbers are written so that they read back the same."""
+        write_atomically(path, [self.csv().encode()])
+
+    def csv(self) -> str:
+        """What :meth:`to_csv` writes."""
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        writer = csv_files.writer(text, lineterminator="\n")
         writer.writerow(["epoch", *self])
         for row in self.rows():
             writer.writerow([repr(value) for value in row.values()])
-        write_atomically(path, [text.getvalue().encode()])
+        return text.getvalue()
 
     @classmethod
     def read_csv(cls, path: str | os.PathLike[str]) -> History:
@@ -84,7 +88,7 @@ class History(dict[str, list[float]]):
         """
         found = cls()
         with open(path, encoding="utf-8", newline="") as file:
-            lines = list(csv.reader(file))
+            lines = list(csv_files.reader(file))
         if not lines or not lines[0] or lines[0][0] != "epoch":
             raise DataError(
                 f"{os.fspath(path)}: line 1 must begin with 'epoch', found {lines[0] if lines else 'nothing'}"

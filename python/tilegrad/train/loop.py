@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..random import default_generator
 from .batches import Batch, Source
 from .callback import Callbacks
+from .diagnosis import Before, diagnose
 from .interrupts import Interrupts
 from .progress import Progress
 from .totals import Results, arrays, numbers
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
+    from .keeper import Keeper
     from .trainer import Trainer
 
-__all__ = ["Loop"]
+__all__ = ["INTERRUPTED", "Loop"]
+
+INTERRUPTED = "interrupted"
 
 
 class Loop:
@@ -38,6 +41,8 @@ class Loop:
         What is called.
     verbose
         As of fit.
+    keeper
+        Of checkpoints, or None.
     """
 
     def __init__(
@@ -49,16 +54,24 @@ class Loop:
         classes: Tensor | None,
         callbacks: Callbacks,
         verbose: int,
+        keeper: Keeper | None = None,
     ) -> None:
         self.trainer, self.source, self.epochs, self.validation = trainer, source, epochs, validation
-        self.classes, self.callbacks, self.verbose = classes, callbacks, verbose
+        self.classes, self.callbacks, self.verbose, self._keeper = classes, callbacks, verbose, keeper
         self.epoch = self.batch = self.step = 0
         self._step = trainer._step
         self._totals = trainer._step.training
         self._guards = callbacks.watching_finiteness()
+        self._before = Before(trainer.model) if self._guards is not None else None
         self._unfinished = 0  # batches whose gradients wait for an update
         self._interrupts = Interrupts()
+        self._arrays: dict[str, Any] = {}  # the epoch's results that are no numbers
         self._totals.clear()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the fit ends because of Ctrl-C."""
+        return self.trainer.stop_reason == INTERRUPTED
 
     def run(self) -> None:
         """All epochs that are left."""
@@ -77,44 +90,62 @@ class Loop:
         progress = Progress(title, self.source.length, self.verbose, self.batch)
         start, before = time.perf_counter(), self._totals.count
         try:
-            try:
-                self._run_batches(progress)
-            except KeyboardInterrupt:
-                trainer.stop("interrupted")
-            if self._unfinished:
-                self._step.update()
-                self._unfinished = 0
+            self._train_epoch(progress)
             seconds = time.perf_counter() - start
-            found = self._totals.results()
-            results, kept = numbers(found), arrays(found)
-            if self.validation is not None:
-                self.callbacks.call("on_validation_begin", trainer)
-                judged = trainer.evaluate(self.validation)
-                self.callbacks.call("on_validation_end", trainer)
-                results.update({f"val_{name}": value for name, value in numbers(judged).items()})
-                kept.update({f"val_{name}": value for name, value in arrays(judged).items()})
-            if results:
-                trainer.optimizer.observe(results)
+            if not self._totals.count:  # interrupted at its very beginning
+                return
+            results = self._results()
             results["samples_per_second"] = (self._totals.count - before) / seconds if seconds > 0 else 0.0
             self.callbacks.call("on_epoch_end", trainer, self.epoch, results)
-            trainer.history.add(self.epoch, results, kept)
+            trainer.history.add(self.epoch, results, self._arrays)
             shown = {name: value for name, value in results.items() if name != "samples_per_second"}
             progress.end(shown, trainer.stop_reason or "")
         finally:
             progress.close()
         self.epoch, self.batch = self.epoch + 1, 0
         self._totals.clear()
+        if self._keeper is not None:
+            self._keeper.end_epoch(self, results)
+        if self._interrupts.pending:
+            trainer.stop(INTERRUPTED)
+
+    def _train_epoch(self, progress: Progress) -> None:
+        """The epoch's batches, or those before somebody stops it."""
+        try:
+            self._run_batches(progress)
+            if self._unfinished:
+                self._step.update()
+                self._unfinished = 0
+            if self.is_interrupted and self._keeper is not None:
+                self._keeper.keep(self)
+        except KeyboardInterrupt:  # not from the keyboard, or the second: a step may be half done
+            self.trainer.stop(INTERRUPTED)
+            self._unfinished = 0
+
+    def _results(self) -> dict[str, float]:
+        """Numbers of the epoch and of its validation; arrays are put aside."""
+        found = self._totals.results()
+        if self.validation is not None:
+            self.callbacks.call("on_validation_begin", self.trainer)
+            judged = self.trainer.evaluate(self.validation)
+            self.callbacks.call("on_validation_end", self.trainer)
+            found.update({f"val_{name}": value for name, value in judged.items()})
+        results, self._arrays = numbers(found), arrays(found)
+        self.trainer.optimizer.observe(results)
+        return results
 
     def _run_batches(self, progress: Progress) -> None:
         trainer = self.trainer
         for batch in self.source.epoch(self.epoch, self.batch):
             self._run_batch(batch)
-            results = Results(lambda: numbers(self._totals.results()))
-            self.callbacks.call("on_step_end", trainer, self.step, results)
             self.batch, self.step = self.batch + 1, self.step + 1
+            results = Results(lambda: numbers(self._totals.results()))
+            self.callbacks.call("on_step_end", trainer, self.step - 1, results)
             progress.step(results)
-            if self._interrupts.pending:
-                trainer.stop("interrupted")
+            if self._keeper is not None and not self._unfinished:
+                self._keeper.step(self)
+            if self._interrupts.pending and not self._unfinished:
+                trainer.stop(INTERRUPTED)
             if trainer.stop_reason is not None:
                 break
 
@@ -122,12 +153,14 @@ class Loop:
         """One step; in two halves where somebody looks at it in between."""
         is_first, is_last = self._unfinished == 0, self._unfinished + 1 == self.trainer.accumulate
         inspecting = self.callbacks.inspecting(self.step)
-        if self._guards is None and inspecting is None:
+        if self._before is None and inspecting is None:
             self._step.train(batch, self.classes, is_first, is_last)
         else:
-            random = default_generator.state() if self._guards is not None else None
+            if self._before is not None:
+                self._before.keep()
             self._step.gradients(batch, self.classes, is_first, eager=inspecting is not None)
-            if self._guards is not None and not self._step.is_finite() and self._stops_at(batch, random):
+            if self._before is not None and not self._step.is_finite():
+                self._refuse(batch, self._before)
                 return
             if inspecting is not None:
                 inspecting.call("on_gradients", self.trainer, self.step, batch)
@@ -137,6 +170,13 @@ class Loop:
                 inspecting.call("on_updated", self.trainer, self.step, batch)
         self._unfinished = 0 if is_last else self._unfinished + 1
 
-    def _stops_at(self, batch: Batch, random: Any) -> bool:
-        """Whether a step whose loss or gradients are not finite ends here: the guards are told why."""
-        raise NotImplementedError
+    def _refuse(self, batch: Batch, before: Before) -> None:
+        """Leave out the update of a step whose loss or gradients are not finite, and tell why."""
+        before.restore()
+        samples = self.source.rows(self.epoch, self.batch)
+        finding = diagnose(self._step, batch, self.classes, self.step, samples)
+        before.restore()
+        self.trainer.optimizer.zero_grad()
+        self._unfinished = 0
+        assert self._guards is not None
+        self._guards.call("on_not_finite", self.trainer, finding)

@@ -60,8 +60,8 @@ class Step:
         self._finish = self._kept(self._update, capture)
         self._check = self._kept(self._measure_gradients, capture)
         self._judge = self._kept(self._judged, capture)
-        self.forward = self._kept(self._forward, capture)
-        """The model's output for inputs in the form of a batch."""
+        self.forward = self._kept(self.forward_eagerly, capture)
+        """The same, with it."""
 
     def _kept(self, function: Callable[..., Any], capture: bool) -> Callable[..., Any]:
         if not capture:
@@ -100,10 +100,9 @@ class Step:
     def _gradients(self, batch: Batch, classes: Tensor | None, is_first: bool) -> Any:
         if is_first:
             self.optimizer.zero_grad()
-        output = self._forward(batch.inputs)
+        output = self.forward_eagerly(batch.inputs)
         loss = self.loss_of(output, batch, classes)
-        whole = loss if self._penalty is None else loss + self._penalty(self.model)
-        (whole if self._accumulate == 1 else whole * (1 / self._accumulate)).backward()
+        self.whole_loss(loss).backward()
         with no_grad():
             self.training.add(loss, output, batch.target, batch.samples)
         return output if self.training.functions else None
@@ -130,7 +129,13 @@ class Step:
             raise _C.ShapeError(f"Trainer: loss must return one number, a tensor of no axes; found {found}")
         return loss
 
-    def _forward(self, inputs: Any) -> Any:
+    def whole_loss(self, loss: Tensor) -> Tensor:
+        """What gradients are of: the loss with the penalty, a share of the mean over the batches of an update."""
+        whole = loss if self._penalty is None else loss + self._penalty(self.model)
+        return whole if self._accumulate == 1 else whole * (1 / self._accumulate)
+
+    def forward_eagerly(self, inputs: Any) -> Any:
+        """The model's output for inputs in the form of a batch, without capture."""
         if isinstance(inputs, tuple):
             return self.model(*inputs)
         return self.model(**inputs) if isinstance(inputs, Mapping) else self.model(inputs)
@@ -144,6 +149,6 @@ class Step:
         self.judging.add_functions(output, batch.target, batch.samples)
 
     def _judged(self, batch: Batch) -> Any:
-        output = self._forward(batch.inputs)
+        output = self.forward_eagerly(batch.inputs)
         self.judging.add(self.loss_of(output, batch), output, batch.target, batch.samples)
         return output if self.judging.functions else None

@@ -14,8 +14,10 @@ from .batches import Source, are_arrays, as_tensors, of_arrays, source_of, split
 from .callback import Callback, Callbacks
 from .evaluation import Evaluating
 from .history import History
+from .keeper import keeper_of
 from .loop import Loop
 from .metrics import as_metric
+from .probabilities import activation_of, to_probabilities
 from .step import Step
 from .weighting import class_weights
 
@@ -112,6 +114,9 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         seed: int = 0,
         verbose: int = 1,
+        checkpoint: Any = None,
+        resume: bool = False,
+        checkpoint_every: int | None = None,
         steps_per_epoch: int | None = None,
     ) -> History:
         """Train for a number of passes over the data.
@@ -147,6 +152,17 @@ class Trainer:
             Of the shuffle and the split, for arrays.
         verbose
             0 for silence, 1 for a progress bar (of the package tqdm, if it is installed), 2 for one line per epoch.
+        checkpoint
+            A folder that the run is kept in: ``history.csv``, ``run.json`` (architecture, arguments and environment),
+            and in ``checkpoints`` the whole state after each epoch; or a :class:`tilegrad.train.CheckpointFolder`. One
+            run at a time uses it.
+        resume
+            Whether to go on from the newest checkpoint, if there is one. Everything must be given as to the run that
+            wrote it; the end has the same bits as if it had never stopped, for any number of threads. Otherwise a
+            folder with checkpoints is refused.
+        checkpoint_every
+            Also keep the state after every so many batches: an unfinished epoch then goes on where it was. After Ctrl-C
+            it is always kept.
         steps_per_epoch
             The number of batches that are an epoch, for iterables without an end.
 
@@ -164,6 +180,10 @@ class Trainer:
         for name, value, least in (("epochs", epochs, 0), ("batch_size", batch_size, 1)):
             if type(value) is not int or value < least:
                 raise _C.ArgumentError(f"fit: {name} must be an integer from {least}, found {value!r}")
+        if steps_per_epoch is not None and (type(steps_per_epoch) is not int or steps_per_epoch < 1):
+            raise _C.ArgumentError(
+                f"fit: steps_per_epoch must be a positive integer or None, found {steps_per_epoch!r}"
+            )
         if verbose not in (0, 1, 2):
             raise _C.ArgumentError(f"fit: verbose must be 0, 1 or 2, found {verbose!r}")
         called = Callbacks(callbacks)
@@ -187,8 +207,21 @@ class Trainer:
         source = source_of(
             "fit", data if arrays is None else arrays, batch_size, shuffle=True, seed=seed, steps=steps_per_epoch
         )
+        keeper = keeper_of(checkpoint, resume, checkpoint_every)
         self.history, self.stop_reason = History(), None
-        Loop(self, source, epochs, validation, classes, called, verbose).run()
+        self.run_folder = None if keeper is None else keeper.run_folder.path
+        loop = Loop(self, source, epochs, validation, classes, called, verbose, keeper)
+        if keeper is None:
+            loop.run()
+            return self.history
+        arguments = {
+            "epochs": epochs, "batch_size": batch_size, "validation_split": validation_split, "seed": seed,
+            "class_weight": class_weight, "data": source.state(), "callbacks": [type(c).__name__ for c in called],
+            "accumulate": self.accumulate,
+        }  # fmt: skip
+        with keeper:
+            keeper.begin(loop, arguments)
+            loop.run()
         return self.history
 
     def _validation(self, data: Any, batch_size: int) -> Source | None:
@@ -225,6 +258,32 @@ class Trainer:
         if not outputs:
             raise _C.ShapeError("predict: there are no inputs")
         return ops.tensor(np.concatenate(outputs))
+
+    def predict_proba(self, x: Any, batch_size: int = 256, activation: str | None = None) -> Tensor:
+        """Probabilities: the model's outputs through the function that its loss goes with.
+
+        Parameters
+        ----------
+        x, batch_size
+            As of :meth:`predict`.
+        activation
+            ``"softmax"`` (as with CrossEntropyLoss), ``"sigmoid"`` (BCEWithLogitsLoss), ``"exp"`` (NLLLoss) or
+            ``"identity"`` (BCELoss); None for that of the trainer's loss.
+
+        Raises
+        ------
+        ArgumentError
+            If the loss says nothing about probabilities and ``activation`` is not given.
+
+        Examples
+        --------
+        >>> import numpy as np, tilegrad as tg
+        >>> model = tg.nn.Sequential(tg.nn.Linear(2, 3, bias=False))
+        >>> trainer = tg.train.Trainer(model, tg.nn.CrossEntropyLoss(), tg.optim.SGD(model.parameters(), lr=0.1))
+        >>> trainer.predict_proba(np.zeros((1, 2), np.float32))
+        tensor([[0.33333334, 0.33333334, 0.33333334]])
+        """
+        return to_probabilities(self.predict(x, batch_size), activation or activation_of(self.loss))
 
 
 def _inputs(x: Any, batch_size: int) -> Any:

@@ -1,0 +1,73 @@
+"""Watching one of the results for its best value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ... import _C
+
+__all__ = ["Monitor"]
+
+_HIGHER = ("accuracy", "top", "precision", "recall", "f1", "auc", "r2", "score")
+
+
+class Monitor:
+    """The best value so far of a result.
+
+    Parameters
+    ----------
+    owner
+        Who watches, for errors.
+    name
+        The result's name; without ``"val_loss"`` there, ``"loss"`` stands for it.
+    mode
+        ``"min"``, ``"max"``, or ``"auto"``: more is better of accuracies and other scores of classes, else less.
+    min_delta
+        By how much more than this a value must be better to be an improvement.
+    """
+
+    def __init__(self, owner: str, name: str, mode: str = "auto", min_delta: float = 0.0) -> None:
+        if mode not in ("min", "max", "auto"):
+            raise _C.ArgumentError(f'{owner}: mode must be "min", "max" or "auto", found {mode!r}')
+        if not isinstance(min_delta, (int, float)) or not min_delta >= 0:
+            raise _C.ArgumentError(f"{owner}: min_delta must be at least 0, found {min_delta!r}")
+        self.owner, self.name, self.min_delta = owner, name, min_delta
+        if mode == "auto":
+            mode = "max" if name.removeprefix("val_").startswith(_HIGHER) else "min"
+        self.mode = mode
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.best = math.inf if self.mode == "min" else -math.inf
+
+    def value(self, results: Mapping[str, float]) -> float:
+        """The watched value.
+
+        Raises
+        ------
+        ArgumentError
+            If it is not among the results.
+        """
+        name = "loss" if self.name == "val_loss" and "val_loss" not in results else self.name
+        if name not in results:
+            hint = "; give fit validation_data" if name.startswith("val_") else ""
+            raise _C.ArgumentError(f"{self.owner} watches {name!r}, found only {', '.join(results)}{hint}")
+        return results[name]
+
+    def improves(self, value: float) -> bool:
+        """Whether a value is the best so far; it is remembered then. NaN never is."""
+        better = value < self.best - self.min_delta if self.mode == "min" else value > self.best + self.min_delta
+        if better:
+            self.best = value
+        return better
+
+    def state(self) -> dict[str, Any]:
+        """The best value."""
+        return {"best": self.best}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state` returned."""
+        self.best = state["best"]
