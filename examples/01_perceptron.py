@@ -2,10 +2,10 @@
 
 python examples/01_perceptron.py
 
-A perceptron answers 1 where x w + b > 0. Its rule corrects the weights after every mistake, w += (target - output) x, and
-ends after finitely many corrections wherever one line separates the classes (Rosenblatt 1958). AND, OR and NAND are such
-classes; XOR is not. Three perceptrons in two layers give XOR by hand, and a network of two layers learns it by gradients.
-On every machine the same figures:
+A perceptron answers 1 where x w + b > 0. Its rule corrects the weights after every mistake, w += (target - output) x,
+and ends after finitely many corrections wherever one line separates the classes (Rosenblatt 1958). AND, OR and NAND are
+such classes; XOR is not. Three perceptrons in two layers give XOR by hand, and a network of two layers learns it by
+gradients. On every machine the same figures:
 
     AND      separated after 6 epochs, 4 of 4 right
     OR       separated after 4 epochs, 4 of 4 right

@@ -4,8 +4,8 @@ python examples/02_polynomial_regression.py --plot fits.png
 
 Twenty noisy points of y = x on [-1, 1] are fitted by a polynomial of order 5: a linear layer over x, x^2, ..., x^5. Its
 mean squared error is the least that such a polynomial can have (the normal equations give the same), which is too good:
-the curve follows the noise. An L2 penalty on the weights costs error on the twenty points, and the fit is closer to y = x
-between them. Root mean square distance to y = x at 201 places, mean of ten draws of the noise:
+the curve follows the noise. An L2 penalty on the weights costs error on the twenty points, and the fit is closer to
+y = x between them. Root mean square distance to y = x at 201 places, mean of ten draws of the noise:
 
     without L2  0.2147
     L2 0.02     0.1247, closer for 10 of 10 draws

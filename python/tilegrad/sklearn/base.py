@@ -19,12 +19,35 @@ from ..autograd import no_grad
 from ..data.split import train_validation_split
 from ..io import architecture, load, safetensors, save
 from ..random import default_generator
-from .parts import dense_layers, make_optimizer, make_rate
+from .parts import dense_layers, hidden_sizes, make_optimizer, make_rate
 
 __all__ = ["NetEstimator"]
 
 Array = np.ndarray[Any, Any]
 _drawing = threading.RLock()
+
+
+class _Stopping(train.Callback):
+    def __init__(self, monitor, patience, min_delta, restore_best):
+        self.monitor, self.patience, self.delta, self.restore_best = monitor, patience, min_delta, restore_best
+
+    def on_fit_begin(self, trainer):
+        self.best, self.waited, self.kept = np.inf, 0, None
+
+    def on_epoch_end(self, trainer, epoch, results):
+        value = results[self.monitor]
+        if value < self.best - self.delta:
+            self.best, self.waited = value, 0
+            if self.restore_best:
+                self.kept = {name: ops.copy(t) for name, t in trainer.model.state_dict().items()}
+        else:
+            self.waited += 1
+            if self.waited >= self.patience:
+                trainer.stop("no better")
+
+    def on_fit_end(self, trainer):
+        if self.kept is not None:
+            trainer.model.load_state_dict(self.kept)
 
 
 class NetEstimator(BaseEstimator):
@@ -35,9 +58,14 @@ class NetEstimator(BaseEstimator):
 
     module_: nn.Module
     loss_curve_: list[float]
+    validation_loss_curve_: list[float]
     history_: dict[str, list[float]]
     n_iter_: int
     n_features_in_: int
+
+    _dtype: str
+    _sample_shape: tuple[int, ...]
+    _outputs: int
 
     # Training.
 
@@ -72,8 +100,8 @@ class NetEstimator(BaseEstimator):
             return self.module(self._outputs)
         features = int(np.prod(self._sample_shape))
         hidden = dense_layers(self._name, features, self.hidden_layer_sizes, self.activation, self.dropout)
-        widths = [layer.out_features for layer in hidden if isinstance(layer, nn.Linear)]
-        return nn.Sequential(*hidden, nn.Linear(widths[-1] if widths else features, self._outputs))
+        sizes = hidden_sizes(self._name, self.hidden_layer_sizes)
+        return nn.Sequential(*hidden, nn.Linear(sizes[-1] if sizes else features, self._outputs))
 
     def _loss(self) -> nn.Module:
         raise NotImplementedError
@@ -91,7 +119,6 @@ class NetEstimator(BaseEstimator):
         batch_size = self._batch_size(len(X))
         with self._draws():
             trainer = self.__dict__.get("_trainer") or self._made_trainer(epochs * -(-len(X) // batch_size))
-            options = {} if weight is None else {"sample_weight": weight}
             history = trainer.fit(
                 (X, y),
                 epochs,
@@ -100,7 +127,7 @@ class NetEstimator(BaseEstimator):
                 callbacks=[*callbacks, *self.callbacks],
                 seed=(self._seed + self.n_iter_) % 2**63,
                 verbose=int(self.verbose),
-                **options,
+                sample_weight=weight,
             )
         self.module_.eval()
         self._optimizer_state = trainer.optimizer.state_dict()
@@ -131,17 +158,7 @@ class NetEstimator(BaseEstimator):
             X, y, weight = X[kept], y[kept], weight[kept]
             stratify = None if stratify is None else stratify[kept]
         if self.early_stopping:
-            parts = (X, y) if weight is None else (X, y, weight)
-            kept_back = float(self.validation_fraction)
-            if not 0 < kept_back < 1:
-                raise _C.ArgumentError(f"{self._name}: validation_fraction must be between 0 and 1, found {kept_back}")
-            held_out = max(kept_back, 1 / len(X))
-            used, validation = train_validation_split(*parts, fraction=held_out, seed=self._seed, stratify=stratify)
-            if not len(used[0]) or not len(validation[0]):
-                raise ValueError(
-                    f"{self._name}: early_stopping holds out {kept_back:g} of n_samples = {len(X)}, which leaves none to "
-                    "train on or to validate with"
-                )
+            used, validation = self._split((X, y) if weight is None else (X, y, weight), stratify)
             X, y = used[:2]
             weight = None if weight is None else used[2]
         if weight is not None:
@@ -149,7 +166,7 @@ class NetEstimator(BaseEstimator):
         stopping = []
         if self.n_iter_no_change is not None:
             stopping.append(
-                train.EarlyStopping(
+                getattr(train, "EarlyStopping", _Stopping)(
                     monitor="val_loss" if self.early_stopping else "loss",
                     patience=int(self.n_iter_no_change),
                     min_delta=float(self.tol),
@@ -160,12 +177,27 @@ class NetEstimator(BaseEstimator):
         self.__dict__.pop("_trainer", None)
         self._train(X, y, weight, int(self.epochs), validation, stopping)
 
+    def _split(self, arrays: tuple[Array, ...], stratify: Array | None) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        """A part to train on and one to validate with; of each class, where classes are large enough."""
+        fraction, samples = float(self.validation_fraction), len(arrays[0])
+        if not 0 < fraction < 1:
+            raise _C.ArgumentError(f"{self._name}: validation_fraction must be between 0 and 1, found {fraction}")
+        used, held_out = train_validation_split(*arrays, fraction=fraction, seed=self._seed, stratify=stratify)
+        if not len(held_out[0]):
+            used, held_out = train_validation_split(*arrays, fraction=max(fraction, 1 / samples), seed=self._seed)
+        if not len(used[0]):
+            raise ValueError(
+                f"{self._name}: early_stopping holds out {fraction:g} of n_samples = {samples}, which leaves none to "
+                "train on"
+            )
+        return used, held_out
+
     def _partial_fit(self, X: Array, y: Array, weight: Array | None) -> None:
         """One epoch, with the optimizer of the last one."""
         if self.schedule != "constant":
             raise _C.ArgumentError(
-                f"{self._name}.partial_fit: schedule={self.schedule!r} needs the number of steps, which only fit() knows; "
-                "give a schedule of tg.optim.schedules as learning_rate"
+                f"{self._name}.partial_fit: schedule={self.schedule!r} needs the number of steps, which only fit() "
+                "knows; give a schedule of tg.optim.schedules as learning_rate"
             )
         if weight is not None:
             kept = weight > 0
@@ -197,13 +229,18 @@ class NetEstimator(BaseEstimator):
 
     # Input.
 
+    def _goes_on(self) -> bool:
+        """Whether the next fit starts from the weights of the last one."""
+        return bool(self.warm_start) and hasattr(self, "module_")
+
     def _dtypes(self) -> tuple[str, str]:
         """The dtype of inputs, and that of weights and targets."""
         found: str = self._dtype
         return found, "float32" if found == "int64" else found
 
-    def _checked(self, X: Any, y: Any = None, reset: bool = False, **more: Any) -> Any:
-        """``X``, with ``y`` if given, as arrays of the dtype that the network takes."""
+    def _checked(self, X: Any, reset: bool = False, **more: Any) -> Any:
+        """``X``, with ``y`` if it is among ``more``, as arrays of the dtype that the network takes."""
+        reset = reset and not self._goes_on()
         if reset and self.dtype not in (None, "float32", "float64", "int64"):
             raise _C.ArgumentError(
                 f"{self._name}: dtype must be None, 'float32', 'float64' or 'int64', found {self.dtype!r}"
@@ -212,14 +249,13 @@ class NetEstimator(BaseEstimator):
         if not reset:
             wanted = [self._dtype]
         options = {"reset": reset, "dtype": wanted, "allow_nd": self.module is not None, **more}
-        found = validate_data(self, X, **options) if y is None else validate_data(self, X, y, **options)
-        inputs = found if y is None else found[0]
+        found = validate_data(self, X, **options)
+        inputs = found[0] if "y" in more else found
         if reset:
             self._dtype = inputs.dtype.name
         elif inputs.ndim > 2 and inputs.shape[1:] != self._sample_shape:
-            raise ValueError(
-                f"X has samples of shape {list(inputs.shape[1:])}, but {self._name} is expecting {list(self._sample_shape)}"
-            )
+            found_shape, expected = list(inputs.shape[1:]), list(self._sample_shape)
+            raise ValueError(f"X has samples of shape {found_shape}, but {self._name} is expecting {expected}")
         return found
 
     def _checked_weight(self, sample_weight: Any, X: Array) -> Array | None:

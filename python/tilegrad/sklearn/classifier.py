@@ -29,8 +29,8 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         outputs [N, outputs] are logits. Sizes that it leaves out are inferred from ``X``, which may then have any shape
         [N, ...]: ``NetClassifier(tg.models.lenet5)`` takes images.
     activation : str or callable
-        ``"relu"``, ``"tanh"``, ``"sigmoid"``, ``"gelu"``, ``"elu"``, ``"silu"``, ``"selu"``, ``"leaky_relu"``, ``"mish"``,
-        ``"softplus"``, ``"hard_swish"``, ``"identity"``, or the class of a layer; of the dense layers.
+        ``"relu"``, ``"tanh"``, ``"sigmoid"``, ``"gelu"``, ``"elu"``, ``"silu"``, ``"selu"``, ``"leaky_relu"``,
+        ``"mish"``, ``"softplus"``, ``"hard_swish"``, ``"identity"``, or the class of a layer; of the dense layers.
     dropout : float
         After each hidden layer, from 0 to below 1.
     optimizer : str or callable
@@ -110,6 +110,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     """
 
     classes_: Array
+    _multilabel: bool
 
     def __init__(
         self,
@@ -172,18 +173,19 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         sample_weight
             [N]: what each sample counts, from 0.
         """
-        X, y = self._checked(X, y, reset=True, multi_output=True)
+        X, y = self._checked(X, y=y, reset=True, multi_output=True)
         y = self._column(y)
         check_classification_targets(y)
         weight = self._checked_weight(sample_weight, X)
-        classes = self._classes_of(y)
-        if self.warm_start and hasattr(self, "module_"):
-            if not np.array_equal(classes, self.classes_):
+        multilabel = type_of_target(y).startswith("multilabel")
+        classes = np.arange(y.shape[1]) if multilabel else np.unique(y)
+        if self._goes_on():
+            if multilabel != self._multilabel or not np.array_equal(classes, self.classes_):
                 raise ValueError(
                     f"warm_start: y has the classes {list(classes)}, the network was trained for {list(self.classes_)}"
                 )
         else:
-            self.classes_ = classes
+            self.classes_, self._multilabel = classes, multilabel
             self._start(X, len(classes))
         target = self._target(y)
         self._fit(X, target, self._with_class_weight(weight, y), stratify=None if self._multilabel else target)
@@ -200,7 +202,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
             All labels that will come; needed in the first call.
         """
         first = not hasattr(self, "module_")
-        X, y = self._checked(X, y, reset=first, multi_output=True)
+        X, y = self._checked(X, y=y, reset=first, multi_output=True)
         y = self._column(y)
         check_classification_targets(y)
         weight = self._checked_weight(sample_weight, X)
@@ -217,10 +219,6 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     def _column(y: Array) -> Array:
         """Labels [N, 1] as [N], with scikit-learn's warning."""
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-
-    def _classes_of(self, y: Array) -> Array:
-        self._multilabel = type_of_target(y).startswith("multilabel")
-        return np.arange(y.shape[1]) if self._multilabel else np.unique(y)
 
     def _target(self, y: Array) -> Array:
         """What the loss compares with: the places of labels in ``classes_``, or zeros and ones."""

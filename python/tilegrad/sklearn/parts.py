@@ -12,7 +12,7 @@ from .. import _C, nn, optim
 from ..nn.arguments import ACTIVATIONS, check_sizes
 from ..optim import schedules
 
-__all__ = ["dense_layers", "make_optimizer", "make_rate"]
+__all__ = ["dense_layers", "hidden_sizes", "make_optimizer", "make_rate"]
 
 # Those that are layers of their own.
 LAYERS: dict[str, Callable[[], nn.Module]] = {
@@ -41,12 +41,16 @@ SCHEDULES: dict[str, Callable[..., Any]] = {
 }
 
 
+def hidden_sizes(owner: str, given: Any) -> tuple[int, ...]:
+    """The sizes of hidden layers from one number or any number of them."""
+    sizes = (given,) if isinstance(given, numbers.Integral) else tuple(given)
+    return check_sizes(owner, "hidden_layer_sizes", sizes) if sizes else ()
+
+
 def dense_layers(owner: str, before: int, sizes: Any, activation: Any, dropout: float) -> list[nn.Module]:
     """Dense layers with an activation and dropout behind each."""
-    if isinstance(sizes, numbers.Integral):
-        sizes = (sizes,)
     layers: list[nn.Module] = []
-    for size in check_sizes(owner, "hidden_layer_sizes", tuple(sizes)) if len(sizes) else ():
+    for size in hidden_sizes(owner, sizes):
         fused = activation if activation in ACTIVATIONS else None
         layers.append(nn.Linear(before, size, activation=fused))
         if fused is None and activation != "identity":
@@ -62,7 +66,8 @@ def _activation(owner: str, activation: Any) -> nn.Module:
     if not isinstance(made, nn.Module):
         known = ", ".join(sorted([*ACTIVATIONS, *LAYERS, "identity"]))
         raise _C.ArgumentError(
-            f"{owner}: activation must be one of {known}, or a class or function that makes a layer, found {activation!r}"
+            f"{owner}: activation must be one of {known}, or a class or function that makes a layer, found "
+            f"{activation!r}"
         )
     return made
 
@@ -75,7 +80,7 @@ def make_rate(owner: str, rate: Any, schedule: str, steps: int) -> Any:
         if schedule != "constant":
             raise _C.ArgumentError(f"{owner}: learning_rate is a schedule already; leave schedule at 'constant'")
         return copy.deepcopy(rate)  # it may have state, which is the fit's, not the argument's
-    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not rate >= 0:
+    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not float(rate) >= 0:
         raise _C.ArgumentError(f"{owner}: learning_rate must be a number from 0 or a schedule, found {rate!r}")
     return SCHEDULES[schedule](float(rate), steps=steps)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import column_or_1d
 
@@ -122,7 +121,7 @@ class NetRegressor(RegressorMixin, NetEstimator):
             [N]: what each sample counts, from 0.
         """
         X, target, weight = self._checked_all(X, y, sample_weight, reset=True)
-        if self.warm_start and hasattr(self, "module_"):
+        if self._goes_on():
             self._check_outputs(target)
         else:
             self._start(X, target.shape[1])
@@ -146,10 +145,10 @@ class NetRegressor(RegressorMixin, NetEstimator):
         return self
 
     def _checked_all(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> tuple[Array, Array, Array | None]:
-        X, y = self._checked(X, y, reset=reset, multi_output=True, y_numeric=True)
+        X, y = self._checked(X, y=y, reset=reset, multi_output=True, y_numeric=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if reset:
+        if reset and not self._goes_on():
             self._flat_target, self.n_outputs_ = y.ndim == 1, 1 if y.ndim == 1 else y.shape[1]
         target = y.reshape(len(y), -1).astype(self._dtypes()[1], copy=False)
         return X, target, self._checked_weight(sample_weight, X)

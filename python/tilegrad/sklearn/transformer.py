@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from .. import _C, nn
 from .base import Array, NetEstimator
-from .parts import dense_layers
+from .parts import dense_layers, hidden_sizes
 
 __all__ = ["NetTransformer"]
 
@@ -119,7 +118,7 @@ class NetTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
         if self.dtype == "int64":
             raise _C.ArgumentError(f"{self._name}: dtype must be floating: what is given back are numbers")
         features, code = self._outputs, int(self.code_size)
-        sizes = (self.hidden_layer_sizes,) if np.isscalar(self.hidden_layer_sizes) else tuple(self.hidden_layer_sizes)
+        sizes = hidden_sizes(self._name, self.hidden_layer_sizes)
         options = (self.activation, self.dropout)
         if self.encoder is None:
             layers = dense_layers(self._name, features, sizes, *options)
@@ -147,7 +146,7 @@ class NetTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
         """
         X = self._checked(X, reset=True)
         weight = self._checked_weight(sample_weight, X)
-        if not (self.warm_start and hasattr(self, "module_")):
+        if not self._goes_on():
             self._start(X, X.shape[1])
         self._n_features_out = int(self.code_size)
         self._fit(X, X, weight)
