@@ -74,8 +74,8 @@ REFERENCES = (
         least=4, most=4,
     ),
     Reference(
-        "polynomial", "polynomial of order 5, noisy y = x, 20 points: of 10 draws, those whose L2 fit is closer to y = x "
-        "on held-out points", "02_polynomial_regression.py", pattern=r"^the L2 fit is closer for (\d+) of 10 draws$",
+        "polynomial", "polynomial of order 5, noisy y = x, 20 points: of 10 draws, those whose L2 fit is closer "
+        "to y = x on held-out points", "02_polynomial_regression.py", pattern=r"^the L2 fit is closer for (\d+) of 10 draws$",
         least=10, most=10,
     ),
     Reference(
