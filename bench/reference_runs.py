@@ -75,8 +75,8 @@ REFERENCES = (
     ),
     Reference(
         "polynomial", "polynomial of order 5, noisy y = x, 20 points: of 10 draws, those whose L2 fit is closer "
-        "to y = x on held-out points", "02_polynomial_regression.py", pattern=r"^the L2 fit is closer for (\d+) of 10 draws$",
-        least=10, most=10,
+        "to y = x on held-out points", "02_polynomial_regression.py",
+        pattern=r"^the L2 fit is closer for (\d+) of 10 draws$", least=10, most=10,
     ),
     Reference(
         "softmax-slow", "softmax regression, MNIST, SGD 0.001, batch 128, weights N(0, 1), 100 epochs",

@@ -27,29 +27,6 @@ Array = np.ndarray[Any, Any]
 _drawing = threading.RLock()
 
 
-class _Stopping(train.Callback):
-    def __init__(self, monitor, patience, min_delta, restore_best):
-        self.monitor, self.patience, self.delta, self.restore_best = monitor, patience, min_delta, restore_best
-
-    def on_fit_begin(self, trainer):
-        self.best, self.waited, self.kept = np.inf, 0, None
-
-    def on_epoch_end(self, trainer, epoch, results):
-        value = results[self.monitor]
-        if value < self.best - self.delta:
-            self.best, self.waited = value, 0
-            if self.restore_best:
-                self.kept = {name: ops.copy(t) for name, t in trainer.model.state_dict().items()}
-        else:
-            self.waited += 1
-            if self.waited >= self.patience:
-                trainer.stop("no better")
-
-    def on_fit_end(self, trainer):
-        if self.kept is not None:
-            trainer.model.load_state_dict(self.kept)
-
-
 class NetEstimator(BaseEstimator):
     """The base of the estimators; see those for the arguments.
 
@@ -166,7 +143,7 @@ class NetEstimator(BaseEstimator):
         stopping = []
         if self.n_iter_no_change is not None:
             stopping.append(
-                getattr(train, "EarlyStopping", _Stopping)(
+                train.EarlyStopping(
                     monitor="val_loss" if self.early_stopping else "loss",
                     patience=int(self.n_iter_no_change),
                     min_delta=float(self.tol),
