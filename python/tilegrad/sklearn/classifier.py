@@ -104,7 +104,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from tilegrad.sklearn import NetClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = NetClassifier((16,), learning_rate=0.01, epochs=100, random_state=0)
+    >>> net = NetClassifier((16,), learning_rate=0.02, epochs=200, random_state=0)
     >>> bool(cross_val_score(make_pipeline(StandardScaler(), net), X, y).mean() > 0.93)
     True
     """
