@@ -47,25 +47,88 @@ def test_digits(tmp_path: Path) -> None:
     assert model(tg.zeros((2, 8, 8, 1))).shape == (2, 10)
 
 
+def test_perceptron(tmp_path: Path) -> None:
+    printed = run(tmp_path, "01_perceptron.py", "--quick")
+    assert len(re.findall(r"^(?:AND|OR|NAND) .*, 4 of 4 right$", printed, re.MULTILINE)) == 3
+    assert "XOR      never separated by one unit" in printed
+    assert "by hand: 4 of 4 right" in printed
+    assert "XOR by gradients, two layers: 4 of 4 right for 2 of 2 seeds" in printed
+
+
+def test_polynomial_regression(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    printed = run(tmp_path, "02_polynomial_regression.py", "--quick", "--plot", "fits.png")
+    assert "the L2 fit is closer for 2 of 2 draws" in printed
+    assert (tmp_path / "fits.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("way", [[], ["--slow"]], ids=["good", "slow"])
+def test_softmax_regression(tmp_path: Path, way: list[str]) -> None:
+    data = mnist_folder(tmp_path / "data", count=20)
+    assert 0 <= accuracy(run(tmp_path, "03_softmax_regression.py", "--data", str(data), "--quick", *way)) <= 1
+
+
+def test_mlp(tmp_path: Path) -> None:
+    mnist_folder(tmp_path / "data" / "mnist", count=40)
+    for network in ("784-50-50-10", "784-256-100-10 decay"):
+        printed = run(tmp_path, "04_mlp.py", "--data", "data", "--quick", "--network", network)
+        assert re.search(
+            rf"^{network}: validation accuracy \d\.\d{{4}}, test accuracy \d\.\d{{4}}$", printed, re.MULTILINE
+        )
+
+
+def test_mlp_on_real_data(tmp_path: Path, data_folder: Path) -> None:
+    printed = run(tmp_path, "04_mlp.py", "--data", str(data_folder), "--network", "784-50-50-10")
+    found = re.search(r"test accuracy (\d\.\d{4})$", printed, re.MULTILINE)
+    assert found
+    assert float(found.group(1)) > 0.955
+
+
+def test_searches(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    printed = run(tmp_path, "09_search.py", "--quick")
+    assert len(re.findall(r"^    test accuracy \d\.\d{4}$", printed, re.MULTILINE)) == 2
+
+
+def test_pipelines(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    printed = run(tmp_path, "14_pipelines.py", "--quick")
+    assert len(re.findall(r"\d\.\d{4} \+- \d\.\d{4}", printed)) == 4 * 2 + 3
+
+
+def test_cross_validation(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    printed = run(tmp_path, "15_cross_validation.py", "--quick")
+    assert re.search(r"^mean: chosen \d\.\d{4}, nested \d\.\d{4}, on fresh samples \d\.\d{4}$", printed, re.MULTILINE)
+
+
+def test_optuna(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    pytest.importorskip("sklearn")
+    printed = run(tmp_path, "16_optuna.py", "--quick")
+    assert "coarse: 6 trials of 2 epochs" in printed
+    assert "fine: 4 trials of 3 epochs" in printed
+
+
 def test_char_lstm(tmp_path: Path) -> None:
     text = "the quick brown fox jumps over the lazy dog. " * 60
     (tmp_path / "text.txt").write_text(text)
     arguments = ["--text", "text.txt", "--epochs", "6", "--steps", "20", "--batch-size", "8", "--hidden", "48"]
-    printed = run(tmp_path, "char_lstm.py", *arguments, "--temperature", "0.2")
+    printed = run(tmp_path, "08_text_lstm.py", *arguments, "--temperature", "0.2")
     losses = [float(found) for found in re.findall(r"[ ,]loss[ =](\d+\.\d+)", printed)]
     assert losses[-1] < 0.2 * losses[0]
     assert "quick brown fox jumps over the lazy dog. the quick brown" in printed
     assert "it writes the same" in printed
-    model = tg.load(tmp_path / "char_lstm.safetensors")
+    model = tg.load(tmp_path / "text_lstm.safetensors")
     assert model.generate("the quick brown f", 20, temperature=0).startswith("ox jumps over")
 
 
 def test_mnist(tmp_path: Path) -> None:
     data = mnist_folder(tmp_path / "data", count=20)
-    printed = run(tmp_path, "mnist.py", "--data", str(data), "--epochs", "1", "--batch-size", "8")
+    printed = run(tmp_path, "05_lenet.py", "--data", str(data), "--epochs", "1", "--batch-size", "8")
     assert 0 <= accuracy(printed) <= 1
     assert re.search(r"^[\d,]+ samples per second$", printed, re.MULTILINE)
-    assert (tmp_path / "mnist.safetensors").exists()
+    assert (tmp_path / "lenet.safetensors").exists()
 
 
 def transferred(printed: str) -> dict[str, list[float]]:
@@ -79,35 +142,35 @@ def transferred(printed: str) -> dict[str, list[float]]:
 def test_transfer(tmp_path: Path) -> None:
     for name in ("mnist", "fashion-mnist"):
         mnist_folder(tmp_path / "data" / name, count=60)
-    printed = run(tmp_path, "transfer.py", "--data", "data", "--source", "fashion-mnist", "--limit", "20")
+    printed = run(tmp_path, "07_transfer.py", "--data", "data", "--source", "fashion-mnist", "--limit", "20")
     assert list(transferred(printed)) == ["small-similar", "small-different", "large-similar", "large-different"]
     assert tg.load(tmp_path / "transfer.safetensors")(tg.zeros((2, 28, 28, 1))).shape == (2, 5)
 
 
 def test_transfer_on_real_data(tmp_path: Path, data_folder: Path) -> None:
     """500 digits 5 to 9: features learnt from 0 to 4 tell them, a head alone is trained."""
-    printed = run(tmp_path, "transfer.py", "--data", str(data_folder), "--case", "small-similar", "--limit", "3000")
+    printed = run(tmp_path, "07_transfer.py", "--data", str(data_folder), "--case", "small-similar", "--limit", "3000")
     assert transferred(printed)["small-similar"][0] > 0.85
 
 
 def test_transformer(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
-    printed = run(tmp_path, "transformer.py", "--epochs", "10")
+    printed = run(tmp_path, "13_transformer.py", "--epochs", "10")
     assert accuracy(printed) > 0.92
 
 
 def test_transformer_on_mnist(tmp_path: Path) -> None:
     data = mnist_folder(tmp_path / "data", count=20)
-    printed = run(tmp_path, "transformer.py", "--data", str(data), "--epochs", "1", "--batch-size", "8")
+    printed = run(tmp_path, "13_transformer.py", "--data", str(data), "--epochs", "1", "--batch-size", "8")
     assert 0 <= accuracy(printed) <= 1
 
 
 def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     cifar_archive(tmp_path / "cifar-10-binary.tar.gz", "w:gz", MEMBERS)
     monkeypatch.setattr(tg.data.CIFAR10, "file_checksums", {})  # these are not the original files
-    monkeypatch.setattr(sys, "argv", ["cifar10.py", "--data", str(tmp_path), "--epochs", "1", "--batch-size", "8"])
+    monkeypatch.setattr(sys, "argv", ["06_cifar_cnn.py", "--data", str(tmp_path), "--epochs", "1", "--batch-size", "8"])
     monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(EXAMPLES / "cifar10.py"), run_name="__main__")
+    runpy.run_path(str(EXAMPLES / "06_cifar_cnn.py"), run_name="__main__")
     printed = capsys.readouterr().out
     assert 0 <= accuracy(printed) <= 1
     assert (tmp_path / "cifar10.safetensors").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -123,6 +124,24 @@ def test_we_read_the_files_of_the_package(tmp_path: Path) -> None:
     model = tg.load(tmp_path / "m", into=Weighted(2))
     assert np.array_equal(model.weight.detach().numpy(), [7, 8])
     assert model.steps.item() == 3
+
+
+def test_open_files_take_and_give_the_same_bytes(saved: Path, tmp_path: Path) -> None:
+    file = io.BytesIO(b"head")
+    file.seek(4)
+    tg.save(tg.load(saved), file)
+    assert file.getvalue() == b"head" + saved.read_bytes()
+    file.seek(4)
+    assert str(tg.load(file)) == str(tg.load(saved))
+    with pytest.raises(tg.CheckpointError, match=r"^the file: not a safetensors file, or a truncated one"):
+        tg.load(io.BytesIO(saved.read_bytes()[:-8][:50]))
+
+
+def test_a_network_of_another_dtype_comes_back(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(None, 3), nn.BatchNorm1d()).build((2,)).to("float64")
+    tg.save(model, tmp_path / "model")
+    x = tg.ones((2, 2), dtype="float64")
+    assert np.array_equal(tg.load(tmp_path / "model").eval()(x).detach().numpy(), model.eval()(x).detach().numpy())
 
 
 def test_an_unregistered_class_saves_weights_only(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from . import data, inspect, io, models, nn, optim, train
+    from . import data, inspect, io, models, nn, optim, sklearn, train
     from .io import load, save
 
 tensor = ops.tensor  # the function, not the module of the same name
@@ -55,7 +55,7 @@ def __getattr__(name: str) -> Any:
     """Modules that not every program needs are imported when they are first used."""
     from importlib import import_module
 
-    if name in ("data", "inspect", "io", "models", "nn", "optim", "train"):
+    if name in ("data", "inspect", "io", "models", "nn", "optim", "sklearn", "train"):
         return import_module(f".{name}", __name__)
     if name in ("load", "save"):
         return getattr(import_module(".io", __name__), name)

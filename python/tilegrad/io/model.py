@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 
 from .. import _C
 from ..errors import CheckpointError
 from ..random import default_generator
 from . import architecture, safetensors
 from .atomic import write_atomically
+from .safetensors import name_of
 from .sealing import check_tensors, seal, unseal
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["load", "save"]
 
 M = TypeVar("M", bound="Module")
+Path = str | os.PathLike[str]
 VERSION = 1
 
 
-def save(model: Module, path: str | os.PathLike[str]) -> None:
+def save(model: Module, path: Path | BinaryIO) -> None:
     """Write a model to a file: weights, buffers, architecture and checksums.
 
     The path holds the old file or the new one at any time, whole; the same model gives the same bytes.
@@ -39,7 +41,8 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
         :func:`load` makes the model again; otherwise only the weights are saved, with a warning, and
         ``tg.load(path, into=model)`` fills them into a model made by your code.
     path
-        By convention ``*.safetensors``.
+        By convention ``*.safetensors``; or a file that is open for writing bytes, such as an ``io.BytesIO``, which
+        gets the same bytes where it stands.
 
     Examples
     --------
@@ -64,23 +67,29 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
     except architecture.NotDescribableError as error:
         about["weights_only"] = str(error)
         warnings.warn(
-            f"save: only the weights are saved, because {error}; tg.load({os.fspath(path)!r}, into=model) fills them",
+            f"save: only the weights are saved, because {error}; tg.load({name_of(path)!r}, into=model) fills them",
             stacklevel=2,
         )
-    write_atomically(path, safetensors.layout(tensors, {"tilegrad": seal(about, tensors)}))
+    content = safetensors.layout(tensors, {"tilegrad": seal(about, tensors)})
+    if isinstance(path, (str, os.PathLike)):
+        write_atomically(path, content)
+    else:
+        for chunk in content:
+            path.write(chunk)
 
 
 @overload
-def load(path: str | os.PathLike[str]) -> Module: ...
+def load(path: Path | BinaryIO) -> Module: ...
 @overload
-def load(path: str | os.PathLike[str], into: M) -> M: ...
-def load(path: str | os.PathLike[str], into: Module | None = None) -> Module:
+def load(path: Path | BinaryIO, into: M) -> M: ...
+def load(path: Path | BinaryIO, into: Module | None = None) -> Module:
     """Read a model that :func:`save` has written.
 
     Parameters
     ----------
     path
-        The file; for ``into`` also any safetensors file with the model's names, shapes and dtypes.
+        The file, or one that is open for reading bytes; for ``into`` also any safetensors file with the model's names,
+        shapes and dtypes.
     into
         A model to copy the weights into, instead of making one from the file's architecture.
 
@@ -101,26 +110,30 @@ def load(path: str | os.PathLike[str], into: Module | None = None) -> Module:
     >>> filled = tg.load("linear.safetensors", into=tg.nn.Linear(2, 3))
     """
     tensors, texts = safetensors.read(path)
+    name = name_of(path)
     about: dict[str, Any] = {}
     if "tilegrad" in texts:
-        about = unseal(texts["tilegrad"], os.fspath(path), "the model", VERSION)
-        check_tensors(about, tensors, os.fspath(path))
+        about = unseal(texts["tilegrad"], name, "the model", VERSION)
+        check_tensors(about, tensors, name)
     if into is not None:
         into.load_state_dict(tensors)
         return into
     if "architecture" not in about:
         why = about.get("weights_only", "it was not written by tg.save")
         raise CheckpointError(
-            f"{path}: the file holds weights only ({why}); make the model and fill it: tg.load(path, into=model)"
+            f"{name}: the file holds weights only ({why}); make the model and fill it: tg.load(path, into=model)"
         )
     drawn = default_generator.state()  # the first weights are replaced: nothing was drawn
     try:
         model = architecture.decode(about["architecture"])
         _infer_inside(model, about["inferred"])
+        floating = {tensor.dtype for tensor in tensors.values() if tensor.dtype.is_floating}
+        if len(floating) == 1:  # the constructors make float32
+            model.to(floating.pop())
         model.load_state_dict(tensors)
         model.train(bool(about["training"]))
     except (_C.TilegradError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        raise CheckpointError(f"{name}: {error}") from error
     finally:
         default_generator.set_state(drawn)
     return model

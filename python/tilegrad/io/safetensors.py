@@ -56,26 +56,37 @@ def as_bytes(tensor: Tensor | np.ndarray[Any, Any]) -> memoryview:
     return _C.as_bytes(_C.contiguous(tensor.detach().cpu())).numpy().data
 
 
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """All tensors and texts of a file.
+def read(source: str | os.PathLike[str] | BinaryIO) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors and texts of a file, given by its path or open for reading; what is read is the rest of it.
 
     Raises
     ------
     CheckpointError
         If the file is not whole or not of this format; checked before memory is taken for what it claims to hold.
     """
-    with open(path, "rb") as file:
-        places, metadata = _read_head(file, os.fspath(path))
-        tensors = {}
-        for _, _, name, dtype, shape in places:
-            tensor = ops.empty(shape, dtype)
-            target = as_bytes(tensor)
-            if file.readinto(target) != len(target):
-                raise CheckpointError(f"{path}: the file ends within tensor {name!r}")
-            largest = np.frombuffer(target, np.uint8).max(initial=0) if dtype == "bool" else 0
-            if largest > 1:
-                raise CheckpointError(f"{path}: tensor {name!r} has the byte {largest}, BOOL allows 0 and 1")
-            tensors[name] = tensor
+    if isinstance(source, (str, os.PathLike)):
+        with open(source, "rb") as file:
+            return _read(file, name_of(source))
+    return _read(source, name_of(source))
+
+
+def name_of(source: str | os.PathLike[str] | BinaryIO) -> str:
+    """What messages call a file."""
+    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else str(getattr(source, "name", "the file"))
+
+
+def _read(file: BinaryIO, path: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    places, metadata = _read_head(file, path)
+    tensors = {}
+    for _, _, name, dtype, shape in places:
+        tensor = ops.empty(shape, dtype)
+        target = as_bytes(tensor)
+        if file.readinto(target) != len(target):  # type: ignore[attr-defined]  # every file of bytes has it
+            raise CheckpointError(f"{path}: the file ends within tensor {name!r}")
+        largest = np.frombuffer(target, np.uint8).max(initial=0) if dtype == "bool" else 0
+        if largest > 1:
+            raise CheckpointError(f"{path}: tensor {name!r} has the byte {largest}, BOOL allows 0 and 1")
+        tensors[name] = tensor
     return tensors, metadata
 
 
@@ -85,9 +96,25 @@ def read_texts(path: str | os.PathLike[str]) -> dict[str, str]:
         return _read_head(file, os.fspath(path))[1]
 
 
+<<<<<<< HEAD
 def _read_head(file: BinaryIO, path: str) -> tuple[list[Place], dict[str, str]]:
     """The tensors in the order of their bytes, and the texts."""
     size = os.fstat(file.fileno()).st_size
+=======
+def _read_head(file: BinaryIO, path: str) -> tuple[dict[str, tuple[str, tuple[int, ...]]], dict[str, str]]:
+    """Dtype and shape of each tensor in the order of their bytes, and the texts."""
+    begin = file.tell()
+    size = file.seek(0, os.SEEK_END) - begin
+    file.seek(begin)
+    header, start = _read_header(file, size, path)
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise CheckpointError(f"{path}: __metadata__ is not an object of texts")
+    return _checked_places(header, size - start, path), metadata
+
+
+def _read_header(file: BinaryIO, size: int, path: str) -> tuple[dict[str, Any], int]:
+>>>>>>> sklearn
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > min(size - 8, MAX_HEADER):
         raise CheckpointError(

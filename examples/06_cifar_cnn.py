@@ -1,7 +1,7 @@
 """Train a small VGG-like network on CIFAR-10.
 
-python examples/cifar10.py --data DIR                 # five epochs
-python examples/cifar10.py --data DIR --epochs 20     # the longer run
+python examples/06_cifar_cnn.py --data DIR                 # five epochs
+python examples/06_cifar_cnn.py --data DIR --epochs 20     # the longer run
 
 DIR has the archive cifar-10-binary.tar.gz (or .tar.xz) or its .bin files; without --data the archive is downloaded into
 the cache folder.

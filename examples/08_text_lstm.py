@@ -1,9 +1,10 @@
-"""Train an LSTM to write, character by character.
+"""8. Text: an LSTM that learns to write, character by character.
 
-python examples/char_lstm.py                     # Python's own manual, as far as it comes with Python
-python examples/char_lstm.py --text FILE         # any text
+python examples/08_text_lstm.py                  # Python's own manual, as far as it comes with Python
+python examples/08_text_lstm.py --text FILE      # any text
 
 The loss is the mean over characters of -ln(probability of the right one); guessing costs ln(number of characters).
+FIGURES
 """
 
 from __future__ import annotations
@@ -33,8 +34,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=64, help="characters per sequence")
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--temperature", type=float, default=0.6)
-    parser.add_argument("--model", default="char_lstm.safetensors", help="where to save the model")
+    parser.add_argument("--model", default="text_lstm.safetensors", help="where to save the model")
+    parser.add_argument("--quick", action="store_true", help="20,000 characters, two epochs, 32 units")
     options = parser.parse_args()
+    if options.quick:
+        options.characters, options.epochs, options.hidden = 20_000, 2, 32
     tg.manual_seed(options.seed)
 
     text = Path(options.text).read_text(encoding="utf-8") if options.text else manual()

@@ -1,8 +1,8 @@
-"""Transfer learning: what to do with a trained network depends on how much new data there is, and how similar it is.
+"""7. Transfer learning: what to do with a trained network depends on how much new data there is, and how similar it is.
 
-python examples/transfer.py --data DIR                       # all four cases
-python examples/transfer.py --data DIR --case small-similar  # one of them
-python examples/transfer.py --data DIR --source fashion-mnist
+python examples/07_transfer.py --data DIR                       # all four cases
+python examples/07_transfer.py --data DIR --case small-similar  # one of them
+python examples/07_transfer.py --data DIR --source fashion-mnist
 
 DIR has the folders mnist/ and fashion-mnist/ with four IDX files each; without --data they are downloaded into the
 cache folder. A small network learns the first five classes of the source (the digits 0 to 4). Similar data are its
@@ -111,7 +111,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the shuffles")
     parser.add_argument("--limit", type=int, help="at most so many images of everything, for a quick look")
     parser.add_argument("--model", default="transfer.safetensors", help="where to save the network of the source")
+    parser.add_argument("--quick", action="store_true", help="--limit 500")
     options = parser.parse_args()
+    if options.quick and options.limit is None:
+        options.limit = 500
     tg.manual_seed(options.seed)
 
     other = next(name for name in SETS if name != options.source)

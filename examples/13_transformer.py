@@ -1,7 +1,11 @@
-"""Train a small transformer on handwritten digits, read row by row as a sequence.
+"""13. A small transformer that reads handwritten digits row by row, as a sequence.
 
-python examples/transformer.py --seed 0                 scikit-learn's digits: 8 rows of 8 pixels
-python examples/transformer.py --data DIR --epochs 5    MNIST: 28 rows of 28 pixels
+python examples/13_transformer.py --seed 0                # scikit-learn's digits: 8 rows of 8 pixels
+python examples/13_transformer.py --data DIR --epochs 5   # MNIST: 28 rows of 28 pixels
+
+Attention lets every row look at every other; nothing tells it that neighbours matter. Test accuracy for the seeds 0 to 2:
+
+FIGURES
 """
 
 from __future__ import annotations
@@ -60,7 +64,10 @@ def main() -> None:
     parser.add_argument("--data", metavar="DIR", help="MNIST's four files, instead of scikit-learn's digits")
     parser.add_argument("--features", type=int, default=32)
     parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="two epochs")
     options = parser.parse_args()
+    if options.quick:
+        options.epochs = 2
     tg.manual_seed(options.seed)
 
     train, test = mnist(options.data) if options.data else digits(options.seed)
