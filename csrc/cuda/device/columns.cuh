@@ -1,0 +1,230 @@
+// Batches of matrices [batch][rows][columns], contiguous, whose columns are summed in the order of device/sums.cuh, or worked
+// on with numbers of their own: what normalisation is made of.
+#pragma once
+
+#include "cuda/device/folds.cuh"
+#include "formulas/arithmetic.h"
+
+namespace tilegrad::cuda {
+namespace {
+
+struct Columns {
+  int64_t batch, rows, columns;
+
+  __host__ __device__ int64_t chunks() const { return ceil_div(rows, kSumChunk); }
+  __host__ __device__ int rows_of(int64_t chunk) const {
+    return static_cast<int>(smaller<int64_t>(kSumChunk, rows - chunk * kSumChunk));
+  }
+  // Chunk sums are [batch][column][chunk].
+  int64_t parts() const { return larger<int64_t>(1, batch * columns * chunks()); }
+};
+
+// Where a thread of a block is: the block takes chunks of 2^log_width neighbouring columns, with 16 threads for each.
+struct ColumnPlace {
+  int column, lane, place, log_width;
+  __device__ __forceinline__ explicit ColumnPlace(int log_width) : log_width(log_width) {
+    const int t = static_cast<int>(threadIdx.x);
+    column = t & ((1 << log_width) - 1);
+    lane = t >> log_width & (kLanes - 1);
+    place = t >> log_width >> 4;
+  }
+  // The tree over the lanes of every column; all lanes get the result.
+  template <typename A>
+  __device__ __forceinline__ A join(A part, A* room) const {
+    const int t = static_cast<int>(threadIdx.x);
+    room[t] = part;
+    __syncthreads();
+    for (int half = kLanes / 2; half > 0; half /= 2) {
+      if (lane < half) room[t] = room[t] + room[t + (half << log_width)];
+      __syncthreads();
+    }
+    const A sum = room[t - (lane << log_width)];
+    __syncthreads();
+    return sum;
+  }
+};
+
+// Calls at(chunk, batch, column, row, rows) for all chunks of all columns; rows is 0 where a thread has no column. All
+// threads of a block meet in it.
+template <typename At>
+__device__ __forceinline__ void for_each_column_chunk(const Columns& s, const ColumnPlace& at, At call) {
+  const int at_once = kColumnThreads >> at.log_width >> 4;
+  const int64_t chunks = s.chunks(), across = ceil_div(s.columns, int64_t{1} << at.log_width);
+  const int64_t items = s.batch * across * chunks;
+  for (int64_t first = int64_t{blockIdx.x} * at_once; first < items; first += int64_t{gridDim.x} * at_once) {
+    const int64_t item = first + at.place, group = item / chunks, chunk = item - group * chunks;
+    const int64_t n = group / across, column = (group - n * across << at.log_width) + at.column;
+    const bool takes = item < items && column < s.columns;
+    call(chunk, n, column, n * s.rows + chunk * kSumChunk, takes ? s.rows_of(chunk) : 0);
+  }
+}
+struct ColumnLaunch {
+  int log_width;
+  unsigned blocks;
+  explicit ColumnLaunch(const Columns& s) {
+    log_width = log_width_of(s.columns, 5);
+    const int64_t items = s.batch * ceil_div(s.columns, int64_t{1} << log_width) * s.chunks();
+    blocks = blocks_for(items, 1, kColumnThreads >> log_width >> 4);
+  }
+};
+
+// Of every chunk of every column the sum and the sum of squares about the chunk's own mean.
+template <typename T>
+__global__ void __launch_bounds__(kColumnThreads)
+    find_moments(Columns s, int log_width, const T* x, Wide<T>* sums, Wide<T>* squares) {
+  using A = Wide<T>;
+  constexpr int kFew = 8, kAll = kSumChunk / kLanes;
+  __shared__ A room[kColumnThreads];
+  const ColumnPlace at(log_width);
+  const int64_t chunks = s.chunks();
+  for_each_column_chunk(s, at, [&](int64_t chunk, int64_t n, int64_t column, int64_t row, int rows) {
+    const T* const from = x + row * s.columns + column;
+    const auto value = [&](int i) { return widen(from[int64_t{i} * s.columns]); };
+    A sum = A(0), square = A(0);
+    const auto put = [&] {
+      if (rows == 0 || at.lane != 0) return;
+      const int64_t to = (n * s.columns + column) * chunks + chunk;
+      sums[to] = sum;
+      squares[to] = square;
+    };
+    // (A chunk has the same height for all threads of a block, but for those that have none.)
+    const auto in_registers = [&](auto count) {
+      constexpr int kEach = decltype(count)::value;
+      A own[kEach];
+#pragma unroll
+      for (int k = 0; k < kEach; ++k) {
+        const int i = k * kLanes + at.lane;
+        own[k] = i < rows ? value(i) : A(0);
+      }
+#pragma unroll
+      for (int k = 0; k < kEach; ++k) sum = sum + own[k];  // (adding zeros changes nothing: a sum from +0 is never -0)
+      sum = at.join(sum, room);
+      const A mean = sum / static_cast<A>(rows);
+#pragma unroll
+      for (int k = 0; k < kEach; ++k) {
+        const A d = own[k] - mean;
+        if (k * kLanes + at.lane < rows) square = square + d * d;
+      }
+      square = at.join(square, room);
+      put();
+    };
+    const bool few = s.rows <= kFew * kLanes;
+    if (few) {
+      in_registers(std::integral_constant<int, kFew>{});
+    } else if constexpr (sizeof(A) == 4) {
+      in_registers(std::integral_constant<int, kAll>{});
+    } else {
+#pragma unroll 4
+      for (int i = at.lane; i < rows; i += kLanes) sum = sum + value(i);
+      sum = at.join(sum, room);
+      const A mean = sum / static_cast<A>(rows);
+#pragma unroll 4
+      for (int i = at.lane; i < rows; i += kLanes) {
+        const A d = value(i) - mean;
+        square = square + d * d;
+      }
+      square = at.join(square, room);
+      put();
+    }
+  });
+}
+
+// Of every chunk of every column the sums of two values of each element, which f makes: f.column(batch, column) gives what
+// it wants to know of a column, and f.add(that, row, place, sums) adds an element's values to the two sums.
+template <typename A, typename F>
+__global__ void __launch_bounds__(kColumnThreads)
+    add_columns(Columns s, int log_width, F f, A* __restrict__ first, A* __restrict__ second) {
+  __shared__ A room[kColumnThreads];
+  const ColumnPlace at(log_width);
+  const int64_t chunks = s.chunks();
+  for_each_column_chunk(s, at, [&](int64_t chunk, int64_t n, int64_t column, int64_t row, int rows) {
+    A sums[2] = {A(0), A(0)};
+    if (rows > 0) {
+      const auto known = f.column(n, column);
+      if (rows == kSumChunk) {
+#pragma unroll 8
+        for (int k = 0; k < kSumChunk / kLanes; ++k) {
+          const int64_t r = row + k * kLanes + at.lane;
+          f.add(known, r, r * s.columns + column, sums);
+        }
+      } else {
+#pragma unroll 4
+        for (int i = at.lane; i < rows; i += kLanes) f.add(known, row + i, (row + i) * s.columns + column, sums);
+      }
+    }
+    sums[0] = at.join(sums[0], room);
+    sums[1] = at.join(sums[1], room);
+    if (rows == 0 || at.lane != 0) return;
+    const int64_t to = (n * s.columns + column) * chunks + chunk;
+    first[to] = sums[0];
+    second[to] = sums[1];
+  });
+}
+
+// A sum over chunks for a team, where accumulator i % 16 adds value i: f(total, i) adds it.
+template <typename Total, typename F>
+__device__ __forceinline__ Total accumulate(int64_t count, F f) {
+  Total mine;
+#pragma unroll 4
+  for (int64_t i = team_lane(); i < count; i += kLanes) f(mine, i);
+  return join_accumulators(mine);
+}
+
+// Calls f.apply(known, place) for all elements, kVector of one row at a time, where known[v] is f.column(batch, column) of
+// each of them. f.once(), if there is one, is called once.
+template <int kVector, typename F>
+__global__ void __launch_bounds__(kThreads) map_columns(Columns s, int log_width, int height, F f) {
+  if constexpr (requires { f.once(); }) {
+    if (blockIdx.x == 0 && threadIdx.x == 0) f.once();
+  }
+  using Known = decltype(f.column(0, 0));
+  const int across = static_cast<int>(threadIdx.x) & ((1 << log_width) - 1), down = static_cast<int>(threadIdx.x) >> log_width;
+  const int step = kThreads >> log_width;
+  const int64_t blocks_across = ceil_div(s.columns, int64_t{kVector} << log_width), blocks_down = ceil_div(s.rows, height);
+  const int64_t items = s.batch * blocks_down * blocks_across;
+  for (int64_t item = blockIdx.x; item < items; item += gridDim.x) {
+    const int64_t block = item / blocks_across, n = block / blocks_down;
+    const int64_t column = ((item - block * blocks_across << log_width) + across) * kVector;
+    if (column >= s.columns) continue;
+    Known known[kVector];
+#pragma unroll
+    for (int v = 0; v < kVector; ++v) known[v] = f.column(n, column + v);
+    const int64_t row = (block - n * blocks_down) * height, end = smaller(row + height, s.rows);
+#pragma unroll 4
+    for (int64_t r = row + down; r < end; r += step) {
+      f.template apply<kVector>(known, (n * s.rows + r) * s.columns + column);
+    }
+  }
+}
+
+// `aligned` tells whether all operands of the elements begin at multiples of 16 bytes.
+template <typename T, typename F>
+void map_all_columns(const Stream& stream, const Columns& s, bool aligned, const F& f) {
+  constexpr int kVector = sizeof(T) == 8 ? 2 : 4;
+  const auto launch = [&](auto kernel, int vector) {
+    const int log_width = log_width_of(ceil_div(s.columns, vector), 8), step = kThreads >> log_width;
+    const int64_t across = ceil_div(s.columns, int64_t{vector} << log_width);
+    const bool many = s.batch * across * ceil_div(s.rows, step) > 8192;
+    const int height = step * (many ? 8 : 2);
+    kernel<<<blocks_for(s.batch * across * ceil_div(s.rows, height), 1, 1), kThreads, 0, stream.handle>>>(s, log_width,
+                                                                                                        height, f);
+  };
+  if (aligned && s.columns % kVector == 0) {
+    launch(&map_columns<kVector, F>, kVector);
+  } else {
+    launch(&map_columns<1, F>, 1);
+  }
+}
+
+// Whether pointers (null ones too) are multiples of 16 bytes.
+template <typename... P>
+bool are_aligned(const P*... pointer) {
+  return ((reinterpret_cast<uintptr_t>(pointer) % 16 == 0) && ...);
+}
+
+__device__ __forceinline__ double inverse_root(double variance, double epsilon) {
+  return 1.0 / formulas::square_root(variance + epsilon);
+}
+
+}  // namespace
+}  // namespace tilegrad::cuda

@@ -1,0 +1,211 @@
+// Folds (sums, products, maxima, ...) over any axes of an array: cpu/fold.h is the twin, device/sums.cuh states the order.
+//
+// A fold is a struct, passed to kernels by value, with
+//
+//     using Part = ...;                                          // what is folded
+//     static Part identity();
+//     static Part join(Part, Part);
+//     Part map(T x, int64_t output, int64_t i) const;            // element number i of that output
+//     struct Total { void add(Part); void join(Total); ... };    // of chunks, in ascending order
+//     void finish(int64_t output, const Total&) const;           // writes the output
+#pragma once
+
+#include "cuda/device/sums.cuh"
+#include "params/reduce.h"
+
+namespace tilegrad::cuda {
+namespace {
+
+// Where element number i of a nest lies.
+template <typename Index>
+__device__ __forceinline__ int64_t offset_in(const LoopNest<1>& nest, Index i) {
+  int64_t offset = 0;
+  for (int d = nest.ndim - 1; d > 0; --d) {
+    const Index extent = static_cast<Index>(nest.shape[d]), rest = i / extent;
+    offset += static_cast<int64_t>(i - rest * extent) * nest.stride[0][d];
+    i = rest;
+  }
+  return nest.ndim == 0 ? 0 : offset + static_cast<int64_t>(i) * nest.stride[0][0];
+}
+__device__ __forceinline__ int64_t offset_of(const LoopNest<1>& nest, int64_t i) {
+  if (nest.ndim == 1) return i * nest.stride[0][0];
+  // (Extents that are divided by are those of axes but the first, and no larger than the number of elements.)
+  return nest.numel <= INT32_MAX ? offset_in(nest, static_cast<uint32_t>(i)) : offset_in(nest, static_cast<uint64_t>(i));
+}
+
+__host__ __device__ inline bool is_dense(const LoopNest<1>& nest) {
+  return nest.ndim == 0 || (nest.ndim == 1 && nest.stride[0][0] == 1);
+}
+
+// A team takes a chunk of an output. With one chunk for every output they are finished, otherwise parts are
+// [output][chunk].
+template <typename T, typename Fold>
+__global__ void __launch_bounds__(kThreads)
+    fold_rows(const __grid_constant__ Reduce p, int64_t chunks, const T* x, Fold fold, typename Fold::Part* parts) {
+  using Part = typename Fold::Part;
+  const int64_t items = p.outer.numel * chunks, step = int64_t{gridDim.x} * kTeams;
+  const bool dense = is_dense(p.inner);
+  for (int64_t item = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; item < items; item += step) {
+    const int64_t o = chunks == 1 ? item : item / chunks, begin = (item - o * chunks) * kSumChunk;
+    const int count = static_cast<int>(smaller<int64_t>(kSumChunk, p.inner.numel - begin));
+    const T* const from = x + offset_of(p.outer, o);
+    Part part;
+    if (dense) {
+      part = fold_chunk(count, Fold::identity(), Fold::join,
+                        [&](int i) { return fold.map(from[begin + i], o, begin + i); });
+    } else {
+      part = fold_chunk(count, Fold::identity(), Fold::join,
+                        [&](int i) { return fold.map(from[offset_of(p.inner, begin + i)], o, begin + i); });
+    }
+    if (team_lane() != 0) continue;
+    if (chunks == 1) {
+      typename Fold::Total total;
+      total.add(part);
+      fold.finish(o, total);
+    } else {
+      parts[item] = part;
+    }
+  }
+}
+
+// Outputs that lie side by side: a block takes chunks of 2^log_width neighbouring ones, with 16 threads for each, so that
+// it reads along memory.
+inline constexpr int kColumnThreads = 512;
+
+template <typename T, typename Fold>
+__global__ void __launch_bounds__(kColumnThreads)
+    fold_columns(const __grid_constant__ Reduce p, int64_t chunks, int log_width, const T* x, Fold fold,
+                 typename Fold::Part* parts) {
+  using Part = typename Fold::Part;
+  __shared__ Room<Part, kColumnThreads> room;
+  const int width = 1 << log_width, t = static_cast<int>(threadIdx.x);
+  const int column = t & (width - 1), lane = t >> log_width & (kLanes - 1), place = t >> log_width >> 4;
+  const int at_once = kColumnThreads >> log_width >> 4;
+  const int64_t row_width = p.outer.shape[p.outer.ndim - 1], blocks = ceil_div(row_width, width);
+  const int64_t items = p.outer.numel / row_width * blocks * chunks;
+  for (int64_t first = int64_t{blockIdx.x} * at_once; first < items; first += int64_t{gridDim.x} * at_once) {
+    const int64_t item = first + place, group = item / chunks, chunk = item - group * chunks;
+    const int64_t start = group % blocks * width, o = group / blocks * row_width + start + column;
+    const bool takes = item < items && start + column < row_width;
+    Part part = Fold::identity();
+    if (takes) {
+      const int64_t begin = chunk * kSumChunk;
+      const int count = static_cast<int>(smaller<int64_t>(kSumChunk, p.inner.numel - begin));
+      const T* const from = x + offset_of(p.outer, o);
+#pragma unroll 8
+      for (int i = lane; i < count; i += kLanes) {
+        part = Fold::join(part, fold.map(from[offset_of(p.inner, begin + i)], o, begin + i));
+      }
+    }
+    room[t] = part;
+    __syncthreads();
+    for (int half = kLanes / 2; half > 0; half /= 2) {
+      if (lane < half) room[t] = Fold::join(room[t], room[t + (half << log_width)]);
+      __syncthreads();
+    }
+    if (takes && lane == 0) {
+      if (chunks == 1) {
+        typename Fold::Total total;
+        total.add(room[t]);
+        fold.finish(o, total);
+      } else {
+        parts[o * chunks + chunk] = room[t];
+      }
+    }
+    __syncthreads();
+  }
+}
+
+// Chunks' parts joined: by a team for each output,
+template <typename Fold>
+__global__ void __launch_bounds__(kThreads)
+    fold_parts(int64_t outputs, int64_t chunks, const typename Fold::Part* parts, Fold fold) {
+  const int64_t step = int64_t{gridDim.x} * kTeams;
+  for (int64_t o = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; o < outputs; o += step) {
+    typename Fold::Total mine;
+#pragma unroll 4
+    for (int64_t b = team_lane(); b < chunks; b += kLanes) mine.add(parts[o * chunks + b]);
+    const typename Fold::Total total = join_accumulators(mine);
+    if (team_lane() == 0) fold.finish(o, total);
+  }
+}
+// or, where there are many chunks, by a block.
+template <typename Fold>
+__global__ void __launch_bounds__(kThreads)
+    fold_many_parts(int64_t outputs, int64_t chunks, const typename Fold::Part* parts, Fold fold) {
+  using Total = typename Fold::Total;
+  __shared__ Room<Total, kTeams> room;
+  for (int64_t o = blockIdx.x; o < outputs; o += gridDim.x) {
+    Total mine;
+#pragma unroll 8
+    for (int64_t b = threadIdx.x; b < chunks; b += kThreads) mine.add(parts[o * chunks + b]);
+    const Total joined = join_accumulators(mine);
+    if (team_lane() == 0) room[threadIdx.x / kLanes] = joined;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+      Total total;
+      for (int team = 0; team < kTeams; ++team) total.join(room[team]);
+      fold.finish(o, total);
+    }
+    __syncthreads();
+  }
+}
+
+template <typename Fold>
+void join_parts(const Stream& stream, int64_t outputs, int64_t chunks, const typename Fold::Part* parts,
+                const Fold& fold) {
+  if (chunks > kManyChunks) {
+    fold_many_parts<<<blocks_for(outputs, 1, 1), kThreads, 0, stream.handle>>>(outputs, chunks, parts, fold);
+  } else {
+    fold_parts<<<blocks_for(outputs, 1, kTeams), kThreads, 0, stream.handle>>>(outputs, chunks, parts, fold);
+  }
+}
+
+// Whether neighbouring outputs lie side by side in x and the elements of one do not.
+inline bool runs_down_columns(const Reduce& p) {
+  return p.outer.ndim > 0 && p.outer.stride[0][p.outer.ndim - 1] == 1 && !is_dense(p.inner);
+}
+
+// The smallest power of two that `count` fits in, up to 2^most.
+inline int log_width_of(int64_t count, int most) {
+  int log = 0;
+  while (log < most && (int64_t{1} << log) < count) ++log;
+  return log;
+}
+
+template <typename T, typename Fold>
+void fold_axes(const Stream& stream, const Reduce& p, const T* x, const Fold& fold) {
+  using Part = typename Fold::Part;
+  const int64_t outputs = p.outer.numel, chunks = ceil_div(p.inner.numel, kSumChunk);
+  if (outputs == 0) return;
+  Part* const parts = chunks > 1 ? stream.scratch_of<Part>(outputs * chunks) : nullptr;
+  if (chunks > 0 && runs_down_columns(p)) {
+    const int64_t width = p.outer.shape[p.outer.ndim - 1];
+    const int log_width = log_width_of(width, 5);
+    const int64_t items = outputs / width * ceil_div(width, int64_t{1} << log_width) * chunks;
+    const unsigned blocks = blocks_for(items, 1, kColumnThreads >> log_width >> 4);
+    fold_columns<<<blocks, kColumnThreads, 0, stream.handle>>>(p, chunks, log_width, x, fold, parts);
+  } else if (chunks > 0) {
+    fold_rows<<<blocks_for(outputs * chunks, 1, kTeams), kThreads, 0, stream.handle>>>(p, chunks, x, fold, parts);
+  }
+  if (chunks != 1) join_parts(stream, outputs, chunks, parts, fold);
+}
+
+// A sum of A's over axes, of elements T.
+template <typename T>
+struct SumFold {
+  using A = Wide<T>;
+  using Part = A;
+  using Total = SumTotal<A>;
+  T* y;
+  double divisor;
+  __device__ __forceinline__ static A identity() { return A(0); }
+  __device__ __forceinline__ static A join(A a, A b) { return a + b; }
+  __device__ __forceinline__ A map(T x, int64_t, int64_t) const { return widen(x); }
+  __device__ __forceinline__ void finish(int64_t o, const Total& total) const {
+    y[o] = narrow<T>(total.quotient(divisor));
+  }
+};
+
+}  // namespace
+}  // namespace tilegrad::cuda

@@ -1,0 +1,119 @@
+// Rows of contiguous elements, each worked on by a group of threads that can take the row's sums and its largest element:
+// a team of 16 threads for short rows, a block for long ones. Sums are in the order of device/sums.cuh by both.
+#pragma once
+
+#include "cuda/device/sums.cuh"
+#include "formulas/floating.h"
+
+namespace tilegrad::cuda {
+namespace {
+
+// What a group has in shared memory.
+template <typename A>
+struct RowRoom {
+  Room<SumTotal<A>, kTeams> totals;
+  Room<A, kTeams> largest;
+};
+
+// A row by a team. Elements of a row are kept in `kept`, where there is room for them: element i is this thread's own where
+// i % kThreadsOfGroup is its lane.
+template <typename A>
+struct TeamRow {
+  static constexpr int kSize = kLanes, kGroups = kTeams;  // threads of a group, and groups of a block
+  __device__ __forceinline__ explicit TeamRow(RowRoom<A>*) {}
+  __device__ __forceinline__ static int thread() { return team_lane(); }
+  __device__ __forceinline__ static int group() { return static_cast<int>(threadIdx.x) / kLanes; }
+  __device__ __forceinline__ void meet() const { __syncwarp(team_mask()); }
+
+  template <typename F>
+  __device__ __forceinline__ SumTotal<A> sum(int64_t length, F f) const {
+    SumTotal<A> total;
+    for (int64_t begin = 0; begin < length; begin += kSumChunk) {
+      const int count = static_cast<int>(smaller<int64_t>(kSumChunk, length - begin));
+      total.add(from_lane(sum_chunk<A>(count, [&](int i) { return f(begin + i); }), 0));
+    }
+    return total;
+  }
+  __device__ __forceinline__ A largest(A own) const {
+#pragma unroll
+    for (int half = kLanes / 2; half > 0; half /= 2) own = larger_number(own, from_lane(own, team_lane() ^ half));
+    return own;
+  }
+};
+
+// A row by a block. All threads meet in sum() and largest().
+template <typename A>
+struct BlockRow {
+  static constexpr int kSize = kThreads, kGroups = 1;
+  RowRoom<A>* room;
+  __device__ __forceinline__ explicit BlockRow(RowRoom<A>* room) : room(room) {}
+  __device__ __forceinline__ static int thread() { return static_cast<int>(threadIdx.x); }
+  __device__ __forceinline__ static int group() { return 0; }
+  __device__ __forceinline__ void meet() const { __syncthreads(); }
+
+  template <typename F>
+  __device__ __forceinline__ SumTotal<A> sum(int64_t length, F f) const {
+    const int team = static_cast<int>(threadIdx.x) / kLanes;
+    SumTotal<A> mine;
+    for (int64_t begin = int64_t{team} * kSumChunk; begin < length; begin += kTeams * kSumChunk) {
+      const int count = static_cast<int>(smaller<int64_t>(kSumChunk, length - begin));
+      mine.add(sum_chunk<A>(count, [&](int i) { return f(begin + i); }));
+    }
+    __syncthreads();
+    if (team_lane() == 0) room->totals[team] = mine;
+    __syncthreads();
+    SumTotal<A> total;
+    const int used = static_cast<int>(smaller<int64_t>(kTeams, ceil_div(length, kSumChunk)));
+    for (int i = 0; i < used; ++i) total.join(room->totals[i]);
+    return total;
+  }
+  __device__ __forceinline__ A largest(A own) const {
+#pragma unroll
+    for (int half = kLanes / 2; half > 0; half /= 2) own = larger_number(own, from_lane(own, team_lane() ^ half));
+    __syncthreads();
+    if (team_lane() == 0) room->largest[static_cast<int>(threadIdx.x) / kLanes] = own;
+    __syncthreads();
+    A all = room->largest[0];
+    for (int i = 1; i < kTeams; ++i) all = larger_number(all, room->largest[i]);
+    return all;
+  }
+};
+
+// Rows of up to so many elements are a team's. It is part of no result.
+inline constexpr int64_t kTeamRow = 128;
+// What the rows of a block may keep in shared memory, in bytes.
+inline constexpr int64_t kMostKept = 40 * 1024;
+
+// How the rows of a launch are shared out, and whether there is room to keep `Kept` for each element.
+template <typename Kept>
+struct RowPlan {
+  bool teams, keeps;
+  unsigned blocks;
+  int shared;  // bytes
+  RowPlan(int64_t rows, int64_t length) {
+    teams = length <= kTeamRow;
+    const int64_t groups = teams ? kTeams : 1, bytes = groups * length * static_cast<int64_t>(sizeof(Kept));
+    keeps = bytes <= kMostKept;
+    shared = keeps ? static_cast<int>(bytes) : 0;
+    blocks = blocks_for(rows, 1, static_cast<int>(groups));
+  }
+};
+
+// Calls at(row) for the group's rows. All groups of a warp, and all threads of a block, go through their own.
+template <typename Group, typename At>
+__device__ __forceinline__ void for_each_row(int64_t rows, At at) {
+  for (int64_t r = int64_t{blockIdx.x} * Group::kGroups + Group::group(); r < rows;
+       r += int64_t{gridDim.x} * Group::kGroups) {
+    at(r);
+  }
+}
+
+extern __shared__ double dynamic_shared[];
+// The group's part of the dynamic shared memory: `length` elements of what it keeps.
+template <typename Kept, typename Group>
+__device__ __forceinline__ Kept* kept_of(const Group&, int64_t length) {
+  return reinterpret_cast<Kept*>(dynamic_shared) + Group::group() * length;
+}
+
+}  // namespace
+}  // namespace tilegrad::cuda

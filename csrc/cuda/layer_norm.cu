@@ -1,0 +1,167 @@
+// Layer normalisation of the rows of x [N, D]: y = (x - mean) * inverse * gamma + beta, with the row's own mean and
+// inverse = 1 / sqrt(variance + epsilon). Not centered, the mean is 0 and the variance the mean square. gamma and beta may
+// be null. Parameters and statistics are float where x has 16 bits.
+#include "cuda/device/columns.cuh"
+#include "cuda/device/rows.cuh"
+#include "params/norm.h"
+
+namespace tilegrad::cuda {
+namespace {
+
+template <typename Group, typename T>
+__global__ void __launch_bounds__(kThreads)
+    normalise_rows(LayerNorm p, bool keeps, const T* x, const Wide<T>* gamma, const Wide<T>* beta, T* y, Wide<T>* mean,
+                   Wide<T>* inverse) {
+  using A = Wide<T>;
+  __shared__ RowRoom<A> room;
+  const Group group(&room);
+  A* const kept = kept_of<A>(group, keeps ? p.D : 0);
+  const double D = static_cast<double>(p.D);
+  for_each_row<Group>(p.N, [&](int64_t n) {
+    const T* const row = x + n * p.D;
+    T* const to = y + n * p.D;
+    const auto finish = [&](auto value) {
+      const A m = p.centered ? group.sum(p.D, value).quotient(D) : A(0);
+      const A variance = group
+                             .sum(p.D,
+                                  [&](int64_t d) {
+                                    const A c = value(d) - m;
+                                    return c * c;
+                                  })
+                             .quotient(D);
+      const A scale = static_cast<A>(inverse_root(static_cast<double>(variance), p.epsilon));
+#pragma unroll 4
+      for (int64_t d = group.thread(); d < p.D; d += Group::kSize) {
+        A z = (value(d) - m) * scale;
+        if (gamma) z = z * gamma[d];
+        if (beta) z = z + beta[d];
+        to[d] = narrow<T>(z);
+      }
+      if (group.thread() == 0) {
+        mean[n] = m;
+        inverse[n] = scale;
+      }
+    };
+    if (keeps) {
+#pragma unroll 4
+      for (int64_t d = group.thread(); d < p.D; d += Group::kSize) kept[d] = widen(row[d]);
+      group.meet();
+      finish([&](int64_t d) { return kept[d]; });
+    } else {
+      finish([&](int64_t d) { return widen(row[d]); });
+    }
+  });
+}
+
+template <typename T>
+void layer_norm(const Stream& stream, const LayerNorm& p, const T* x, const Wide<T>* gamma, const Wide<T>* beta, T* y,
+                Wide<T>* mean, Wide<T>* inverse) {
+  using A = Wide<T>;
+  if (p.N == 0) return;
+  const RowPlan<A> plan(p.N, p.D);
+  const auto launch = [&](auto kernel) {
+    kernel<<<plan.blocks, kThreads, plan.shared, stream.handle>>>(p, plan.keeps, x, gamma, beta, y, mean, inverse);
+  };
+  if (plan.teams) {
+    launch(&normalise_rows<TeamRow<A>, T>);
+  } else {
+    launch(&normalise_rows<BlockRow<A>, T>);
+  }
+}
+
+// g = grad gamma and h = (x - mean) inverse.
+template <typename A>
+struct Weighted {
+  A g, h;
+};
+
+template <typename Group, typename T>
+__global__ void __launch_bounds__(kThreads)
+    rows_backward(LayerNorm p, bool keeps, const T* x, const Wide<T>* gamma, const Wide<T>* mean, const Wide<T>* inverse,
+                  const T* grad, T* dx) {
+  using A = Wide<T>;
+  __shared__ RowRoom<A> room;
+  const Group group(&room);
+  Weighted<A>* const kept = kept_of<Weighted<A>>(group, keeps ? p.D : 0);
+  const double D = static_cast<double>(p.D);
+  for_each_row<Group>(p.N, [&](int64_t n) {
+    const T *const from = x + n * p.D, *const row = grad + n * p.D;
+    T* const to = dx + n * p.D;
+    const A m = mean[n], scale = inverse[n];
+    const auto make = [&](int64_t d) {
+      const A g = widen(row[d]);
+      return Weighted<A>{gamma ? g * gamma[d] : g, (widen(from[d]) - m) * scale};
+    };
+    const auto finish = [&](auto value) {
+      const A by_mean = p.centered ? group.sum(p.D, [&](int64_t d) { return value(d).g; }).quotient(D) : A(0);
+      const A by_variance = group
+                                .sum(p.D,
+                                     [&](int64_t d) {
+                                       const Weighted<A> w = value(d);
+                                       return w.g * w.h;
+                                     })
+                                .quotient(D);
+#pragma unroll 4
+      for (int64_t d = group.thread(); d < p.D; d += Group::kSize) {
+        const Weighted<A> w = value(d);
+        to[d] = narrow<T>(static_cast<A>(scale * ((w.g - by_mean) - w.h * by_variance)));
+      }
+    };
+    if (keeps) {
+#pragma unroll 4
+      for (int64_t d = group.thread(); d < p.D; d += Group::kSize) kept[d] = make(d);
+      group.meet();
+      finish([&](int64_t d) { return kept[d]; });
+    } else {
+      finish(make);
+    }
+  });
+}
+
+// grad, and grad h.
+template <typename T>
+struct ParameterSums {
+  using A = Wide<T>;
+  const T *x, *grad;
+  const A *mean, *inverse;
+  __device__ __forceinline__ int column(int64_t, int64_t) const { return 0; }
+  __device__ __forceinline__ void add(int, int64_t row, int64_t at, A (&sums)[2]) const {
+    const A g = widen(grad[at]);
+    sums[0] = sums[0] + g;
+    sums[1] = sums[1] + g * ((widen(x[at]) - mean[row]) * inverse[row]);
+  }
+};
+
+// dx = inverse (g - mean(g) - h mean(g h)), dgamma = sum grad h, dbeta = sum grad over the rows; without mean(g) where the
+// rows were not centered. Each may be null.
+template <typename T>
+void layer_norm_backward(const Stream& stream, const LayerNorm& p, const T* x, const Wide<T>* gamma, const Wide<T>* mean,
+                         const Wide<T>* inverse, const T* grad, T* dx, Wide<T>* dgamma, Wide<T>* dbeta, Workspace) {
+  using A = Wide<T>;
+  if (dx && p.N > 0 && p.D > 0) {
+    const RowPlan<Weighted<A>> plan(p.N, p.D);
+    const auto launch = [&](auto kernel) {
+      kernel<<<plan.blocks, kThreads, plan.shared, stream.handle>>>(p, plan.keeps, x, gamma, mean, inverse, grad, dx);
+    };
+    if (plan.teams) {
+      launch(&rows_backward<TeamRow<A>, T>);
+    } else {
+      launch(&rows_backward<BlockRow<A>, T>);
+    }
+  }
+  if ((!dgamma && !dbeta) || p.D == 0) return;
+  const Columns s{1, p.N, p.D};
+  A *const first = stream.scratch_of<A>(s.parts()), *const second = stream.scratch_of<A>(s.parts());
+  if (p.N > 0) {
+    const ColumnLaunch launch(s);
+    const ParameterSums<T> f{x, grad, mean, inverse};
+    add_columns<<<launch.blocks, kColumnThreads, 0, stream.handle>>>(s, launch.log_width, f, first, second);
+  }
+  if (dbeta) join_parts(stream, p.D, s.chunks(), first, SumFold<A>{dbeta, 1.0});
+  if (dgamma) join_parts(stream, p.D, s.chunks(), second, SumFold<A>{dgamma, 1.0});
+}
+
+}  // namespace
+DEFINE_KERNEL(layer_norm, FLOATING)
+DEFINE_KERNEL(layer_norm_backward, FLOATING)
+}  // namespace tilegrad::cuda

@@ -1,0 +1,157 @@
+// Losses of rows of scores or of logarithms of probabilities: the losses and, in the same pass, their gradients.
+#include "cuda/device/labels.cuh"
+#include "formulas/logarithm.h"
+
+namespace tilegrad::cuda {
+namespace {
+
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    nll_losses(LabelLoss p, const T* x, const void* target, const T* weight, RowLosses<T> losses, int* error) {
+  const int64_t step = int64_t{gridDim.x} * kThreads;
+  for (int64_t n = int64_t{blockIdx.x} * kThreads + threadIdx.x; n < p.N; n += step) {
+    const Label label(p, target, n, error);
+    const T own = label.counts ? weight ? weight[label.at] : T(1) : T(0);
+    losses.put(n, label.counts ? -own * x[n * p.C + label.at] : T(0));
+  }
+}
+
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    nll_gradients(LabelLoss p, Divisor divisor, const void* target, const T* weight, T* gradient, int* error) {
+  const T scale = static_cast<T>(1.0 / divisor.get());
+  const int64_t step = int64_t{gridDim.x} * kThreads, count = p.N * p.C;
+  for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < count; i += step) {
+    const int64_t n = i / p.C;
+    const Label label(p, target, n, error);
+    const T own = label.counts && weight ? weight[label.at] : T(1);
+    gradient[i] = label.counts && i - n * p.C == label.at ? -own * scale : T(0);
+  }
+}
+
+// loss = -w_t x_t of the label t.
+template <typename T>
+void nll_loss(const Stream& stream, const LabelLoss& p, const T* x, const void* target, const T* weight, T* loss,
+              T* gradient, Workspace) {
+  const Divisor divisor = weight_of_rows(stream, p, target, weight);
+  const RowLosses<T> losses = row_losses(stream, p.reduction, p.N, loss);
+  if (p.N > 0) {
+    nll_losses<<<blocks_for(p.N), kThreads, 0, stream.handle>>>(p, x, target, weight, losses, stream.error);
+    if (gradient) {
+      nll_gradients<<<blocks_for(p.N * p.C, 4), kThreads, 0, stream.handle>>>(p, divisor, target, weight, gradient,
+                                                                              stream.error);
+    }
+  }
+  reduce_rows(stream, p.N, divisor, losses);
+}
+
+// loss = w_t sum over c != t of max(0, x_c - x_t + margin)^power.
+template <typename Group, typename T>
+__global__ void __launch_bounds__(kThreads) margin_rows(MultiMargin p, double divisor, const T* x, const void* target,
+                                                        const T* weight, RowLosses<T> losses, T* gradient, int* error) {
+  __shared__ RowRoom<T> room;
+  const Group group(&room);
+  const T scale = static_cast<T>(1.0 / divisor), margin = static_cast<T>(p.margin);
+  const bool squared = p.power == 2;
+  for_each_row<Group>(p.N, [&](int64_t n) {
+    const Label label(p, target, n, error);
+    const T* const row = x + n * p.C;
+    const T own = row[label.at], w = !label.counts ? T(0) : weight ? weight[label.at] : T(1);
+    const auto excess = [&](int64_t c) {
+      const T z = (row[c] - own) + margin;
+      return (c == label.at) | (z <= T(0)) ? T(0) : z;
+    };
+    const auto slope = [&](int64_t c) {
+      const T z = excess(c);
+      return squared ? z + z : z > T(0) ? T(1) : z;
+    };
+    const T sum = group
+                      .sum(p.C,
+                           [&](int64_t c) {
+                             const T z = excess(c);
+                             return squared ? z * z : z;
+                           })
+                      .value();
+    if (group.thread() == 0) losses.put(n, w * sum);
+    if (!gradient) return;
+    const T factor = w * scale, slopes = group.sum(p.C, slope).value();
+    for (int64_t c = group.thread(); c < p.C; c += Group::kSize) {
+      gradient[n * p.C + c] = c == label.at ? -slopes * factor : slope(c) * factor;
+    }
+  });
+}
+
+template <typename T>
+void multi_margin_loss(const Stream& stream, const MultiMargin& p, const T* x, const void* target, const T* weight,
+                       T* loss, T* gradient, Workspace) {
+  const double divisor = p.reduction == LossReduction::mean ? static_cast<double>(p.N) : 1.0;
+  const RowLosses<T> losses = row_losses(stream, p.reduction, p.N, loss);
+  const RowPlan<T> plan(p.N, p.C);
+  if (p.N > 0) {
+    const auto launch = [&](auto kernel) {
+      kernel<<<plan.blocks, kThreads, 0, stream.handle>>>(p, divisor, x, target, weight, losses, gradient, stream.error);
+    };
+    if (plan.teams) {
+      launch(&margin_rows<TeamRow<T>, T>);
+    } else {
+      launch(&margin_rows<BlockRow<T>, T>);
+    }
+  }
+  reduce_rows(stream, p.N, Divisor{divisor, nullptr}, losses);
+}
+
+// loss = sum over c of t_c (log t_c - x_c), where x and, if so given, t are logarithms. What has no probability adds
+// nothing, and its target has no gradient.
+template <typename Group, bool kLogTarget, typename T>
+__global__ void __launch_bounds__(kThreads) divergence_rows(KlDivergence p, const T* x, const T* target,
+                                                            RowLosses<T> losses, T* gradient, T* target_gradient) {
+  __shared__ RowRoom<T> room;
+  const Group group(&room);
+  const T scale = static_cast<T>(1.0 / p.divisor);
+  const auto probability = [](T t) { return kLogTarget ? formulas::exp(t) : t; };
+  const auto logarithm = [](T t) { return kLogTarget ? t : formulas::log(t); };
+  for_each_row<Group>(p.N, [&](int64_t n) {
+    const T *const row = x + n * p.C, *const t = target + n * p.C;
+    const T loss = group
+                       .sum(p.C,
+                            [&](int64_t c) {
+                              const T q = probability(t[c]);
+                              return q == T(0) ? T(0) : q * (logarithm(t[c]) - row[c]);
+                            })
+                       .value();
+    if (group.thread() == 0) losses.put(n, loss);
+    if (!gradient && !target_gradient) return;
+    for (int64_t c = group.thread(); c < p.C; c += Group::kSize) {
+      const T q = probability(t[c]);
+      if (gradient) gradient[n * p.C + c] = -q * scale;
+      if (!target_gradient) continue;
+      // By a logarithm the chain rule has one factor q more.
+      const T slope = (logarithm(t[c]) - row[c] + T(1)) * (kLogTarget ? q * scale : scale);
+      target_gradient[n * p.C + c] = q == T(0) ? T(0) : slope;
+    }
+  });
+}
+
+template <typename T>
+void kl_div(const Stream& stream, const KlDivergence& p, const T* x, const T* target, T* loss, T* gradient,
+            T* target_gradient, Workspace) {
+  const RowLosses<T> losses = row_losses(stream, p.reduction, p.N, loss);
+  const RowPlan<T> plan(p.N, p.C);
+  if (p.N > 0) {
+    const auto launch = [&](auto kernel) {
+      kernel<<<plan.blocks, kThreads, 0, stream.handle>>>(p, x, target, losses, gradient, target_gradient);
+    };
+    if (plan.teams) {
+      launch(p.log_target ? &divergence_rows<TeamRow<T>, true, T> : &divergence_rows<TeamRow<T>, false, T>);
+    } else {
+      launch(p.log_target ? &divergence_rows<BlockRow<T>, true, T> : &divergence_rows<BlockRow<T>, false, T>);
+    }
+  }
+  reduce_rows(stream, p.N, Divisor{p.divisor, nullptr}, losses);
+}
+
+}  // namespace
+DEFINE_KERNEL(nll_loss, FLOATING)
+DEFINE_KERNEL(multi_margin_loss, FLOATING)
+DEFINE_KERNEL(kl_div, FLOATING)
+}  // namespace tilegrad::cuda
