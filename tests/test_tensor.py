@@ -162,7 +162,8 @@ def test_every_method_is_tested() -> None:
     """A method that is neither in the table nor named in this file or its neighbours is not tested."""
     elsewhere = {
         "astype", "cuda", "requires_grad_", "backward", "item", "numpy", "tolist", "data_ptr", "is_contiguous",
-        "nonzero", "to", "split", "topk", "add_", "sub_", "mul_", "div_", "clip_", "copy_", "fill_", "zero_", "erf", "gelu", "T",
+        "nonzero", "to", "split", "topk", "add_", "sub_", "mul_", "div_", "clip_", "copy_", "fill_", "zero_", "erf",
+        "gelu", "T",
         "uniform_", "normal_", "bernoulli_", "exponential_", "register_hook", "retain_grad", "float", "half", "int",
         "long", "is_floating_point", "numel", "dim", "chunk", "unbind", "clamp_", "pow_", "neg_", "abs_", "exp_",
         "log_", "sqrt_", "square_", "reciprocal_", "relu_", "sigmoid_", "tanh_", "masked_fill_",

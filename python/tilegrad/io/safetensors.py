@@ -96,25 +96,11 @@ def read_texts(path: str | os.PathLike[str]) -> dict[str, str]:
         return _read_head(file, os.fspath(path))[1]
 
 
-<<<<<<< HEAD
 def _read_head(file: BinaryIO, path: str) -> tuple[list[Place], dict[str, str]]:
     """The tensors in the order of their bytes, and the texts."""
-    size = os.fstat(file.fileno()).st_size
-=======
-def _read_head(file: BinaryIO, path: str) -> tuple[dict[str, tuple[str, tuple[int, ...]]], dict[str, str]]:
-    """Dtype and shape of each tensor in the order of their bytes, and the texts."""
     begin = file.tell()
     size = file.seek(0, os.SEEK_END) - begin
     file.seek(begin)
-    header, start = _read_header(file, size, path)
-    metadata = header.pop("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise CheckpointError(f"{path}: __metadata__ is not an object of texts")
-    return _checked_places(header, size - start, path), metadata
-
-
-def _read_header(file: BinaryIO, size: int, path: str) -> tuple[dict[str, Any], int]:
->>>>>>> sklearn
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > min(size - 8, MAX_HEADER):
         raise CheckpointError(
