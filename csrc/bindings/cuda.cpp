@@ -24,6 +24,10 @@ void register_cuda(py::module_& m) {
     const Released released(true);
     cuda::synchronize();
   });
+  py::class_<cuda::Stopwatch>(m, "CudaStopwatch", "Time between two places in the GPU's work.")
+      .def(py::init<>())
+      .def("start", &cuda::Stopwatch::start)
+      .def("stop", &cuda::Stopwatch::stop, "Nanoseconds; waits.");
   m.def("cuda_memory_stats", [] {
     const MemoryStats s = cuda::memory_stats();
     py::dict result;
