@@ -1,7 +1,6 @@
 // Adam, AMSGrad and NAdam over all parameters in one launch.
 #include "cpu/math.h"
 #include "cpu/optimizer.h"
-#include "formulas/power.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
@@ -31,11 +30,6 @@ void adam(const Team& team, const Adam& p, OperandList operands) {
   all.advance(team);
 }
 
-// The momentum of step `now`, which grows from beta1 / 2 to beta1.
-TILEGRAD_INLINE double nadam_momentum(const Nadam& p, int64_t now) {
-  return p.beta1 * (1 - 0.5 * formulas::power(0.96, static_cast<double>(now) * p.momentum_decay));
-}
-
 template <typename T>
 void nadam(const Team& team, const Nadam& p, OperandList operands) {
   const StepOperands<T, 3> all{operands};
@@ -47,7 +41,7 @@ void nadam(const Team& team, const Nadam& p, OperandList operands) {
       T* __restrict m = all.state(t, 0), * __restrict v = all.state(t, 1);
       const int64_t now = all.steps(t) + 1;
       const formulas::Moments<T> f = moments_at<T>(now, p.beta1, p.beta2, p.eps);
-      const double momentum = nadam_momentum(p, now), next = nadam_momentum(p, now + 1);
+      const double momentum = formulas::nadam_momentum(p, now), next = formulas::nadam_momentum(p, now + 1);
       const double product = *product_of(t) * momentum;
       const T gradient_rate = static_cast<T>(all.rate() * (1 - momentum) / (1 - product));
       const T moment_rate = static_cast<T>(all.rate() * next / (1 - product * next));
@@ -59,7 +53,7 @@ void nadam(const Team& team, const Nadam& p, OperandList operands) {
   });
   team.barrier();  // everybody has read the products
   if (team.rank == 0) {
-    for (int t = 0; t < all.tensors(); ++t) *product_of(t) *= nadam_momentum(p, all.steps(t) + 1);
+    for (int t = 0; t < all.tensors(); ++t) *product_of(t) *= formulas::nadam_momentum(p, all.steps(t) + 1);
   }
   all.advance(team);
 }

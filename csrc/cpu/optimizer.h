@@ -58,18 +58,8 @@ struct StepOperands {
   }
 };
 
-template <typename T, bool kRare>
-TILEGRAD_INLINE formulas::GradientFactors<T, kRare> gradient_factors(const GradientOptions& p, double rate,
-                                                                     double clip_factor) {
-  formulas::GradientFactors<T, kRare> f;
-  f.scale = static_cast<T>(p.maximize ? -clip_factor : clip_factor);
-  f.weight_decay = p.decoupled ? T(0) : static_cast<T>(p.weight_decay);
-  f.shrink = p.decoupled ? static_cast<T>(1 - rate * p.weight_decay) : T(1);
-  f.bound = static_cast<T>(p.clip_value);
-  f.l1_decay = p.decoupled ? T(0) : static_cast<T>(p.l1_decay);
-  f.l1_cut = p.decoupled ? static_cast<T>(rate * p.l1_decay) : T(0);
-  return f;
-}
+using formulas::gradient_factors;
+using formulas::moments_at;
 
 // Calls run(factors) with what the options ask for.
 template <typename T, typename Run>
@@ -79,19 +69,6 @@ TILEGRAD_INLINE void with_gradient_factors(const GradientOptions& p, double rate
   } else {
     run(gradient_factors<T, false>(p, rate, clip_factor));
   }
-}
-
-// The betas of a parameter in its step `now`.
-template <typename T>
-TILEGRAD_INLINE formulas::Moments<T> moments_at(int64_t now, double beta1, double beta2, double eps) {
-  formulas::Moments<T> f;
-  f.beta1 = static_cast<T>(beta1);
-  f.one_minus_beta1 = static_cast<T>(1 - beta1);
-  f.beta2 = static_cast<T>(beta2);
-  f.one_minus_beta2 = static_cast<T>(1 - beta2);
-  f.root_scale = static_cast<T>(1 / formulas::square_root(1 - formulas::integer_power(beta2, now)));
-  f.eps = static_cast<T>(eps);
-  return f;
 }
 
 }  // namespace

@@ -4,12 +4,6 @@
 namespace tilegrad::cuda {
 namespace {
 
-// Elements as plain bits: a copy only sees their size.
-template <int kBytes>
-using Raw =
-    std::conditional_t<kBytes == 1, uint8_t,
-                       std::conditional_t<kBytes == 2, uint16_t, std::conditional_t<kBytes == 4, uint32_t, uint64_t>>>;
-
 struct same {
   template <typename R>
   __device__ __forceinline__ R operator()(R value) const {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "formulas/formula.h"
+#include "formulas/power.h"
+#include "params/optimizer.h"
 
 namespace tilegrad::formulas {
 namespace {
@@ -40,6 +42,19 @@ struct GradientFactors {
 template <typename T>
 TILEGRAD_FORMULA T sign_of(T x) {
   return x > T(0) ? T(1) : x < T(0) ? T(-1) : T(0);
+}
+
+// What the options come to in this step.
+template <typename T, bool kRare>
+TILEGRAD_FORMULA GradientFactors<T, kRare> gradient_factors(const GradientOptions& p, double rate, double clip_factor) {
+  GradientFactors<T, kRare> f;
+  f.scale = static_cast<T>(p.maximize ? -clip_factor : clip_factor);
+  f.weight_decay = p.decoupled ? T(0) : static_cast<T>(p.weight_decay);
+  f.shrink = p.decoupled ? static_cast<T>(1 - rate * p.weight_decay) : T(1);
+  f.bound = static_cast<T>(p.clip_value);
+  f.l1_decay = p.decoupled ? T(0) : static_cast<T>(p.l1_decay);
+  f.l1_cut = p.decoupled ? static_cast<T>(rate * p.l1_decay) : T(0);
+  return f;
 }
 
 // The gradient with its penalties.
@@ -90,6 +105,19 @@ struct Moments {
   T eps;
 };
 
+// The betas of a parameter in its step `now`.
+template <typename T>
+TILEGRAD_FORMULA Moments<T> moments_at(int64_t now, double beta1, double beta2, double eps) {
+  Moments<T> f;
+  f.beta1 = static_cast<T>(beta1);
+  f.one_minus_beta1 = static_cast<T>(1 - beta1);
+  f.beta2 = static_cast<T>(beta2);
+  f.one_minus_beta2 = static_cast<T>(1 - beta2);
+  f.root_scale = static_cast<T>(1 / square_root(1 - integer_power(beta2, now)));
+  f.eps = static_cast<T>(eps);
+  return f;
+}
+
 template <typename T>
 TILEGRAD_FORMULA void move_moments(const Moments<T>& f, T& m, T& v, T g) {
   m = f.beta1 * m + f.one_minus_beta1 * g;
@@ -118,6 +146,11 @@ TILEGRAD_FORMULA void amsgrad_step(const GradientFactors<T, kRare>& common, cons
   move_moments(f, m, v, full_gradient(common, p, g));
   largest = v <= largest ? largest : v;  // NaN gets in
   p = decayed(common, p) - rate * m / root_of(f, largest);
+}
+
+// The momentum of step `now`, which grows from beta1 / 2 to beta1.
+TILEGRAD_FORMULA double nadam_momentum(const Nadam& p, int64_t now) {
+  return p.beta1 * (1 - 0.5 * power(0.96, static_cast<double>(now) * p.momentum_decay));
 }
 
 // p <- p - (gradient_rate g + moment_rate m) / (sqrt(v / (1 - beta2^t)) + eps), where the rates hold this and the next

@@ -36,5 +36,11 @@ struct alignas(sizeof(T) * kCount) Pack {
   T at[kCount];
 };
 
+// Elements as plain bits: a copy only sees their size.
+template <int kBytes>
+using Raw =
+    std::conditional_t<kBytes == 1, uint8_t,
+                       std::conditional_t<kBytes == 2, uint16_t, std::conditional_t<kBytes == 4, uint32_t, uint64_t>>>;
+
 }  // namespace
 }  // namespace tilegrad::cuda
