@@ -68,6 +68,7 @@ def restore(loop: Loop, state: Mapping[str, Any]) -> None:
     strange = sorted(set(generators) ^ set(state["random"]["model"]))
     if strange:
         raise CheckpointError(f"fit: the checkpoint and the model differ in random generators: {', '.join(strange)}")
+    loop.callbacks.restore(state["callbacks"])
     trainer.model.load_state_dict(state["model"])
     saved = state["optimizer"]
     tensors = {name: ops.tensor(array) for name, array in saved["state"].items()}
@@ -78,7 +79,6 @@ def restore(loop: Loop, state: Mapping[str, Any]) -> None:
     loop.epoch, loop.batch, loop.step = state["epoch"], state["batch"], state["step"]
     trainer.history.restore(state["history"])
     trainer._step.training.restore(state["means"])
-    loop.callbacks.restore(state["callbacks"])
     trainer.stop_reason = state["stopped"]
 
 
