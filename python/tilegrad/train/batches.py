@@ -11,8 +11,9 @@ import numpy as np
 from .. import _C, ops
 from ..data.dataset import as_array
 from ..data.loader import DataLoader
-from ..data.shuffle import shuffled
+from ..data.sources import StreamSource
 from ..data.split import train_validation_split
+from ..data.stream import GeneratorDataset
 
 __all__ = ["Batch", "Source", "of_arrays", "source_of"]
 
@@ -32,7 +33,7 @@ class Batch(NamedTuple):
         return len(first_of(self.target))
 
 
-_IDENTITY = ("samples", "batch_size", "seed", "shuffle", "drop_last")
+_IDENTITY = ("batch_size", "seed", "shuffle", "drop_last", "buffer_size")
 
 
 def first_of(value: Any) -> Any:
@@ -121,8 +122,6 @@ class Source:
         if hasattr(loader, "restore"):
             loader.restore({"epoch": self.first_epoch + epoch, "batch": skip})
             return iter(loader)
-        if isinstance(loader, DataLoader):
-            loader.set_epoch(self.first_epoch + epoch)
         if self.is_once:  # what earlier runs and epochs have used comes first
             used = epoch * (self._steps or 0) + skip
             ahead, self._read = max(used - self._read, 0), max(used, self._read)
@@ -137,7 +136,10 @@ class Source:
     def state(self) -> dict[str, Any]:
         """Which data these are, as far as it is known, and which of the loader's epochs was the first."""
         loader = self.batches
-        about = {name: getattr(loader, name, None) for name in _IDENTITY} if isinstance(loader, DataLoader) else {}
+        names = _IDENTITY if isinstance(loader, DataLoader) else ()
+        about = {name: getattr(loader, name) for name in names}
+        if names and not isinstance(loader._source, StreamSource):
+            about["samples"] = loader.samples
         return {"kind": type(loader).__name__, "first_epoch": self.first_epoch, "batches": self.length, **about}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -161,11 +163,9 @@ class Source:
     def rows(self, epoch: int, batch: int) -> Any:
         """The positions in the data of a batch's samples, or None where they are not known."""
         loader = self.batches
-        if not isinstance(loader, DataLoader):
+        if not isinstance(loader, DataLoader) or isinstance(loader._source, StreamSource):
             return None
-        number = self.first_epoch + epoch
-        order = shuffled(loader.samples, loader.seed, number) if loader.shuffle else np.arange(loader.samples)
-        return order[batch * loader.batch_size : (batch + 1) * loader.batch_size]
+        return loader._order(self.first_epoch + epoch)[batch * loader.batch_size : (batch + 1) * loader.batch_size]
 
     def _batch(self, value: Any) -> Batch:
         if self._form is None:
@@ -273,9 +273,15 @@ def source_of(
         return Source(owner, DataLoader(tuple(data.flat), batch_size, shuffle=shuffle, seed=seed), data.form, steps)
     if isinstance(data, (DataLoader, list, Iterator)):
         return Source(owner, data, None, steps)
-    if hasattr(data, "__len__") and hasattr(data, "__getitem__") and not isinstance(data, (np.ndarray, _C.TensorBase)):
+    is_array = isinstance(data, (np.ndarray, _C.TensorBase))
+    if isinstance(data, GeneratorDataset) or (
+        hasattr(data, "__len__")
+        and hasattr(data, "__getitem__")
+        and not isinstance(data, (str, bytes))
+        and not is_array
+    ):
         return Source(owner, DataLoader(data, batch_size, shuffle=shuffle, seed=seed), None, steps)
-    if hasattr(data, "__iter__") and not isinstance(data, (np.ndarray, _C.TensorBase, str, bytes)):
+    if hasattr(data, "__iter__") and not isinstance(data, (str, bytes)) and not is_array:
         return Source(owner, data, None, steps)
     raise _C.ArgumentError(
         f"{owner}: data must be arrays (inputs, targets), a DataLoader, a data set or an iterable of batches; found "

@@ -12,6 +12,7 @@ from .. import _C
 from ..nn.parameter import Parameter
 from ..random import default_generator
 from ..structure import tensors_in
+from .placement import on_host
 from .weighting import per_sample
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class _Watch:
 
 
 def _is_finite(value: Any) -> bool:
-    return all(bool(np.isfinite(tensor.detach().numpy()).all()) for tensor in tensors_in(value) if _is_floating(tensor))
+    return all(bool(np.isfinite(on_host(tensor)).all()) for tensor in tensors_in(value) if _is_floating(tensor))
 
 
 def _is_floating(tensor: Tensor) -> bool:
@@ -208,7 +209,7 @@ def _rows(value: Any, count: int) -> list[int]:
     rows: set[int] = set()
     for tensor in tensors_in(value):
         if _is_floating(tensor) and tensor.ndim and len(tensor) == count:
-            array = tensor.detach().numpy()
+            array = on_host(tensor)
             rows.update(np.flatnonzero(~np.isfinite(array).reshape(count, -1).all(axis=1)).tolist())
     return sorted(rows)
 

@@ -9,6 +9,7 @@ from .batches import Batch, Source
 from .callback import Callbacks
 from .diagnosis import Before, diagnose
 from .interrupts import Interrupts
+from .placement import device_of, on_device
 from .progress import Progress
 from .totals import Results, arrays, numbers
 
@@ -57,7 +58,9 @@ class Loop:
         keeper: Keeper | None = None,
     ) -> None:
         self.trainer, self.source, self.epochs, self.validation = trainer, source, epochs, validation
-        self.classes, self.callbacks, self.verbose, self._keeper = classes, callbacks, verbose, keeper
+        self.callbacks, self.verbose, self._keeper = callbacks, verbose, keeper
+        self._device = device_of(trainer.model)
+        self.classes = on_device(classes, self._device)
         self.epoch = self.batch = self.step = 0
         self._step = trainer._step
         self._totals = trainer._step.training
@@ -137,7 +140,7 @@ class Loop:
     def _run_batches(self, progress: Progress) -> None:
         trainer = self.trainer
         for batch in self.source.epoch(self.epoch, self.batch):
-            self._run_batch(batch)
+            self._run_batch(on_device(batch, self._device))
             self.batch, self.step = self.batch + 1, self.step + 1
             results = Results(lambda: numbers(self._totals.results()))
             self.callbacks.call("on_step_end", trainer, self.step - 1, results)

@@ -10,6 +10,7 @@ import numpy as np
 from .. import _C, ops
 from ..errors import CheckpointError
 from ..random import Generator, default_generator
+from .placement import device_of, on_host
 
 if TYPE_CHECKING:
     from ..nn.module import Module
@@ -68,6 +69,7 @@ def restore(loop: Loop, state: Mapping[str, Any]) -> None:
     strange = sorted(set(generators) ^ set(state["random"]["model"]))
     if strange:
         raise CheckpointError(f"fit: the checkpoint and the model differ in random generators: {', '.join(strange)}")
+    loop.callbacks.restore(state["callbacks"])
     trainer.model.load_state_dict(state["model"])
     saved = state["optimizer"]
     tensors = {name: ops.tensor(array) for name, array in saved["state"].items()}
@@ -77,14 +79,13 @@ def restore(loop: Loop, state: Mapping[str, Any]) -> None:
         generators[path].set_state(numbers)
     loop.epoch, loop.batch, loop.step = state["epoch"], state["batch"], state["step"]
     trainer.history.restore(state["history"])
-    trainer._step.training.restore(state["means"])
-    loop.callbacks.restore(state["callbacks"])
+    trainer._step.training.restore(state["means"], device_of(trainer.model))
     trainer.stop_reason = state["stopped"]
 
 
 def _array(tensor: Any) -> Any:
     """A copy; a NumPy array, but for types that NumPy lacks."""
-    return _C.copy(tensor.detach()) if tensor.dtype == _C.bfloat16 else np.array(tensor.detach().numpy())
+    return _C.to_device(_C.copy(tensor.detach()), "cpu") if tensor.dtype == _C.bfloat16 else np.array(on_host(tensor))
 
 
 def _generators(model: Module) -> Iterator[tuple[str, Generator]]:

@@ -12,6 +12,7 @@ from ..capture import Captured
 from ..capture import capture as captured
 from .metrics import Metric
 from .metrics.base import Function
+from .placement import on_host
 from .totals import Totals
 from .weighting import per_sample, weighted_loss
 
@@ -53,7 +54,7 @@ class Step:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.training, self.judging = Totals(metrics), Totals(metrics)
         self._penalty, self._accumulate = penalty, accumulate
-        self._norm: Tensor = _C.full((2,), 0.0, _C.float64)
+        self._norm: Tensor = _C.full((2,), 0.0, _C.float64, optimizer.groups[0]._rate.device)
         self._programs: list[Captured[Any]] = []
         self._run = self._kept(self._whole, capture)
         self._half = self._kept(self._gradients, capture)
@@ -89,7 +90,7 @@ class Step:
     def is_finite(self) -> bool:
         """Whether the loss and all gradients are, after :meth:`gradients`."""
         self._check()
-        return bool(math.isfinite(self._norm.numpy()[0]) and math.isfinite(self._loss.item()))
+        return bool(math.isfinite(on_host(self._norm)[0]) and math.isfinite(self._loss.item()))
 
     def _whole(self, batch: Batch, classes: Tensor | None, is_first: bool, is_last: bool) -> Any:
         found = self._gradients(batch, classes, is_first)

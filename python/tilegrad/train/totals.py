@@ -10,6 +10,7 @@ import numpy as np
 from .. import _C, ops
 from .metrics import Metric
 from .metrics.base import Function
+from .placement import on_device, on_host
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -42,7 +43,7 @@ class Totals:
         total = self._sums.get(name)
         if total is None:
             with _C.Unrecorded():
-                total = self._sums[name] = _C.full(value.shape, 0, value.dtype)
+                total = self._sums[name] = _C.full(value.shape, 0, value.dtype, value.device)
         elif total.shape != value.shape:
             raise _C.ShapeError(
                 f"metric {name!r}: a batch measured {list(value.shape)}, the ones before {list(total.shape)}"
@@ -71,7 +72,7 @@ class Totals:
             found["loss"] = self._sums["loss"].item() / self.count
         for metric in self.metrics:
             if metric.name in self._sums:
-                found[metric.name] = metric.result(self._sums[metric.name].numpy(), self.count)
+                found[metric.name] = metric.result(on_host(self._sums[metric.name]), self.count)
         for function in self.functions:
             found[function.name] = function.sum / self.count
         return {name: found[name] for name in self._order if name in found}
@@ -80,17 +81,17 @@ class Totals:
         """All sums."""
         return {
             "count": self.count,
-            "sums": {name: np.array(total.numpy()) for name, total in self._sums.items()},
+            "sums": {name: np.array(on_host(total)) for name, total in self._sums.items()},
             "functions": {function.name: function.sum for function in self.functions},
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any], device: str) -> None:
         """Take over what :meth:`state` returned."""
         self.clear()
         self.count = state["count"]
         for name, total in state["sums"].items():
             if name in self._order:
-                self._add(name, ops.tensor(np.asarray(total)))
+                self._add(name, on_device(ops.tensor(np.asarray(total)), device))
         for function in self.functions:
             function.sum = state["functions"].get(function.name, 0.0)
 

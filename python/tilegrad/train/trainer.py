@@ -17,6 +17,7 @@ from .history import History
 from .keeper import keeper_of
 from .loop import Loop
 from .metrics import as_metric
+from .placement import device_of, on_device, on_host
 from .probabilities import activation_of, to_probabilities
 from .step import Step
 from .weighting import class_weights
@@ -234,10 +235,11 @@ class Trainer:
     def evaluate(self, data: Any, batch_size: int = 256) -> dict[str, Any]:
         """The mean loss and metrics over data in any form that :meth:`fit` takes, in evaluation mode."""
         source, totals = source_of("evaluate", data, batch_size), self._step.judging
+        device = device_of(self.model)
         totals.clear()
         with Evaluating(self.model):
             for batch in source.epoch(0):
-                self._step.judge(batch)
+                self._step.judge(on_device(batch, device))
         return totals.results()
 
     def predict(self, x: Any, batch_size: int = 256) -> Tensor:
@@ -251,10 +253,10 @@ class Trainer:
         batch_size
             For arrays.
         """
-        outputs = []
+        outputs, device = [], device_of(self.model)
         with Evaluating(self.model):
             for inputs in _inputs(x, batch_size):
-                outputs.append(self._step.forward(inputs).numpy())
+                outputs.append(on_host(self._step.forward(on_device(inputs, device))))
         if not outputs:
             raise _C.ShapeError("predict: there are no inputs")
         return ops.tensor(np.concatenate(outputs))

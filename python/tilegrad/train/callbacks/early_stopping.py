@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import _C
 from ..callback import Callback
+from ..placement import on_host
 from .monitor import Monitor
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class EarlyStopping(Callback):
         if self.monitor.improves(value):
             self.best_epoch, self._waited = epoch, 0
             if self.restore_best:
-                self._weights = {path: np.array(tensor.numpy()) for path, tensor in trainer.model.state_dict().items()}
+                self._weights = {path: np.array(on_host(tensor)) for path, tensor in trainer.model.state_dict().items()}
         else:
             self._waited += 1
             if self._waited >= self.patience:

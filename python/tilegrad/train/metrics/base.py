@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _C
+from ..placement import on_host
 
 if TYPE_CHECKING:
     from ...tensor import Tensor
@@ -54,7 +55,7 @@ class Metric:
 
     def of(self, output: Tensor, target: Tensor) -> Any:
         """The metric of one batch."""
-        return self.result(self.measure(output, target).numpy(), len(target))
+        return self.result(on_host(self.measure(output, target)), len(target))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"

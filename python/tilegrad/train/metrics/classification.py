@@ -114,8 +114,10 @@ class ConfusionMatrix(Metric):
         """The batch's matrix."""
         true, predicted, classes = labels_and_predictions(self.name, output, target, self.threshold)
         places = (true * classes + predicted).reshape((true.size,))
-        ones = ops.ones((true.size,), "int64")
-        return ops.scatter_add(ops.zeros((classes * classes,), "int64"), places, ones).reshape((classes, classes))
+        ones = ops.ones((true.size,), "int64", places.device)
+        return ops.scatter_add(ops.zeros((classes * classes,), "int64", places.device), places, ones).reshape(
+            (classes, classes)
+        )
 
     def result(self, total: NDArray, samples: int) -> Any:
         """The matrix."""
