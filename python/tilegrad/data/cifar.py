@@ -6,19 +6,18 @@ A record is one label byte (CIFAR-100: two, coarse and fine), then the red, gree
 from __future__ import annotations
 
 import hashlib
-import lzma
 import os
-import tarfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from .._C import ArgumentError
 from ..errors import DataError
 from .cache import cache_folder, download
 from .dataset import ArrayDataset, NDArray
+from .readers.tar import read_tar_members
 
 __all__ = ["CIFAR10", "CIFAR100", "read_cifar10", "read_cifar100"]
 
@@ -64,30 +63,7 @@ def _contents(path: Path, members: Sequence[str] | None) -> dict[str, bytes]:
         raise DataError(f"{path}: no such file or folder")
     if members is None:
         return {str(path): _read_file(path)}
-    found: dict[str, bytes] = {}
-    try:
-        with tarfile.open(path, "r:*") as archive:
-            for entry in archive:
-                name = entry.name.rsplit("/", 1)[-1]
-                if name not in members or not entry.isreg():
-                    continue
-                if entry.size > MAX_FILE:
-                    raise DataError(
-                        f"{path}: member {entry.name} claims {entry.size} bytes, expected at most {MAX_FILE}"
-                    )
-                file = archive.extractfile(entry)
-                found[name] = b"" if file is None else file.read()
-                if len(found[name]) != entry.size:
-                    raise DataError(
-                        f"{path}: member {entry.name} is truncated: {len(found[name])} of {entry.size} bytes"
-                    )
-                if len(found) == len(set(members)):
-                    break
-    except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-        raise DataError(f"{path}: the archive is damaged, truncated or of another kind ({error})") from None
-    missing = [name for name in members if name not in found]
-    if missing:
-        raise DataError(f"{path}: the archive lacks {', '.join(missing)}")
+    found = read_tar_members(path, members, MAX_FILE)
     return {f"{path}: {name}": found[name] for name in members}
 
 
@@ -130,7 +106,7 @@ class CIFAR10(ArrayDataset):
     train
         Whether to read the training images or the test images.
     check
-        Whether to compare the SHA-1 of each ``.bin`` file with that of the original.
+        Whether to compare the SHA-256 of each ``.bin`` file with that of the original.
 
     Attributes
     ----------
@@ -153,16 +129,16 @@ class CIFAR10(ArrayDataset):
     archive: ClassVar[str] = "cifar-10-binary"
     folder: ClassVar[str] = "cifar-10-batches-bin"
     urls: ClassVar[Sequence[str]] = ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",)
-    archive_checksum: ClassVar[str] = "md5:c32a1d4ab5d03f1284b67883e8d87530"
+    archive_checksum: ClassVar[str] = "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
     train_files: ClassVar[Sequence[str]] = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
     test_files: ClassVar[Sequence[str]] = ("test_batch.bin",)
-    file_checksums: ClassVar[Mapping[str, str]] = {  # SHA-1
-        "data_batch_1.bin": "aadd24acce27caa71bf4b10992e9e7b2d74c2540",
-        "data_batch_2.bin": "c0ba65cce70568cd57b4e03e9ac8d2a5367c1795",
-        "data_batch_3.bin": "1dd00a74ab1d17a6e7d73e185b69dbf31242f295",
-        "data_batch_4.bin": "aab85764eb3584312d3c7f65fd2fd016e36a258e",
-        "data_batch_5.bin": "26e2849e66a845b7f1e4614ae70f4889ae604628",
-        "test_batch.bin": "67eb016db431130d61cd03c7ad570b013799c88c",
+    file_checksums: ClassVar[Mapping[str, str]] = {  # SHA-256
+        "data_batch_1.bin": "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+        "data_batch_2.bin": "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+        "data_batch_3.bin": "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+        "data_batch_4.bin": "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+        "data_batch_5.bin": "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+        "test_batch.bin": "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
     }
     _label_bytes: ClassVar[int] = 1
     _counts: ClassVar[tuple[int, ...]] = (10,)
@@ -175,9 +151,9 @@ class CIFAR10(ArrayDataset):
         contents = _contents(self._find(root), names)
         if check:
             for name, (label, content) in zip(names, contents.items(), strict=True):
-                found = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+                found = hashlib.sha256(content).hexdigest()
                 if name in self.file_checksums and found != self.file_checksums[name]:
-                    raise DataError(f"{label}: SHA-1 {found}, the original has {self.file_checksums[name]}")
+                    raise DataError(f"{label}: SHA-256 {found}, the original has {self.file_checksums[name]}")
         self.images, self.labels = _records(contents, self._label_bytes, self._counts)
         super().__init__(self.images, self.labels)
 
@@ -199,16 +175,60 @@ class CIFAR10(ArrayDataset):
 class CIFAR100(CIFAR10):
     """Photographs of a hundred classes in twenty groups: 50,000 for training, 10,000 for testing.
 
-    As :class:`CIFAR10`, with labels int64 [N, 2]: the group and the class.
+    As :class:`CIFAR10`, with files ``cifar-100-binary.tar.gz`` or ``train.bin`` and ``test.bin``.
+
+    Parameters
+    ----------
+    root, train, check
+        As for :class:`CIFAR10`.
+    target : {"class", "group", "both"}
+        What the labels are: int64 [N] among the hundred ``classes`` or the twenty ``groups``, or [N, 2], group and
+        class.
     """
 
-    classes = ()
+    classes = (
+        "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl",
+        "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee",
+        "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant",
+        "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower",
+        "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain", "mouse", "mushroom",
+        "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree", "plain", "plate",
+        "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark",
+        "shrew", "skunk", "skyscraper", "snail", "snake", "spider", "squirrel", "streetcar", "sunflower",
+        "sweet_pepper", "table", "tank", "telephone", "television", "tiger", "tractor", "train", "trout", "tulip",
+        "turtle", "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
+    )  # fmt: skip
+    groups: ClassVar[Sequence[str]] = (
+        "aquatic_mammals", "fish", "flowers", "food_containers", "fruit_and_vegetables", "household_electrical_devices",
+        "household_furniture", "insects", "large_carnivores", "large_man-made_outdoor_things",
+        "large_natural_outdoor_scenes", "large_omnivores_and_herbivores", "medium_mammals", "non-insect_invertebrates",
+        "people", "reptiles", "small_mammals", "trees", "vehicles_1", "vehicles_2",
+    )  # fmt: skip
     archive = "cifar-100-binary"
     folder = "cifar-100-binary"
     urls = ("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",)
-    archive_checksum = "md5:03b5dce01913d631647c71ecec9e9cb8"
+    archive_checksum = "sha256:58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"
     train_files = ("train.bin",)
     test_files = ("test.bin",)
-    file_checksums: ClassVar[Mapping[str, str]] = {}
+    file_checksums: ClassVar[Mapping[str, str]] = {
+        "train.bin": "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29",
+        "test.bin": "d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a",
+    }
     _label_bytes = 2
     _counts = (20, 100)
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        train: bool = True,
+        check: bool = True,
+        target: str = "class",
+    ) -> None:
+        columns = {"group": 0, "class": 1, "both": None}
+        if target not in columns:
+            raise ArgumentError(f"CIFAR100: target must be 'class', 'group' or 'both', found {target!r}")
+        super().__init__(root, train, check)
+        column = columns[target]
+        if column is not None:
+            self.labels = np.ascontiguousarray(self.labels[:, column])
+            self.arrays = (self.images, self.labels)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from .._C import DTypeError, ShapeError
 from ..tensor import Tensor
+from .readers.npy import read_npy
+from .readers.npz import read_npz
 
 __all__ = ["ArrayDataset", "Dataset", "as_array"]
 
@@ -46,6 +50,51 @@ class ArrayDataset:
     def __init__(self, *arrays: Any) -> None:
         self.arrays = tuple(as_array(array, f"array {position}") for position, array in enumerate(arrays))
         check_lengths({f"array {position}": len(array) for position, array in enumerate(self.arrays)})
+
+    @classmethod
+    def from_npz(cls, path: str | os.PathLike[str], names: Sequence[str] | None = None) -> ArrayDataset:
+        """The arrays of an ``.npz`` file, by name and in this order; without names all of them, in the file's.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged or lacks an array: see :func:`readers.read_npz`.
+        ShapeError
+            If the arrays differ in length.
+
+        Examples
+        --------
+        >>> import numpy as np, tilegrad as tg
+        >>> np.savez("xy.npz", x=np.zeros((5, 2)), y=np.arange(5))
+        >>> len(tg.data.ArrayDataset.from_npz("xy.npz", ["x", "y"]))
+        5
+        """
+        return ArrayDataset(*read_npz(path, names).values())
+
+    @classmethod
+    def from_npy(cls, *paths: str | os.PathLike[str], mmap: bool = True) -> ArrayDataset:
+        """The arrays of ``.npy`` files, which stay in the files unless ``mmap`` is False: data may be larger than
+        memory.
+
+        A loader reads a batch's rows when it makes the batch, in the background if it has a transform. To read a large
+        file nearly in order, shuffle through a buffer (``DataLoader(buffer_size=...)``).
+
+        Raises
+        ------
+        DataError
+            If a file is damaged: see :func:`readers.read_npy`.
+        ShapeError
+            If the arrays differ in length.
+
+        Examples
+        --------
+        >>> import numpy as np, tilegrad as tg
+        >>> np.save("x.npy", np.zeros((5, 2), np.float32))
+        >>> loader = tg.data.DataLoader(tg.data.ArrayDataset.from_npy("x.npy"), batch_size=2)
+        >>> [len(x) for x, in loader]
+        [2, 2, 1]
+        """
+        return ArrayDataset(*[read_npy(path, mmap) for path in paths])
 
     def __len__(self) -> int:
         return len(self.arrays[0])
