@@ -63,14 +63,13 @@ def test_dead_and_saturated_units() -> None:
     outputs = np.float32([[0, 1, 0], [0, 0, 0], [0, 2, 1e-9]])
     assert dead_units(outputs).tolist() == [True, False, False]
     assert dead_units(outputs.reshape(1, 3, 1, 3)).tolist() == [True, False, False]
-    z = np.float64([-5, -2.1, 0, 2.1, 5])[:, None] * np.ones((5, 40))
-    slopes = 1 - np.tanh(z) ** 2
-    assert np.array_equal(saturated_units(np.tanh(z).T, "tanh"), (slopes < 0.05).T.all(axis=0))
-    y = 1 / (1 + np.exp(-2 * z))
-    assert np.array_equal(saturated_units(y.T, "sigmoid"), (4 * y * (1 - y) < 0.05).T.all(axis=0))
-    mostly = np.full((100, 2), 0.99)
-    mostly[:5, 0], mostly[:6, 1] = 0, 0  # flat for 95 and 94 of 100 samples
-    assert saturated_units(mostly, "tanh").tolist() == [True, False]
+    z = np.random.default_rng(0).normal(size=(200, 30)) * np.linspace(0.1, 20, 30)
+    for kind, y, dz in (("tanh", np.tanh, 1e-6), ("sigmoid", lambda z: 1 / (1 + np.exp(-z)), 1e-6)):
+        slopes = (y(z + dz) - y(z - dz)) / (2 * dz) / ((y(dz) - y(-dz)) / (2 * dz))  # by differences, of the steepest
+        found = saturated_units(y(z), kind)
+        assert np.array_equal(found, slopes.mean(axis=0) < 0.1)
+        assert 3 < found.sum() < 27
+        assert np.array_equal(saturated_units(y(z).reshape(10, 4, 5, 30), kind), found)
     assert not dead_units(np.zeros((0, 3))).any()
     assert not saturated_units(np.zeros((0, 3)), "tanh").any()
 

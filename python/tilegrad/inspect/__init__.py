@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .diagnosis import DIAGNOSES, Finding, Findings, doctor
 from .figures import (
     plot_confusion,
     plot_curves,
@@ -19,7 +20,10 @@ from .statistics import ActivationStatistics, Histogram, ParameterStatistics, hi
 from .tensorboard import SummaryLog
 
 __all__ = [
+    "DIAGNOSES",
     "ActivationStatistics",
+    "Finding",
+    "Findings",
     "Histogram",
     "Inspection",
     "LayerStatistics",
@@ -27,6 +31,7 @@ __all__ = [
     "Overfitting",
     "ParameterStatistics",
     "SummaryLog",
+    "doctor",
     "histogram",
     "overfitting",
     "plot_confusion",

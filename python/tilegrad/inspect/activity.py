@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import _C, nn
+from ..nn.parameter import Parameter
 from ..structure import tensors_in
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def activation_kind(layer: Module) -> str:
 
 
 def _has_parameters(layer: Module) -> bool:
-    return any(isinstance(value, nn.module.Parameter) for value in vars(layer).values())
+    return any(isinstance(value, Parameter) for value in vars(layer).values())
 
 
 class Activity:

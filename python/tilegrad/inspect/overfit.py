@@ -43,11 +43,11 @@ def overfitting(history: Mapping[str, Sequence[float]]) -> Overfitting | None:
     -------
     Overfitting or None
         None where it does not: fewer than four epochs, the best epoch among the last two, a rise under a tenth of the
-        best loss or under a tenth of the gain since the first epoch, or a training loss that did not fall since.
+        best loss or under a fifth of the gain since the first epoch, or a training loss that did not fall since.
 
     Notes
     -----
-    Both tenths keep noise out: of a loss near zero (0.01 to 0.02 is nothing after a fall from 2.3), and of one that
+    Both bounds keep noise out: of a loss near zero (0.01 to 0.02 is nothing after a fall from 2.3), and of one that
     never moved. The end is the median of three epochs, so that one bad epoch does not count.
 
     Examples
@@ -68,7 +68,7 @@ def overfitting(history: Mapping[str, Sequence[float]]) -> Overfitting | None:
         return None
     best, last = float(validation[epoch]), float(np.median(validation[-3:]))
     rise, gain = last - best, float(validation[0]) - best
-    if rise < 0.1 * abs(best) or rise < 0.1 * gain or not np.median(training[-3:]) < training[epoch]:
+    if rise < 0.1 * abs(best) or rise < 0.2 * gain or not np.median(training[-3:]) < training[epoch]:
         return None
     return Overfitting(epoch, best, last, rise / gain if gain > 0 else float("inf"))
 

@@ -35,7 +35,7 @@ def batches(owner: str, data: Any, batch_size: int = 128, most: int | None = Non
     """
     source = source_of(owner, data, batch_size)
     loader = source.batches
-    state = loader.state() if hasattr(loader, "state") else getattr(loader, "epoch", None)
+    state: Any = loader.state() if hasattr(loader, "state") else getattr(loader, "epoch", None)
     left = most
     try:
         for batch in source.epoch(0):

@@ -25,11 +25,11 @@ BINS = 32
 # and take some 20 us whatever the size of the layer.
 MOST_VALUES = 2048
 
-# A unit is taken as saturated where its slope is under this share of its steepest, for this share of the samples: such
-# a unit learns twenty times as slowly as a free one.
-FLAT, MOSTLY = 0.05, 0.95
-# |y - centre| where that slope is reached: tanh' = 1 - y^2, sigmoid' = y (1 - y), at most 1 and 1/4.
-_FLAT_FROM = {"tanh": (0.0, math.sqrt(1 - FLAT)), "sigmoid": (0.5, math.sqrt(0.25 * (1 - FLAT)))}
+# A unit is taken as saturated where its slope is, in the mean over the samples, under this share of its steepest: it
+# learns ten times as slowly as a free one.
+FLAT = 0.1
+# Slopes by outputs, as shares of the steepest: tanh' = 1 - y^2 and sigmoid' = y (1 - y), at most 1 and 1/4.
+_SLOPES = {"tanh": lambda y: 1 - y * y, "sigmoid": lambda y: 4 * y * (1 - y)}
 
 
 @dataclass(frozen=True)
@@ -117,15 +117,11 @@ def dead_units(outputs: NDArray) -> NDArray:
 
 
 def saturated_units(outputs: NDArray, kind: str) -> NDArray:
-    """Which units of a tanh or sigmoid layer were flat for 95 % of the samples: bool [C] for outputs [N, ..., C].
-
-    Flat is where the slope is under 5 % of the steepest: |tanh| above 0.975, a sigmoid outside 0.013 to 0.987.
-    """
+    """Which units of a tanh or sigmoid layer had a mean slope under 10 % of the steepest: bool [C] for [N, ..., C]."""
     columns = outputs.reshape(-1, outputs.shape[-1])
     if not len(columns):
         return np.zeros(outputs.shape[-1], bool)
-    centre, reach = _FLAT_FROM[kind]
-    saturated: NDArray = (np.abs(columns - centre) > reach).mean(axis=0) >= MOSTLY
+    saturated: NDArray = _SLOPES[kind](columns).mean(axis=0) < FLAT
     return saturated
 
 
@@ -182,7 +178,7 @@ class ActivationStatistics:
     dead: float | None
     """The share of the units of a ReLU that were 0 for the whole batch; None for other layers."""
     saturated: float | None
-    """The share of the units of a tanh or sigmoid that were flat for 95 % of the batch; None for other layers."""
+    """The share of the units of a tanh or sigmoid whose mean slope was under 10 % of the steepest; else None."""
     outputs: Histogram
 
     @classmethod
@@ -198,7 +194,7 @@ class ActivationStatistics:
             mean,
             std,
             float(dead_units(outputs).mean()) if kind == "relu" and outputs.ndim else None,
-            float(saturated_units(outputs, kind).mean()) if kind in _FLAT_FROM and outputs.ndim else None,
+            float(saturated_units(outputs, kind).mean()) if kind in _SLOPES and outputs.ndim else None,
             histogram(outputs),
         )
 

@@ -20,7 +20,10 @@ NDArray = np.ndarray[Any, Any]
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of a size in inches; ``savefig`` writes it, notebooks show it."""
-    return require("matplotlib.figure", "plot", "a figure").Figure(figsize=(width, height), layout="constrained")
+    made: Figure = require("matplotlib.figure", "plot", "a figure").Figure(
+        figsize=(width, height), layout="constrained"
+    )
+    return made
 
 
 def grid(count: int, columns: int, size: float = 1.2) -> tuple[Figure, list[Axes]]:

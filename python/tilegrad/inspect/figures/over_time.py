@@ -97,4 +97,5 @@ def _shares(histogram: Histogram, edges: np.ndarray) -> np.ndarray:
         place = min(max(int(np.searchsorted(edges, histogram.low, side="right")) - 1, 0), len(edges) - 2)
         return np.eye(len(edges) - 1)[place]
     below = np.concatenate([[0], np.cumsum(histogram.counts)]) / total
-    return np.diff(np.interp(edges, histogram.edges, below))
+    shares: np.ndarray = np.diff(np.interp(edges, histogram.edges, below))
+    return shares
