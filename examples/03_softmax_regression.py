@@ -5,11 +5,12 @@ python examples/03_softmax_regression.py --data DIR --slow   # weights from N(0,
 
 DIR has MNIST's four IDX files; without --data they are downloaded into the cache folder. The loss is convex, so that
 every start ends in the same place; when depends on start and rate. Weights of N(0, 1) begin with confident nonsense,
-and a rate of 0.001 has not undone it after 100 epochs. Zeros say "one in ten" to everything, and from there a
-tenth of the epochs at a good rate are more than enough. Test accuracy:
+and a rate of 0.001 has not undone it after 100 epochs. Zeros say "one in ten" to everything, and from there 15
+epochs at a good rate are enough. A tenth of the training images is held out for validation. Test accuracy for the seeds
+0 to 4:
 
-    slow, seeds 0 to 4  SLOW
-    good, seed 0        0.9240
+    slow  0.7308 0.7268 0.7226 0.7131 0.7158
+    good  0.9245 0.9243 0.9236 0.9233 0.9240
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ python examples/05_lenet.py --best         # 20 epochs, larger batches and rates
 Convolutions use the same few weights at every place of the image, so that 61,706 parameters do better than the 235,000
 of a multilayer perceptron. Test accuracy for the seeds 0 to 4:
 
-    5 epochs of one-cycle AdamW  FIVE
-    --best                       BEST
+    5 epochs of one-cycle AdamW  0.9923 0.9913 0.9924 0.9913 0.9926
+    --best                       0.9946 0.9945 0.9935 0.9941 0.9940
 """
 
 from __future__ import annotations

@@ -4,7 +4,9 @@ python examples/08_text_lstm.py                  # Python's own manual, as far a
 python examples/08_text_lstm.py --text FILE      # any text
 
 The loss is the mean over characters of -ln(probability of the right one); guessing costs ln(number of characters).
-FIGURES
+After ten epochs over 200,000 characters of the manual, where guessing costs 4.605:
+
+    loss 1.58 (accuracy 0.567) on what it has read, 1.76 (0.566) on the next tenth of the manual
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """9. Searching for hyper-parameters: a grid, and random points, on log scales.
 
-python examples/09_search.py     # scikit-learn's digits, nothing to download
+python examples/09_search.py                                    # scikit-learn's digits, nothing to download
+TILEGRAD_NUM_THREADS=1 python examples/09_search.py --jobs 4    # four processes with a thread each
 
 A rate of 0.001 and one of 0.002 are as far apart as 0.1 and 0.2: what multiplies is searched on a log scale. A grid of
 three values for each of three hyper-parameters tries each value nine times; as many random points try 27 of each, which

@@ -3,9 +3,11 @@
 python examples/13_transformer.py --seed 0                # scikit-learn's digits: 8 rows of 8 pixels
 python examples/13_transformer.py --data DIR --epochs 5   # MNIST: 28 rows of 28 pixels
 
-Attention lets every row look at every other; nothing tells it that neighbours matter. Test accuracy for the seeds 0 to 2:
+Attention lets every row look at every other; nothing tells it that neighbours matter. Test accuracy for the seeds 0
+to 2:
 
-FIGURES
+    scikit-learn's digits, 30 epochs  0.9816 0.9816 0.9883
+    MNIST, 5 epochs                   0.9864 0.9874 0.9866
 """
 
 from __future__ import annotations

@@ -173,4 +173,4 @@ def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     runpy.run_path(str(EXAMPLES / "06_cifar_cnn.py"), run_name="__main__")
     printed = capsys.readouterr().out
     assert 0 <= accuracy(printed) <= 1
-    assert (tmp_path / "cifar10.safetensors").exists()
+    assert (tmp_path / "cifar_cnn.safetensors").exists()
