@@ -13,8 +13,9 @@
 namespace tilegrad::ops {
 namespace {
 
+// 16-bit types are for GPUs.
 void require_arithmetic(const char* op, const char* argument, const Array& x) {
-  if (x.dtype() == DType::float32 || x.dtype() == DType::float64) return;
+  if (kernel_table(x.device()).gemm->by_dtype[static_cast<int>(x.dtype())]) return;
   fail(ErrorKind::dtype, "%s: %s must be float32 or float64, found %s; cast it with .astype()", op, argument,
        x.str().c_str());
 }
