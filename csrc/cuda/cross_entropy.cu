@@ -71,8 +71,8 @@ __device__ __forceinline__ Wide<T> soft_row(const Group& group, const CrossEntro
 
 template <typename Group, typename T>
 __global__ void __launch_bounds__(kThreads)
-    cross_entropy_rows(CrossEntropy p, bool keeps, Divisor divisor, const T* logits, const void* target, const T* weight,
-                       RowLosses<T> losses, T* gradient, T* target_gradient, int* error) {
+    cross_entropy_rows(CrossEntropy p, bool keeps, Divisor divisor, const T* logits, const void* target,
+                       const T* weight, RowLosses<T> losses, T* gradient, T* target_gradient, int* error) {
   using A = Wide<T>;
   __shared__ RowRoom<A> room;
   const Group group(&room);
@@ -80,8 +80,8 @@ __global__ void __launch_bounds__(kThreads)
   const A scale = static_cast<A>(1.0 / divisor.get());
   for_each_row<Group>(p.N, [&](int64_t n) {
     const T* const x = logits + n * p.C;
-    T *const to = gradient ? gradient + n * p.C : nullptr,
-             *const by_target = target_gradient ? target_gradient + n * p.C : nullptr;
+    T *const to = gradient ? gradient + n * p.C : nullptr, *const by_target =
+                                                               target_gradient ? target_gradient + n * p.C : nullptr;
     A shift = -formulas::kInfinity<A>;
 #pragma unroll 4
     for (int64_t c = group.thread(); c < p.C; c += Group::kSize) shift = larger_number(shift, widen(x[c]));
@@ -123,8 +123,8 @@ void cross_entropy(const Stream& stream, const CrossEntropy& p, const T* logits,
   const RowPlan<A> plan(p.N, p.C);
   if (p.N > 0) {
     const auto launch = [&](auto kernel) {
-      kernel<<<plan.blocks, kThreads, plan.shared, stream.handle>>>(p, plan.keeps, divisor, logits, target, weight, losses,
-                                                                    gradient, target_gradient, stream.error);
+      kernel<<<plan.blocks, kThreads, plan.shared, stream.handle>>>(p, plan.keeps, divisor, logits, target, weight,
+                                                                    losses, gradient, target_gradient, stream.error);
     };
     if (plan.teams) {
       launch(&cross_entropy_rows<TeamRow<A>, T>);

@@ -17,17 +17,18 @@ __global__ void __launch_bounds__(kThreads)
   const double M = static_cast<double>(p.P * width);
   for (int64_t item = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; item < p.N * p.G; item += step) {
     const int64_t first = item * width * chunks;  // of the group's [width][chunks]
-    const double exact_mean = accumulate<SumTotal<double>>(width * chunks, [&](SumTotal<double>& total, int64_t i) {
-                                total.add(static_cast<double>(sums[first + i]));
-                              }).value() /
+    const double exact_mean = accumulate<SumTotal<double>>(width * chunks,
+                                                           [&](SumTotal<double>& total, int64_t i) {
+                                                             total.add(static_cast<double>(sums[first + i]));
+                                                           })
+                                  .value() /
                               M;
-    const double spread =
-        accumulate<SumTotal<double>>(width * chunks, [&](SumTotal<double>& total, int64_t i) {
-          const A rows = static_cast<A>(smaller<int64_t>(kSumChunk, p.P - i % chunks * kSumChunk));
-          const double d = static_cast<double>(sums[first + i] / rows) - exact_mean;
-          total.add(static_cast<double>(squares[first + i]));
-          total.add(static_cast<double>(rows) * (d * d));
-        }).value();
+    const double spread = accumulate<SumTotal<double>>(width * chunks, [&](SumTotal<double>& total, int64_t i) {
+                            const A rows = static_cast<A>(smaller<int64_t>(kSumChunk, p.P - i % chunks * kSumChunk));
+                            const double d = static_cast<double>(sums[first + i] / rows) - exact_mean;
+                            total.add(static_cast<double>(squares[first + i]));
+                            total.add(static_cast<double>(rows) * (d * d));
+                          }).value();
     if (team_lane() != 0) continue;
     mean[item] = static_cast<A>(exact_mean);
     inverse[item] = static_cast<A>(inverse_root(spread / M, p.epsilon));
@@ -55,8 +56,7 @@ struct Normalise {
     Pack<T, kVector> to;
 #pragma unroll
     for (int v = 0; v < kVector; ++v) {
-      to.at[v] =
-          narrow<T>(static_cast<A>((widen(from.at[v]) - known[v].center) * known[v].factor + known[v].shift));
+      to.at[v] = narrow<T>(static_cast<A>((widen(from.at[v]) - known[v].center) * known[v].factor + known[v].shift));
     }
     *reinterpret_cast<Pack<T, kVector>*>(y + at) = to;
   }
@@ -107,10 +107,12 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t step = int64_t{gridDim.x} * kTeams, chunks = ceil_div(p.P, kSumChunk);
   for (int64_t c = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; c < p.C; c += step) {
     const auto sum = [&](const A* parts) {
-      return accumulate<SumTotal<A>>(p.N * chunks, [&](SumTotal<A>& total, int64_t i) {
-               const int64_t n = i / chunks;
-               total.add(parts[(n * p.C + c) * chunks + i - n * chunks]);
-             }).value();
+      return accumulate<SumTotal<A>>(p.N * chunks,
+                                     [&](SumTotal<A>& total, int64_t i) {
+                                       const int64_t n = i / chunks;
+                                       total.add(parts[(n * p.C + c) * chunks + i - n * chunks]);
+                                     })
+          .value();
     };
     const A shift = sum(shifts), scale = sum(scales);
     if (team_lane() != 0) continue;
@@ -121,19 +123,22 @@ __global__ void __launch_bounds__(kThreads)
 
 // mean(g) and mean(g h) of a sample's group: accumulator i % 16 adds channel i.
 template <typename A>
-__global__ void __launch_bounds__(kThreads) find_means(GroupNorm p, const A* shifts, const A* scales, const A* gamma,
-                                                       A* by_mean, A* by_variance) {
+__global__ void __launch_bounds__(kThreads)
+    find_means(GroupNorm p, const A* shifts, const A* scales, const A* gamma, A* by_mean, A* by_variance) {
   const int64_t step = int64_t{gridDim.x} * kTeams, chunks = ceil_div(p.P, kSumChunk), width = p.C / p.G;
   const double M = static_cast<double>(p.P * width);
   for (int64_t item = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; item < p.N * p.G; item += step) {
     const int64_t channel = item % p.G * width;
     const auto mean = [&](const A* parts) {
-      return accumulate<SumTotal<double>>(width, [&](SumTotal<double>& total, int64_t i) {
-               const A* const own = parts + (item * width + i) * chunks;
-               SumTotal<A> column;
-               for (int64_t b = 0; b < chunks; ++b) column.add(own[b]);
-               total.add((gamma ? static_cast<double>(gamma[channel + i]) : 1.0) * column.exact());
-             }).quotient(M);
+      return accumulate<SumTotal<double>>(
+                 width,
+                 [&](SumTotal<double>& total, int64_t i) {
+                   const A* const own = parts + (item * width + i) * chunks;
+                   SumTotal<A> column;
+                   for (int64_t b = 0; b < chunks; ++b) column.add(own[b]);
+                   total.add((gamma ? static_cast<double>(gamma[channel + i]) : 1.0) * column.exact());
+                 })
+          .quotient(M);
     };
     const A shift = static_cast<A>(mean(shifts)), scale = static_cast<A>(mean(scales));
     if (team_lane() != 0) continue;
@@ -175,8 +180,9 @@ struct InputGradient {
 // dx = inverse (g - mean(g) - h mean(g h)) over each group with g = grad gamma, dgamma = sum grad h, dbeta = sum grad over
 // samples and places. Each may be null.
 template <typename T>
-void group_norm_backward(const Stream& stream, const GroupNorm& p, const T* x, const Wide<T>* gamma, const Wide<T>* mean,
-                         const Wide<T>* inverse, const T* grad, T* dx, Wide<T>* dgamma, Wide<T>* dbeta, Workspace) {
+void group_norm_backward(const Stream& stream, const GroupNorm& p, const T* x, const Wide<T>* gamma,
+                         const Wide<T>* mean, const Wide<T>* inverse, const T* grad, T* dx, Wide<T>* dgamma,
+                         Wide<T>* dbeta, Workspace) {
   using A = Wide<T>;
   if (p.C == 0) return;
   const Columns s{p.N, p.P, p.C};

@@ -9,9 +9,8 @@ namespace tilegrad::cuda {
 namespace {
 
 template <typename Group, typename T>
-__global__ void __launch_bounds__(kThreads)
-    normalise_rows(LayerNorm p, bool keeps, const T* x, const Wide<T>* gamma, const Wide<T>* beta, T* y, Wide<T>* mean,
-                   Wide<T>* inverse) {
+__global__ void __launch_bounds__(kThreads) normalise_rows(LayerNorm p, bool keeps, const T* x, const Wide<T>* gamma,
+                                                           const Wide<T>* beta, T* y, Wide<T>* mean, Wide<T>* inverse) {
   using A = Wide<T>;
   __shared__ RowRoom<A> room;
   const Group group(&room);
@@ -77,8 +76,8 @@ struct Weighted {
 
 template <typename Group, typename T>
 __global__ void __launch_bounds__(kThreads)
-    rows_backward(LayerNorm p, bool keeps, const T* x, const Wide<T>* gamma, const Wide<T>* mean, const Wide<T>* inverse,
-                  const T* grad, T* dx) {
+    rows_backward(LayerNorm p, bool keeps, const T* x, const Wide<T>* gamma, const Wide<T>* mean,
+                  const Wide<T>* inverse, const T* grad, T* dx) {
   using A = Wide<T>;
   __shared__ RowRoom<A> room;
   const Group group(&room);
@@ -135,8 +134,9 @@ struct ParameterSums {
 // dx = inverse (g - mean(g) - h mean(g h)), dgamma = sum grad h, dbeta = sum grad over the rows; without mean(g) where the
 // rows were not centered. Each may be null.
 template <typename T>
-void layer_norm_backward(const Stream& stream, const LayerNorm& p, const T* x, const Wide<T>* gamma, const Wide<T>* mean,
-                         const Wide<T>* inverse, const T* grad, T* dx, Wide<T>* dgamma, Wide<T>* dbeta, Workspace) {
+void layer_norm_backward(const Stream& stream, const LayerNorm& p, const T* x, const Wide<T>* gamma,
+                         const Wide<T>* mean, const Wide<T>* inverse, const T* grad, T* dx, Wide<T>* dgamma,
+                         Wide<T>* dbeta, Workspace) {
   using A = Wide<T>;
   if (dx && p.N > 0 && p.D > 0) {
     const RowPlan<Weighted<A>> plan(p.N, p.D);

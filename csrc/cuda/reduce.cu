@@ -49,7 +49,9 @@ struct IntegerSumFold {
   __device__ __forceinline__ static uint64_t identity() { return 0; }
   __device__ __forceinline__ static uint64_t join(uint64_t a, uint64_t b) { return a + b; }
   __device__ __forceinline__ uint64_t map(T x, int64_t, int64_t) const { return as_integer(x); }
-  __device__ __forceinline__ void finish(int64_t o, const Total& total) const { y[o] = static_cast<int64_t>(total.sum); }
+  __device__ __forceinline__ void finish(int64_t o, const Total& total) const {
+    y[o] = static_cast<int64_t>(total.sum);
+  }
 };
 
 template <typename T>

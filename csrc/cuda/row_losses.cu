@@ -89,7 +89,8 @@ void multi_margin_loss(const Stream& stream, const MultiMargin& p, const T* x, c
   const RowPlan<T> plan(p.N, p.C);
   if (p.N > 0) {
     const auto launch = [&](auto kernel) {
-      kernel<<<plan.blocks, kThreads, 0, stream.handle>>>(p, divisor, x, target, weight, losses, gradient, stream.error);
+      kernel<<<plan.blocks, kThreads, 0, stream.handle>>>(p, divisor, x, target, weight, losses, gradient,
+                                                          stream.error);
     };
     if (plan.teams) {
       launch(&margin_rows<TeamRow<T>, T>);
@@ -103,8 +104,8 @@ void multi_margin_loss(const Stream& stream, const MultiMargin& p, const T* x, c
 // loss = sum over c of t_c (log t_c - x_c), where x and, if so given, t are logarithms. What has no probability adds
 // nothing, and its target has no gradient.
 template <typename Group, bool kLogTarget, typename T>
-__global__ void __launch_bounds__(kThreads) divergence_rows(KlDivergence p, const T* x, const T* target,
-                                                            RowLosses<T> losses, T* gradient, T* target_gradient) {
+__global__ void __launch_bounds__(kThreads)
+    divergence_rows(KlDivergence p, const T* x, const T* target, RowLosses<T> losses, T* gradient, T* target_gradient) {
   __shared__ RowRoom<T> room;
   const Group group(&room);
   const T scale = static_cast<T>(1.0 / p.divisor);

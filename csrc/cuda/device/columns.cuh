@@ -178,9 +178,11 @@ __global__ void __launch_bounds__(kThreads) map_columns(Columns s, int log_width
     if (blockIdx.x == 0 && threadIdx.x == 0) f.once();
   }
   using Known = decltype(f.column(0, 0));
-  const int across = static_cast<int>(threadIdx.x) & ((1 << log_width) - 1), down = static_cast<int>(threadIdx.x) >> log_width;
+  const int across = static_cast<int>(threadIdx.x) & ((1 << log_width) - 1),
+            down = static_cast<int>(threadIdx.x) >> log_width;
   const int step = kThreads >> log_width;
-  const int64_t blocks_across = ceil_div(s.columns, int64_t{kVector} << log_width), blocks_down = ceil_div(s.rows, height);
+  const int64_t blocks_across = ceil_div(s.columns, int64_t{kVector} << log_width),
+                blocks_down = ceil_div(s.rows, height);
   const int64_t items = s.batch * blocks_down * blocks_across;
   for (int64_t item = blockIdx.x; item < items; item += gridDim.x) {
     const int64_t block = item / blocks_across, n = block / blocks_down;
@@ -207,7 +209,7 @@ void map_all_columns(const Stream& stream, const Columns& s, bool aligned, const
     const bool many = s.batch * across * ceil_div(s.rows, step) > 8192;
     const int height = step * (many ? 8 : 2);
     kernel<<<blocks_for(s.batch * across * ceil_div(s.rows, height), 1, 1), kThreads, 0, stream.handle>>>(s, log_width,
-                                                                                                        height, f);
+                                                                                                          height, f);
   };
   if (aligned && s.columns % kVector == 0) {
     launch(&map_columns<kVector, F>, kVector);

@@ -30,7 +30,8 @@ __device__ __forceinline__ int64_t offset_in(const LoopNest<1>& nest, Index i) {
 __device__ __forceinline__ int64_t offset_of(const LoopNest<1>& nest, int64_t i) {
   if (nest.ndim == 1) return i * nest.stride[0][0];
   // (Extents that are divided by are those of axes but the first, and no larger than the number of elements.)
-  return nest.numel <= INT32_MAX ? offset_in(nest, static_cast<uint32_t>(i)) : offset_in(nest, static_cast<uint64_t>(i));
+  return nest.numel <= INT32_MAX ? offset_in(nest, static_cast<uint32_t>(i))
+                                 : offset_in(nest, static_cast<uint64_t>(i));
 }
 
 __host__ __device__ inline bool is_dense(const LoopNest<1>& nest) {
