@@ -75,7 +75,7 @@ def test_values_are_read_and_shown() -> None:
 @NEEDS_GPU
 def test_devices_do_not_mix() -> None:
     a, b = tg.ones(3), tg.ones(3, device="cuda")
-    with pytest.raises(tg.DeviceError, match=r"add: operands are on cpu \(float32 \[3\]\) and on cuda"):
+    with pytest.raises(tg.DeviceError, match="add: operands are on cpu and cuda"):
         a + b
     with pytest.raises(tg.DeviceError, match="matmul"):
         tg.ones((2, 3)) @ tg.ones((3, 2), device="cuda")

@@ -37,7 +37,8 @@ def batch_norm(x: np.ndarray, gamma: Any, beta: Any, training: bool, activation:
 
 def run_batch_norm(x: tg.Tensor, gamma: Any, beta: Any, training: bool, **options: Any) -> tg.Tensor:
     dtype = x.dtype.name if x.dtype.is_floating else "float32"
-    mean, var = (tg.tensor(running(x.shape[-1], *ends).astype(dtype)) for ends in ((-1, 1), (0.5, 2)))
+    ends = ((-1, 1), (0.5, 2))
+    mean, var = (tg.tensor(running(x.shape[-1], *end).astype(dtype), device=x.device) for end in ends)
     return tg.batch_norm(x, gamma, beta, mean, var, training, **options)
 
 

@@ -230,7 +230,7 @@ def pad(x: Tensor, widths: Widths, mode: str = "constant", value: float = 0) -> 
             indices = [min(max(i, 0), size - 1) for i in places]
         else:
             indices = [size - 1 - abs(size - 1 - abs(i)) for i in places]
-        x = take(x, tensor(indices, dtype="int64"), axis)
+        x = take(x, tensor(indices, dtype="int64", device=x.device), axis)
     return x
 
 
