@@ -281,3 +281,40 @@ def test_tf32_is_what_high_allows() -> None:
 @pytest.mark.skipif(tg.cuda.is_available(), reason="there is a GPU")
 def test_import_does_not_need_a_driver() -> None:
     assert run_python("import tilegrad as tg; print(tg.cuda.is_available())").stdout.strip() == "False"
+
+
+# Mixed precision.
+
+
+def test_autocast_leaves_the_cpu_alone_and_checks_its_dtype() -> None:
+    with tg.autocast("bfloat16"):
+        assert nn.Linear(4, 2)(tg.ones((3, 4))).dtype == "float32"
+        assert tg.var(tg.ones(3).astype("bfloat16")).dtype == "float32"
+    with pytest.raises(tg.DTypeError, match="autocast: dtype must be bfloat16 or float16, found float64"):
+        tg.autocast("float64")
+    with tg.autocast("float16"), tg.autocast(enabled=False), pytest.raises(tg.DTypeError):
+        tg.var(tg.ones(3).astype("bfloat16"))
+
+
+@NEEDS_GPU
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_autocast_computes_products_in_16_bits(dtype: str) -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1, activation="relu"), nn.BatchNorm2d(8), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(128, 5)
+    ).to("cuda")  # fmt: skip
+    x, y = tg.rand((16, 8, 8, 3)).to("cuda"), tg.tensor([0, 1, 2, 3] * 4, device="cuda")
+    exact = tg.cross_entropy(model(x), y)
+    exact.backward()
+    expected = [p.grad.cpu().numpy() for p in model.parameters()]
+    for p in model.parameters():
+        p.grad = None
+    with tg.autocast(dtype):
+        logits = model(x)
+        loss = tg.cross_entropy(logits, y)
+    assert (logits.dtype, loss.dtype) == (dtype, "float32")
+    loss.backward()
+    assert loss.item() == pytest.approx(exact.item(), rel=0.03)
+    for p, want in zip(model.parameters(), expected, strict=True):
+        assert p.grad.dtype == "float32"
+        found = p.grad.cpu().numpy()
+        assert np.linalg.norm(found - want) <= 0.06 * np.linalg.norm(want) + 1e-4

@@ -7,6 +7,7 @@ namespace {
 template <typename T>
 void adadelta(const Team& team, const Adadelta& p, OperandList operands) {
   const StepOperands<T, 2> all{operands};
+  if (all.is_skipped()) return;
   formulas::AdadeltaFactors<T> f;
   f.rate = static_cast<T>(all.rate());
   f.rho = static_cast<T>(p.rho);

@@ -8,6 +8,7 @@ namespace {
 template <typename T>
 void adam(const Team& team, const Adam& p, OperandList operands) {
   const StepOperands<T, 3> all{operands};
+  if (all.is_skipped()) return;
   with_gradient_factors<T>(p.gradient, all.rate(), all.clip_factor(), [&](auto common) {
     all.for_each_part(team, [&](int t, int64_t begin, int64_t end) {
       T* __restrict x = all.parameter(t);
@@ -33,6 +34,7 @@ void adam(const Team& team, const Adam& p, OperandList operands) {
 template <typename T>
 void nadam(const Team& team, const Nadam& p, OperandList operands) {
   const StepOperands<T, 3> all{operands};
+  if (all.is_skipped()) return;
   const auto product_of = [&](int t) { return static_cast<double*>(all.at(t, 4)); };
   with_gradient_factors<T>(p.gradient, all.rate(), all.clip_factor(), [&](auto common) {
     all.for_each_part(team, [&](int t, int64_t begin, int64_t end) {

@@ -37,6 +37,7 @@ struct LambChunks {
 template <typename T>
 void lamb(const Team& team, const Lamb& p, OperandList operands, Workspace workspace) {
   const StepOperands<T, 2> all{operands};
+  if (all.is_skipped()) return;
   const LambChunks<T> cut{all, static_cast<double*>(workspace.data)};
   // Decay is no part of what the moments see, but of the step made from them.
   GradientOptions plain = p.gradient, decay = p.gradient;

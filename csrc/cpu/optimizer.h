@@ -44,6 +44,9 @@ struct StepOperands {
     return clip ? clip[1] : 1.0;
   }
 
+  // Gradients that are not finite, under loss scaling: nothing is to be written, counters neither.
+  TILEGRAD_INLINE bool is_skipped() const { return clip_factor() < 0; }
+
   template <typename Run>
   TILEGRAD_INLINE void for_each_part(const Team& team, Run run) const {
     cpu::TILEGRAD_ISA::for_each_part(team, tensors(), [this](int t) { return numel(t); }, run);

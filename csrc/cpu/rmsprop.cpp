@@ -24,6 +24,7 @@ TILEGRAD_INLINE void rmsprop_part(const formulas::GradientFactors<T, kRare>& com
 template <typename T>
 void rmsprop(const Team& team, const RmsProp& p, OperandList operands) {
   const StepOperands<T, 3> all{operands};
+  if (all.is_skipped()) return;
   formulas::RmsPropFactors<T> f;
   f.rate = static_cast<T>(all.rate());
   f.alpha = static_cast<T>(p.alpha);

@@ -7,6 +7,7 @@ namespace {
 template <typename T>
 void sgd(const Team& team, const Sgd& p, OperandList operands) {
   const StepOperands<T, 1> all{operands};
+  if (all.is_skipped()) return;
   with_gradient_factors<T>(p.gradient, all.rate(), all.clip_factor(), [&](auto common) {
     all.for_each_part(team, [&](int t, int64_t begin, int64_t end) {
       T* __restrict x = all.parameter(t);

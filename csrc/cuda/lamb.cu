@@ -47,9 +47,9 @@ struct LambTensor {
 // sums[2 b], sums[2 b + 1]: the squares of parameters and of steps in block b's part, in double: thread t of 256 adds
 // elements t, t + 256, ... in ascending order, then the threads' sums are added as a tree.
 template <typename T, typename List>
-__global__ void __launch_bounds__(kThreads) move_lamb_moments(const __grid_constant__ List list, const int* error,
+__global__ void __launch_bounds__(kThreads) move_lamb_moments(const __grid_constant__ List list, StepScalars scalars,
                                                               const StepFactors<T, LambStep>* prepared, double* sums) {
-  if (*error != 0) return;
+  if (scalars.is_skipped()) return;
   const TensorPart part = list.part(static_cast<int>(blockIdx.x), kStepChunk);
   const StepFactors<T, LambStep> factors = prepared[part.tensor];
   const LambTensor<T> tensor(list.tensor[part.tensor].at);
@@ -76,7 +76,7 @@ __global__ void __launch_bounds__(kThreads) move_lamb_moments(const __grid_const
 template <typename T, typename List>
 __global__ void __launch_bounds__(kThreads)
     find_lamb_rates(const __grid_constant__ List list, StepScalars scalars, const double* sums, T* rates) {
-  if (*scalars.error != 0) return;
+  if (scalars.is_skipped()) return;
   const int t = static_cast<int>(blockIdx.x);
   double squares[2] = {0, 0};
   for (int64_t b = list.first_block[t] + static_cast<int>(threadIdx.x); b < list.first_block[t + 1]; b += kThreads) {
@@ -90,9 +90,9 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename T, typename List>
-__global__ void __launch_bounds__(kThreads) take_lamb_step(const __grid_constant__ List list, const int* error,
+__global__ void __launch_bounds__(kThreads) take_lamb_step(const __grid_constant__ List list, StepScalars scalars,
                                                            const StepFactors<T, LambStep>* prepared, const T* rates) {
-  if (*error != 0) return;
+  if (scalars.is_skipped()) return;
   const TensorPart part = list.part(static_cast<int>(blockIdx.x), kStepChunk);
   const LambStep::Factors<T> f = prepared[part.tensor].own;
   const T rate = rates[part.tensor];
@@ -116,10 +116,10 @@ void lamb(const Stream& stream, const Lamb& p, OperandList operands, Workspace) 
     if (blocks == 0) return;
     double* const sums = stream.scratch_of<double>(2 * int64_t{blocks});
     T* const rates = stream.scratch_of<T>(list.count);
-    move_lamb_moments<T><<<blocks, kThreads, 0, stream.handle>>>(list, stream.error, prepared, sums);
+    move_lamb_moments<T><<<blocks, kThreads, 0, stream.handle>>>(list, scalars_of(stream, operands), prepared, sums);
     find_lamb_rates<T><<<static_cast<unsigned>(list.count), kThreads, 0, stream.handle>>>(
         list, scalars_of(stream, operands), sums, rates);
-    take_lamb_step<T><<<blocks, kThreads, 0, stream.handle>>>(list, stream.error, prepared, rates);
+    take_lamb_step<T><<<blocks, kThreads, 0, stream.handle>>>(list, scalars_of(stream, operands), prepared, rates);
   });
 }
 

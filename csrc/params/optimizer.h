@@ -1,7 +1,8 @@
 // What optimizer kernels know besides their operands. Rates and step counts are operands (float64 and int64 of one
 // element), because they change from step to step while a recorded launch does not.
 //
-// Operands of an optimizer: rate, clip (null: none), then for each parameter p, gradient, its pieces of state as named
+// Operands of an optimizer: rate, clip (null: none; float64 [norm, factor of all gradients]; a negative factor says that
+// nothing is to be done), then for each parameter p, gradient, its pieces of state as named
 // beside the struct, step.
 #pragma once
 

@@ -25,6 +25,7 @@ from ._C import (
 )
 from ._C import bool as bool_
 from ._version import __version__
+from .mixed_precision import autocast
 from .autograd import enable_grad, grad, no_grad
 from .capture import capture
 from .gradcheck import GradientError, gradcheck

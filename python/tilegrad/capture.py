@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
-from . import _C
+from . import _C, mixed_precision
 from .structure import flatten, replace
 
 R = TypeVar("R")
@@ -168,7 +168,7 @@ class Captured(Generic[R]):
 
     def _mode(self) -> Hashable:
         """What of the thread's state programs depend on."""
-        return _C.grad_enabled(), _C.float32_precision()
+        return _C.grad_enabled(), _C.float32_precision(), str(mixed_precision.chosen())
 
     def _run(self, signature: _Signature, args: Any, kwargs: Any, inputs: _Inputs) -> R:
         """Calls the function itself, and notes its launches if they can be replayed."""

@@ -25,6 +25,9 @@ inline constexpr int kStepChunk = 2048;
 struct StepScalars {
   const double *rate, *clip;
   const int* error;
+
+  // After a bad label or index, or, under loss scaling, with gradients that are not finite.
+  __device__ __forceinline__ bool is_skipped() const { return *error != 0 || (clip && clip[1] < 0); }
 };
 
 template <typename T, typename Step>
@@ -37,7 +40,7 @@ template <typename T, typename Step, typename List>
 __global__ void prepare_step(const __grid_constant__ List list, StepScalars scalars, GradientOptions options, Step step,
                              StepFactors<T, Step>* prepared) {
   const int t = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  if (t >= list.count || *scalars.error != 0) return;
+  if (t >= list.count || scalars.is_skipped()) return;
   const auto& tensor = list.tensor[t];
   int64_t* const counter = static_cast<int64_t*>(tensor.at[Step::kOperands + 2]);
   const int64_t now = *counter + 1;
@@ -117,8 +120,8 @@ __device__ __forceinline__ void step_variant(std::integer_sequence<unsigned, kVa
 
 template <bool kRare, typename T, typename Step, typename List>
 __global__ void __launch_bounds__(kThreads)
-    take_step(const __grid_constant__ List list, const int* error, const StepFactors<T, Step>* prepared) {
-  if (*error != 0) return;
+    take_step(const __grid_constant__ List list, StepScalars scalars, const StepFactors<T, Step>* prepared) {
+  if (scalars.is_skipped()) return;
   const TensorPart part = list.part(static_cast<int>(blockIdx.x), kStepChunk);
   const auto& tensor = list.tensor[part.tensor];
   unsigned present = 0;
@@ -154,9 +157,9 @@ void run_steps(const Stream& stream, const GradientOptions& options, const Step&
     const unsigned blocks = static_cast<unsigned>(list.first_block[list.count]);
     if (blocks == 0) return;
     if (has_rare(options)) {
-      take_step<true, T><<<blocks, kThreads, 0, stream.handle>>>(list, stream.error, prepared);
+      take_step<true, T><<<blocks, kThreads, 0, stream.handle>>>(list, scalars_of(stream, operands), prepared);
     } else {
-      take_step<false, T><<<blocks, kThreads, 0, stream.handle>>>(list, stream.error, prepared);
+      take_step<false, T><<<blocks, kThreads, 0, stream.handle>>>(list, scalars_of(stream, operands), prepared);
     }
   });
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _C
 from .. import random as _random
 from ..autograd import grad_enabled, no_grad, record
+from ..mixed_precision import in_float32
 
 if TYPE_CHECKING:
     from ..random import Generator
@@ -21,6 +22,7 @@ Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
+@in_float32
 def scaled_dot_product_attention(
     q: Tensor,
     k: Tensor,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import grad_enabled, record
+from ..mixed_precision import in_float32
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -16,6 +17,7 @@ Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
+@in_float32
 def group_norm(
     x: Tensor, num_groups: int, gamma: Tensor | None = None, beta: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
@@ -57,6 +59,7 @@ def group_norm(
     return _group_norm("group_norm", x, num_groups, gamma, beta, eps)
 
 
+@in_float32
 def instance_norm(x: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """Normalise each channel of each sample: :func:`group_norm` with as many groups as channels.
 
@@ -104,6 +107,7 @@ def _group_norm_gradient(
     return dx, dgamma, dbeta
 
 
+@in_float32
 def local_response_norm(x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """Damp each channel where its neighbours are large: ``y[c] = x[c] / (k + alpha / size * sum x[i]^2) ** beta``.
 

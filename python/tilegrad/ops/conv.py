@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import grad_enabled, record
+from ..mixed_precision import in_16_bits
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -21,6 +22,7 @@ Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
+@in_16_bits
 def conv2d(
     x: Tensor,
     w: Tensor,
@@ -120,6 +122,7 @@ def _conv2d_gradient(needs: Needs, grad: Tensor, x: Tensor, w: Tensor, options: 
     return dx, dw, db
 
 
+@in_16_bits
 def conv_transpose2d(
     x: Tensor,
     w: Tensor,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _C
 from .. import random as _random
 from ..autograd import record
+from ..mixed_precision import in_float32
 
 if TYPE_CHECKING:
     from ..random import Generator
@@ -19,6 +20,7 @@ Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
+@in_float32
 def dropout(x: Tensor, p: float, training: bool, generator: Generator | None = None) -> Tensor:
     """Sets each element to zero with probability ``p`` and divides the others by ``1 - p``.
 
@@ -61,6 +63,7 @@ def _dropout_gradient(needs: Needs, grad: Tensor, mask: Tensor, scale: float) ->
     return (_C.masked_scale(grad, mask, scale),)
 
 
+@in_float32
 def spatial_dropout(x: Tensor, p: float, training: bool, generator: Generator | None = None) -> Tensor:
     """Dropout of whole channels: neighbouring pixels carry the same information, so they go together.
 
@@ -101,6 +104,7 @@ def _spatial_dropout_gradient(needs: Needs, grad: Tensor, mask: Tensor, scale: f
     return (_C.masked_scale(grad, mask, scale),)
 
 
+@in_float32
 def alpha_dropout(x: Tensor, p: float, training: bool, generator: Generator | None = None) -> Tensor:
     """Dropout for networks of :func:`selu`, which keeps a mean of 0 and a variance of 1.
 

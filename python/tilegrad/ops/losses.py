@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import grad_enabled, record
+from ..mixed_precision import in_float32
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -16,6 +17,7 @@ Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
+@in_float32
 def cross_entropy(
     logits: Tensor,
     target: Tensor,
@@ -99,6 +101,7 @@ def _cross_entropy_gradient(
     return scaled(grad, gradient), scaled(grad, target_gradient)
 
 
+@in_float32
 def nll_loss(
     x: Tensor,
     target: Tensor,
@@ -156,6 +159,7 @@ def _nll_loss_gradient(needs: Needs, grad: Tensor, gradient: Tensor) -> Gradient
     return (scaled(grad, gradient),)
 
 
+@in_float32
 def multi_margin_loss(
     x: Tensor,
     target: Tensor,
@@ -220,6 +224,7 @@ def _multi_margin_loss_gradient(needs: Needs, grad: Tensor, gradient: Tensor) ->
     return (scaled(grad, gradient),)
 
 
+@in_float32
 def kl_div(x: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """The Kullback-Leibler divergence KL(target || exp(x)): the cross-entropy of both less the entropy of the target.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import grad_enabled, record
+from ..mixed_precision import in_16_bits
 from .broadcasting import sum_to
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
+@in_16_bits
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """The matrix product ``a @ b``, by NumPy's rule.
 
@@ -90,6 +92,7 @@ def _flatten(x: Tensor) -> Tensor:
     return _C.reshape(x, (rows, x.shape[-1]))
 
 
+@in_16_bits
 def linear(x: Tensor, w: Tensor, b: Tensor | None = None, activation: str | None = None) -> Tensor:
     """The dense layer's function ``activation(x @ w + b)`` in one pass.
 

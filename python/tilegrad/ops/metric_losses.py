@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import _C
+from ..mixed_precision import in_float32
 from .activation import relu
 from .comparison import maximum, minimum, where
 from .elementwise import add, divide, multiply, square, subtract
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["contrastive_loss", "cosine_embedding_loss", "cosine_similarity", "triplet_margin_loss"]
 
 
+@in_float32
 def cosine_similarity(a: Tensor, b: Tensor, axis: int = -1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between vectors: ``sum(a b) / (max(|a|, eps) max(|b|, eps))``.
 
@@ -51,6 +53,7 @@ def cosine_similarity(a: Tensor, b: Tensor, axis: int = -1, eps: float = 1e-8) -
     return sum_axes(divide(multiply(a, b), lengths), axis)
 
 
+@in_float32
 def cosine_embedding_loss(a: Tensor, b: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean") -> Tensor:
     """Draws like vectors to one direction: ``1 - cos`` for pairs that belong together, else ``max(0, cos - margin)``.
 
@@ -89,6 +92,7 @@ def cosine_embedding_loss(a: Tensor, b: Tensor, target: Tensor, margin: float = 
     return _reduced(op, losses, reduction)
 
 
+@in_float32
 def contrastive_loss(a: Tensor, b: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean") -> Tensor:
     """Draws like vectors together: ``d^2 / 2`` for pairs that belong together, ``max(0, margin - d)^2 / 2`` for others.
 
@@ -125,6 +129,7 @@ def contrastive_loss(a: Tensor, b: Tensor, target: Tensor, margin: float = 1.0, 
     return _reduced(op, multiply(square(gap), 0.5), reduction)
 
 
+@in_float32
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import record
+from ..mixed_precision import in_float32
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -17,6 +18,7 @@ Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
+@in_float32
 def batch_norm(
     x: Tensor,
     gamma: Tensor | None,
@@ -107,6 +109,7 @@ def _batch_norm_gradient(
     return dx, dgamma if needs[1] else None, dbeta if needs[2] else None
 
 
+@in_float32
 def layer_norm(
     x: Tensor,
     gamma: Tensor | None = None,
@@ -170,6 +173,7 @@ def _layer_norm_gradient(
     return dx, dgamma, dbeta
 
 
+@in_float32
 def rms_norm(
     x: Tensor,
     gamma: Tensor | None = None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import grad_enabled, record
+from ..mixed_precision import in_float32
 from .losses import scaled
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def _paired(
     return record(loss, rule, (x, target), gradient, target_gradient)
 
 
+@in_float32
 def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """Squared error ``(x - target)^2``.
 
@@ -76,6 +78,7 @@ def _mse_loss_gradient(needs: Needs, grad: Tensor, by_x: Tensor | None, by_targe
     return scaled(grad, by_x), scaled(grad, by_target)
 
 
+@in_float32
 def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """Absolute error ``|x - target|``, whose gradient at 0 is 0; arguments as for :func:`mse_loss`.
 
@@ -92,6 +95,7 @@ def _l1_loss_gradient(needs: Needs, grad: Tensor, by_x: Tensor | None, by_target
     return scaled(grad, by_x), scaled(grad, by_target)
 
 
+@in_float32
 def huber_loss(x: Tensor, target: Tensor, delta: float = 1.0, reduction: str = "mean") -> Tensor:
     """With ``d = x - target``: ``d^2 / 2`` where ``|d| <= delta``, ``delta (|d| - delta / 2)`` beyond.
 
@@ -120,6 +124,7 @@ def _huber_loss_gradient(needs: Needs, grad: Tensor, by_x: Tensor | None, by_tar
     return scaled(grad, by_x), scaled(grad, by_target)
 
 
+@in_float32
 def smooth_l1_loss(x: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """With ``d = x - target``: ``d^2 / (2 beta)`` where ``|d| <= beta``, ``|d| - beta / 2`` beyond.
 
@@ -150,6 +155,7 @@ def _smooth_l1_loss_gradient(needs: Needs, grad: Tensor, by_x: Tensor | None, by
     return scaled(grad, by_x), scaled(grad, by_target)
 
 
+@in_float32
 def hinge_loss(x: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, reduction: str = "mean") -> Tensor:
     """The hinge loss of two classes, ``max(0, margin - target * x) ** p``.
 
@@ -187,6 +193,7 @@ def _hinge_loss_gradient(needs: Needs, grad: Tensor, by_x: Tensor | None, by_tar
     return scaled(grad, by_x), scaled(grad, by_target)
 
 
+@in_float32
 def binary_cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean") -> Tensor:
     """``-t log(x) - (1 - t) log(1 - x)`` of probabilities ``x``, whose logarithms end at -100.
 
@@ -225,6 +232,7 @@ def _binary_cross_entropy_gradient(
     return scaled(grad, by_x), scaled(grad, by_target)
 
 
+@in_float32
 def binary_cross_entropy_with_logits(
     logits: Tensor,
     target: Tensor,

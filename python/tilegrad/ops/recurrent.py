@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import record
+from ..mixed_precision import in_float32
 from .indexing import _as_indices
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ Gradients = tuple["Tensor | None", ...]
 Grads = tuple["Tensor | None", ...]
 
 
+@in_float32
 def rnn(
     x: Tensor,
     w: Tensor,
@@ -113,6 +115,7 @@ def _rnn_gradient(
     return _C.rnn_backward(dy, dh, x, w, u, h0, lengths, reverse, batch_first, nonlinearity, states, needs)
 
 
+@in_float32
 def gru(
     x: Tensor,
     w: Tensor,
@@ -204,6 +207,7 @@ def _gru_gradient(
     return _C.gru_backward(dy, dh, x, w, u, h0, lengths, reverse, batch_first, states, gates, inner, needs)
 
 
+@in_float32
 def lstm(
     x: Tensor,
     w: Tensor,

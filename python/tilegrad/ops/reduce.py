@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import grad_enabled, record
+from ..mixed_precision import in_float32
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -167,6 +168,7 @@ def argmin(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _C.argmin(x, axis, keepdims)
 
 
+@in_float32
 def var(x: Tensor, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
     """The variance ``sum((x - mean)^2) / (count - correction)`` along axes, in two passes.
 
@@ -204,6 +206,7 @@ def _var_gradient(needs: Needs, grad: Tensor, x: Tensor, axis: Axis, correction:
     return (_C.multiply(_centered(x, axis), each),)
 
 
+@in_float32
 def std(x: Tensor, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
     """The standard deviation, the root of :func:`var`.
 
@@ -226,6 +229,7 @@ def _std_gradient(
     return (_C.multiply(_centered(x, axis), each),)
 
 
+@in_float32
 def norm(x: Tensor, axis: Axis = None, ord: float = 2, keepdims: bool = False) -> Tensor:
     """The norm of the elements along axes.
 
@@ -275,6 +279,7 @@ def _norm_gradient(needs: Needs, grad: Tensor, x: Tensor, out: Tensor, axis: Axi
     return (_C.multiply(x, with_axes(_C.divide(grad, divisor), x.shape, axis, keepdims)),)
 
 
+@in_float32
 def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The product of the elements along axes; arguments and dtypes as for :func:`sum`. The product of nothing is 1.
 
@@ -315,6 +320,7 @@ def all(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _C.all(x, axis, keepdims)
 
 
+@in_float32
 def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """``log(sum(exp(x)))`` along axes, as ``m + log(sum(exp(x - m)))`` with ``m = max(x)``: nothing overflows.
 
@@ -345,6 +351,7 @@ def _logsumexp_gradient(needs: Needs, grad: Tensor, x: Tensor, out: Tensor, axis
     return (_C.multiply(shares, with_axes(grad, x.shape, axis, keepdims)),)
 
 
+@in_float32
 def cumsum(x: Tensor, axis: int = -1) -> Tensor:
     """Running sums ``y[i] = x[0] + ... + x[i]`` along one axis.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import record
+from ..mixed_precision import in_float32
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -20,6 +21,7 @@ Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
+@in_float32
 def interpolate(
     x: Tensor, size: Pair | None = None, scale_factor: Factor | None = None, mode: str = "nearest"
 ) -> Tensor:

@@ -8,6 +8,7 @@ from .adaptive import Adadelta, Adagrad, RMSprop
 from .clipping import clip_grad_norm_, clip_grad_value_
 from .constraints import max_norm_
 from .lamb import LAMB
+from .loss_scaler import LossScaler
 from .optimizer import Optimizer
 from .sgd import SGD
 
@@ -18,6 +19,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "LossScaler",
     "NAdam",
     "Optimizer",
     "RMSprop",

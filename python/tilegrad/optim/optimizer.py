@@ -15,6 +15,7 @@ from .numbers import check_number
 if TYPE_CHECKING:
     from ..tensor import Tensor
     from .group import Rate
+    from .loss_scaler import LossScaler
 
     Parameters = Tensor | Iterable[Tensor] | Iterable[Mapping[str, Any]]
 
@@ -216,8 +217,13 @@ class Optimizer:
         for group, rate in zip(self.groups, rates, strict=True):
             group.lr = rate
 
-    def step(self) -> None:
+    def step(self, scaler: LossScaler | None = None) -> None:
         """Updates every parameter that has a gradient and is not frozen, in place.
+
+        Parameters
+        ----------
+        scaler
+            What the loss was scaled by. An update whose gradients are not finite is left out.
 
         Raises
         ------
@@ -228,18 +234,20 @@ class Optimizer:
             with named_scope(self._name):
                 depends_on(self._settings)
                 _C.at_replay(self._replay_step)
-                self._step()
+                self._step(scaler)
         else:
-            self._step()
+            self._step(scaler)
 
-    def _step(self) -> None:
+    def _step(self, scaler: LossScaler | None = None) -> None:
         rates = self._rates()
         gradients = [
             [parameter.grad if parameter.requires_grad else None for parameter in group.parameters]
             for group in self.groups
         ]
         clip = None
-        if self._clip_norm is not None:
+        if scaler is not None:
+            clip = scaler._judge([g for found in gradients for g in found if g is not None], self._clip_norm)
+        elif self._clip_norm is not None:
             _C.gradient_norm(self._clip, [g for found in gradients for g in found if g is not None], self._clip_norm)
             clip = self._clip
         for group, rate, found in zip(self.groups, rates, gradients, strict=True):
