@@ -111,7 +111,7 @@ ConvAlgorithm conv2d_algorithm(const Array& x, const Array& w, const ConvOptions
   require_images(op, "x", x);
   require_weights(op, w);
   require_same_kind(op, x, w);
-  return choose_algorithm(conv_sizes(op, x, w, options), pass, x.dtype(), float32_precision());
+  return choose_algorithm(conv_sizes(op, x, w, options), pass, x, float32_precision());
 }
 
 }  // namespace tilegrad::ops

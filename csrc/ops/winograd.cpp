@@ -70,7 +70,8 @@ const char* name(ConvAlgorithm algorithm) {
   return "?";
 }
 
-ConvAlgorithm choose_algorithm(const Conv2d& p, ConvPass pass, DType dtype, Precision precision) {
+ConvAlgorithm choose_algorithm(const Conv2d& p, ConvPass pass, const Array& x, Precision precision) {
+  if (x.device().type != DeviceType::cpu) return ConvAlgorithm::direct;
   const bool fits = p.R == 3 && p.S == 3 && p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 &&
                     p.dilation_w == 1 && p.groups == 1 && std::min(p.C, p.K) >= kLeastChannels;
   if (!fits) return ConvAlgorithm::direct;
@@ -81,7 +82,7 @@ ConvAlgorithm choose_algorithm(const Conv2d& p, ConvPass pass, DType dtype, Prec
   const auto cost = [&](int64_t tile, double factor) {
     return factor * static_cast<double>(winograd_planes(tile) * ceil_div(s.P, tile) * ceil_div(s.Q, tile));
   };
-  const bool high = dtype == DType::float32 && precision == Precision::high;
+  const bool high = x.dtype() == DType::float32 && precision == Precision::high;
   const double direct = 9.0 * static_cast<double>(s.P * s.Q);
   const double large = high && s.C <= kMostChannels ? cost(4, 1.1 + 10 * per_channel) : direct;
   if (pass == ConvPass::backward_weights) return large < direct ? ConvAlgorithm::winograd_4x4 : ConvAlgorithm::direct;
@@ -91,7 +92,7 @@ ConvAlgorithm choose_algorithm(const Conv2d& p, ConvPass pass, DType dtype, Prec
 }
 
 bool winograd(const Conv2d& p, ConvPass pass, const Array& from, const Array& w, const Array& bias, const Array& to) {
-  const ConvAlgorithm algorithm = choose_algorithm(p, pass, to.dtype(), float32_precision());
+  const ConvAlgorithm algorithm = choose_algorithm(p, pass, to, float32_precision());
   if (algorithm == ConvAlgorithm::direct) return false;
   const int64_t tile = algorithm == ConvAlgorithm::winograd_2x2 ? 2 : 4,
                 item_size = static_cast<int64_t>(to.item_size());
@@ -121,7 +122,7 @@ bool winograd(const Conv2d& p, ConvPass pass, const Array& from, const Array& w,
 }
 
 bool winograd_backward_weights(const Conv2d& p, const Array& x, const Array& dy, const Array& dw) {
-  const ConvAlgorithm algorithm = choose_algorithm(p, ConvPass::backward_weights, dw.dtype(), float32_precision());
+  const ConvAlgorithm algorithm = choose_algorithm(p, ConvPass::backward_weights, dw, float32_precision());
   if (algorithm == ConvAlgorithm::direct || p.N == 0) return false;
   Winograd g = winograd_sizes(p, ConvPass::backward_weights, 4);
   // Members take chunks of their own if there are enough, and all chunks' sums take no more than kMostSums.
