@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from . import metrics
+from .averages import EMA, SWA
+from .batch_statistics import update_batch_norm
 from .callback import Callback
 from .callbacks import (
     CSVLogger,
@@ -15,15 +17,19 @@ from .callbacks import (
 )
 from .checkpoint_folder import Checkpoint, CheckpointFolder
 from .diagnosis import Finding
+from .ensemble import Ensemble
 from .history import History
 from .trainer import Trainer
 
 __all__ = [
+    "EMA",
+    "SWA",
     "CSVLogger",
     "Callback",
     "Checkpoint",
     "CheckpointFolder",
     "EarlyStopping",
+    "Ensemble",
     "Finding",
     "History",
     "LambdaCallback",
@@ -33,4 +39,5 @@ __all__ = [
     "TerminateOnNaN",
     "Trainer",
     "metrics",
+    "update_batch_norm",
 ]

@@ -136,11 +136,12 @@ class Source:
     def state(self) -> dict[str, Any]:
         """Which data these are, as far as it is known, and which of the loader's epochs was the first."""
         loader = self.batches
-        names = _IDENTITY if isinstance(loader, DataLoader) else ()
-        about = {name: getattr(loader, name) for name in names}
-        if names and not isinstance(loader._source, StreamSource):
-            about["samples"] = loader.samples
-        return {"kind": type(loader).__name__, "first_epoch": self.first_epoch, "batches": self.length, **about}
+        about: dict[str, Any] = {"kind": type(loader).__name__, "batches": self.length, "first_epoch": self.first_epoch}
+        if isinstance(loader, DataLoader):
+            about |= {name: getattr(loader, name) for name in _IDENTITY}
+            if not isinstance(loader._source, StreamSource):
+                about["samples"] = loader.samples
+        return about
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on in the data that :meth:`state` told of.

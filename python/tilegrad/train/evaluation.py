@@ -1,7 +1,8 @@
-"""Evaluation mode for a while."""
+"""Calling a model on the inputs of a batch, and evaluation mode for a while."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..autograd import no_grad
@@ -9,7 +10,14 @@ from ..autograd import no_grad
 if TYPE_CHECKING:
     from ..nn.module import Module
 
-__all__ = ["Evaluating"]
+__all__ = ["Evaluating", "call"]
+
+
+def call(model: Module, inputs: Any) -> Any:
+    """The model's output for inputs in the form of a batch: a tensor, a tuple of arguments or a dict of named ones."""
+    if isinstance(inputs, tuple):
+        return model(*inputs)
+    return model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
 
 
 class Evaluating(no_grad):

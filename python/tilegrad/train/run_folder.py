@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import _C
 from .._version import __version__
+from ..errors import CheckpointWarning
 from ..io.architecture import NotDescribableError, encode
 from ..io.atomic import write_atomically
 
@@ -72,7 +73,7 @@ class RunFolder:
             write_atomically(file, [content])
         except OSError as error:
             if not self._failing:
-                warnings.warn(f"{file} was not written ({error}); training goes on", stacklevel=2)
+                warnings.warn(f"{file} was not written ({error}); training goes on", CheckpointWarning, stacklevel=2)
             self._failing = True
         else:
             self._failing = False

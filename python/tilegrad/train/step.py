@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import no_grad
 from ..capture import Captured
 from ..capture import capture as captured
+from .evaluation import call
 from .metrics import Metric
 from .metrics.base import Function
 from .placement import on_host
@@ -138,9 +139,7 @@ class Step:
 
     def forward_eagerly(self, inputs: Any) -> Any:
         """The model's output for inputs in the form of a batch, without capture."""
-        if isinstance(inputs, tuple):
-            return self.model(*inputs)
-        return self.model(**inputs) if isinstance(inputs, Mapping) else self.model(inputs)
+        return call(self.model, inputs)
 
     # Evaluation.
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _C, ops
-from ..data.loader import DataLoader
-from .batches import Source, are_arrays, as_tensors, of_arrays, source_of, split
+from .batches import Source, are_arrays, of_arrays, source_of, split
 from .callback import Callback, Callbacks
 from .evaluation import Evaluating
 from .history import History
@@ -18,6 +17,7 @@ from .keeper import keeper_of
 from .loop import Loop
 from .metrics import as_metric
 from .placement import device_of, on_device, on_host
+from .predicting import batches_of_inputs
 from .probabilities import activation_of, to_probabilities
 from .step import Step
 from .weighting import class_weights
@@ -64,7 +64,10 @@ class Trainer:
     stop_reason
         Why the last fit ended before its last epoch, or None.
     run_folder
-        Where the current fit keeps its checkpoints and history, or None.
+        Where the last (or current) fit keeps its checkpoints and history, or None.
+
+    data
+        What the last (or current) fit trains with, in a form that :meth:`evaluate` takes.
 
     Examples
     --------
@@ -101,6 +104,7 @@ class Trainer:
         self.history = History()
         self.stop_reason: str | None = None
         self.run_folder: Path | None = None
+        self.data: Any = None
         self._step = Step(model, loss, optimizer, self.metrics, penalty, accumulate, capture)
 
     def fit(
@@ -209,7 +213,7 @@ class Trainer:
             "fit", data if arrays is None else arrays, batch_size, shuffle=True, seed=seed, steps=steps_per_epoch
         )
         keeper = keeper_of(checkpoint, resume, checkpoint_every)
-        self.history, self.stop_reason = History(), None
+        self.history, self.stop_reason, self.data = History(), None, source
         self.run_folder = None if keeper is None else keeper.run_folder.path
         loop = Loop(self, source, epochs, validation, classes, called, verbose, keeper)
         if keeper is None:
@@ -255,7 +259,7 @@ class Trainer:
         """
         outputs, device = [], device_of(self.model)
         with Evaluating(self.model):
-            for inputs in _inputs(x, batch_size):
+            for inputs in batches_of_inputs("predict", x, batch_size):
                 outputs.append(on_host(self._step.forward(on_device(inputs, device))))
         if not outputs:
             raise _C.ShapeError("predict: there are no inputs")
@@ -286,16 +290,6 @@ class Trainer:
         tensor([[0.33333334, 0.33333334, 0.33333334]])
         """
         return to_probabilities(self.predict(x, batch_size), activation or activation_of(self.loss))
-
-
-def _inputs(x: Any, batch_size: int) -> Any:
-    """Batches of inputs."""
-    if isinstance(x, (np.ndarray, _C.TensorBase, tuple, dict)):
-        yield from DataLoader(x, batch_size)
-        return
-    for batch in x:
-        # A pair is (inputs, targets), as everywhere.
-        yield as_tensors("predict: inputs", batch[0] if isinstance(batch, (tuple, list)) else batch)
 
 
 def _target_place(form: Any) -> int:
