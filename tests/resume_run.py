@@ -1,7 +1,7 @@
 """A fit that is killed and goes on, for tests that compare its end with that of one left alone.
 
-A network with dropout and batch norm, batches that are augmented ahead by threads, a schedule that remembers, metrics and
-validation, and a checkpoint after every few batches.
+A network with dropout and batch norm, batches that are augmented ahead by threads, a schedule that remembers, metrics
+and validation, and a checkpoint after every few batches.
 """
 
 from __future__ import annotations
