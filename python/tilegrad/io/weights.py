@@ -193,7 +193,7 @@ def _read_arrays(path: str | os.PathLike[str]) -> Any:
     try:
         return read_npz(path)
     except DataError as error:
-        raise CheckpointError(f"{error}; expected an archive of plain arrays") from None
+        raise CheckpointError(f"the archive is damaged or holds no plain arrays: {error}") from None
 
 
 def _renamed(entries: Mapping[str, Any], rename: Rename | None) -> dict[str, Any]:
