@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import random
 import shutil
@@ -133,46 +134,45 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darw
 @needs_fork
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_killed_at_random_steps(tmp_path: Path) -> None:
-    """20 kills in one run; every attempt has another number of threads and other checkpoints."""
+    """20 kills in one run; every attempt has another number of threads, other checkpoints and other prefetching."""
     expected = run.train(tmp_path / "whole", every=4)
     rng = random.Random(5)
     for attempt, fatal in enumerate(sorted(rng.choices(range(run.STEPS), k=20))):
-        every = rng.choice([1, 2, 5])
+        every, prefetch = rng.choice([1, 2, 5]), rng.choice([0, 1, 3])
 
         def attempted() -> None:
             tg.set_num_threads(1 + attempt % 3)
-            run.train(tmp_path / "killed", every, lambda step: run.kill() if step >= fatal else None)
+            after = functools.partial(kill_from, fatal)
+            run.train(tmp_path / "killed", every, after, capture=attempt % 2 == 1, prefetch=prefetch)
 
         assert run.in_child(attempted) == -signal.SIGKILL
     assert run.train(tmp_path / "killed", every=3) == expected
 
 
+def kill_from(fatal: int, step: int) -> None:
+    if step >= fatal:
+        run.kill()
+
+
 @needs_fork
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_killed_at_every_boundary_of_saving(tmp_path: Path) -> None:
-    """Before every call by which a checkpoint is written and an old one removed."""
+    """Before each call by which states and the history are written, in the middle of an epoch and at its end."""
     expected = run.train(tmp_path / "whole", every=4)
-
-    def until(step: int) -> None:
-        if step == 10:
-            run.kill()
-
-    assert run.in_child(lambda: run.train(tmp_path / "begun", 5, until, keep_last=1)) == -signal.SIGKILL
-    killed, fatal = 0, 0
+    begun = functools.partial(kill_from, 9)
+    assert run.in_child(lambda: run.train(tmp_path / "begun", 4, begun, keep_last=1)) == -signal.SIGKILL
     newest = []
-    while killed == fatal:
-        fatal += 1
+    for fatal in range(1, 41):
         folder = tmp_path / str(fatal)
         shutil.copytree(tmp_path / "begun", folder)
 
         def attempted() -> None:
             tg.set_num_threads(1 + fatal % 2)
-            run.train(folder, 5, lambda step: run.kill_at_call(fatal) if step == 14 else None, keep_last=1)
+            run.train(folder, 4, lambda step: run.kill_at_call(fatal) if step == 9 else None, keep_last=1)
 
-        killed += run.in_child(attempted) == -signal.SIGKILL
-        newest.append(tg.train.CheckpointFolder(folder).checkpoints()[-1].number)
-        if killed == fatal:
-            assert run.train(folder, 5) == expected
-    assert fatal > 10  # open, two or more writes, fsync, close, replace, the folder's open, fsync, close, unlink
-    assert newest == sorted(newest)  # the old one, then the new
-    assert {2, 3} <= set(newest)
+        assert run.in_child(attempted) == -signal.SIGKILL
+        newest.append(tg.train.CheckpointFolder(folder / "checkpoints").checkpoints()[-1].number)
+        assert run.train(folder, 4) == expected
+        shutil.rmtree(folder)
+    assert newest == sorted(newest)
+    assert len(set(newest)) >= 3  # before any was written, and after one of each kind

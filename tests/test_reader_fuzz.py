@@ -1,4 +1,4 @@
-"""Valid files, changed at random: readers give the right value or a typed error, in bounded memory."""
+"""Valid files, changed at random: the right value or a typed error, in bounded memory, and nothing written."""
 
 from __future__ import annotations
 

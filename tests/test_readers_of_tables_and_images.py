@@ -192,7 +192,7 @@ WRONG = [
     (PNG[:-12], "truncated: a chunk at byte"),
     (PNG[:-1], "truncated"),
     (PNG + b"?", "1 bytes follow the end of the image"),
-    (PNG[:45] + b"?" + PNG[46:], "the checksum of chunk b'IDAT' at byte 33 differs"),
+    (PNG[:-13] + b"?" + PNG[-12:], "the checksum of chunk b'IDAT' at byte 33 differs"),
     (PNG[:33] + b"\xff\xff\xff\xff" + PNG[37:], "a chunk at byte 33 claims 4294967295 bytes"),
     (PNG[:8] + PNG[33:], "IHDR must be the first"),
     (PNG[:33] + PNG[8:], "IHDR must be the first, and only that"),

@@ -6,20 +6,20 @@ everything big-endian (http://yann.lecun.com/exdb/mnist/).
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
-import zlib
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
+from .readers.elements import read_elements
+from .readers.gzip import MAX_RATIO, open_gzip
+from .readers.streams import Readable
 
 __all__ = ["read_idx"]
 
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-MAX_GZIP_RATIO = 1032  # deflate's best: 258 bytes from 2 bits
 
 
 def read_idx(path: str | os.PathLike[str], shape: tuple[int | None, ...] | None = None) -> np.ndarray[Any, Any]:
@@ -52,18 +52,15 @@ def read_idx(path: str | os.PathLike[str], shape: tuple[int | None, ...] | None 
     >>> tg.data.read_idx(path)
     array([7, 2, 1], dtype=uint8)
     """
-    try:
-        with open(path, "rb") as raw:
-            size = os.fstat(raw.fileno()).st_size
-            if raw.read(2) == b"\x1f\x8b":
-                raw.seek(0)
-                with gzip.GzipFile(fileobj=raw) as file:
-                    array = _read(file, f"{path}", size * MAX_GZIP_RATIO)
-            else:
-                raw.seek(0)
-                array = _read(raw, f"{path}", size)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: the compressed file is damaged or truncated ({error})") from None
+    where = os.fspath(path)
+    with open(path, "rb") as raw:
+        size = os.fstat(raw.fileno()).st_size
+        compressed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        array = None if compressed else _read(raw, where, size)
+    if array is None:
+        with open_gzip(path) as file:
+            array = _read(file, where, size * MAX_RATIO)
     if shape is not None and not _fits(array.shape, shape):
         raise DataError(
             f"{path}: found shape {list(array.shape)}, expected {['any' if n is None else n for n in shape]}"
@@ -71,7 +68,7 @@ def read_idx(path: str | os.PathLike[str], shape: tuple[int | None, ...] | None 
     return array
 
 
-def _read(file: IO[bytes] | gzip.GzipFile, path: str, most: int) -> np.ndarray[Any, Any]:
+def _read(file: Readable, path: str, most: int) -> np.ndarray[Any, Any]:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise DataError(f"{path}: not an IDX file: it begins with {magic!r}, expected two zero bytes and two codes")
@@ -90,26 +87,7 @@ def _read(file: IO[bytes] | gzip.GzipFile, path: str, most: int) -> np.ndarray[A
             f"{path}: truncated, or not what it says: the header claims {list(shape)} elements in {wanted} bytes, "
             f"the file holds at most {most}"
         )
-    data = bytearray(wanted)
-    found = _read_into(file, data)
-    if found != wanted:
-        raise DataError(f"{path}: truncated: {found} bytes of elements, the header's {list(shape)} needs {wanted}")
-    if file.read(1):
-        raise DataError(f"{path}: more bytes follow the {wanted} that the header's {list(shape)} needs")
-    array: np.ndarray[Any, Any] = np.frombuffer(data, dtype).reshape(shape)
-    return array.astype(dtype.newbyteorder("="), copy=False)
-
-
-def _read_into(file: IO[bytes] | gzip.GzipFile, data: bytearray) -> int:
-    """Fill ``data`` as far as the file goes."""
-    position = 0
-    while position < len(data):
-        piece = file.read(min(len(data) - position, 1 << 20))
-        if not piece:
-            break
-        data[position : position + len(piece)] = piece
-        position += len(piece)
-    return position
+    return read_elements(file, shape, dtype, path)
 
 
 def _fits(found: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:

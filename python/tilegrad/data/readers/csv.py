@@ -14,7 +14,7 @@ import numpy as np
 
 from ..._C import ArgumentError
 from ...errors import DataError
-from .npy import NDArray
+from .elements import NDArray
 
 __all__ = ["Table", "read_csv"]
 

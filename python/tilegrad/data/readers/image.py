@@ -10,7 +10,7 @@ import numpy as np
 
 from ..._C import ArgumentError
 from ...errors import DataError, require
-from .npy import NDArray
+from .elements import NDArray
 from .png import SIGNATURE, check_png, too_large
 
 __all__ = ["read_image"]

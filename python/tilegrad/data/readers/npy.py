@@ -10,21 +10,18 @@ from __future__ import annotations
 import math
 import os
 import re
-import sys
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...errors import DataError
-from .streams import PIECE, Readable, fill
+from .elements import NDArray, check_shape, read_elements
+from .streams import PIECE, Readable
 
 __all__ = ["read_array", "read_npy"]
 
-NDArray = np.ndarray[Any, Any]
-
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 10_000  # NumPy's own bound
-MAX_RANK = 32
 DTYPE = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|f16|c8|c16|c32)")
 PAIR = re.compile(
     r"""\s*(['"])(?P<key>\w+)\1\s*:\s*"""
@@ -95,18 +92,8 @@ def read_array(stream: Readable, size: int, where: str) -> NDArray:
     """The array in a stream of exactly ``size`` bytes; ``where`` names it in messages."""
     header = _read_header(stream, where)
     _check_size(header, size, where)
-    shape = header.shape[::-1] if header.fortran_order else header.shape
-    array: NDArray = np.empty(shape, header.dtype)
-    found = fill(stream, array.reshape(-1).view(np.uint8).data) if array.size else 0
-    if found != header.size:
-        raise DataError(
-            f"{where}: truncated: {found} bytes of elements, the header's {list(header.shape)} needs {header.size}"
-        )
-    if stream.read(1):
-        raise DataError(f"{where}: more bytes follow the {header.size} that the header's {list(header.shape)} needs")
+    array = read_elements(stream, header.shape[::-1] if header.fortran_order else header.shape, header.dtype, where)
     _check_truths(array, where)
-    if not header.dtype.isnative:
-        array = array.byteswap(inplace=True).view(header.dtype.newbyteorder("="))
     return array.T if header.fortran_order else array
 
 
@@ -158,9 +145,7 @@ def _parsed(text: str, where: str) -> tuple[np.dtype[Any], bool, tuple[int, ...]
         dtype = np.dtype(descr)
     except TypeError:
         raise DataError(f"{where}: descr is {descr!r}, which this machine has not") from None
-    # NumPy multiplies the sizes that are not 0, so those alone must fit.
-    if len(shape) > MAX_RANK or math.prod(n for n in shape if n) * dtype.itemsize > sys.maxsize:
-        raise DataError(f"{where}: shape {list(shape)} has more axes or elements than an array can have")
+    check_shape(shape, dtype, where)
     return dtype, order == "True", shape
 
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 
 from ...errors import DataError
-from .npy import NDArray, read_array
+from .elements import NDArray
+from .npy import read_array
 from .zip import MemberStream, members
 
 __all__ = ["read_npz"]
