@@ -112,8 +112,8 @@ class LabelEncoder:
             if self.unknown == "error":
                 row = int((~known).argmax())
                 raise ArgumentError(
-                    f"{type(self).__name__}: {array[row].item()!r} of row {row} is none of the {len(classes)} categories of "
-                    "the training data"
+                    f"{type(self).__name__}: {array[row].item()!r} of row {row} is none of the {len(classes)} "
+                    "categories of the training data"
                 )
             labels[~known] = -1
         return labels
