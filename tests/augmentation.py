@@ -176,6 +176,12 @@ def transformed(t: Any, draws: Draws, image: np.ndarray, largest: float) -> tupl
     if isinstance(t, T.RandomHorizontalFlip):
         axis = 0 if isinstance(t, T.RandomVerticalFlip) else 1
         return np.flip(image, axis) if draws.taken(t._p) else image, largest
+    if isinstance(t, T.RandomShift) and t.interpolation == "nearest":
+        places = []
+        for i, ((bounds, pixels), size) in enumerate(zip(t._map._shift, (H, W), strict=True)):
+            low, high = bounds if pixels else (bounds[0] * size, bounds[1] * size)
+            places.append(draws.whole(i, -int(np.floor(high)), -int(np.ceil(low))))
+        return crop(image, places[0], places[1], (H, W), t._map), largest
     if isinstance(t, (T.RandomAffine, T.RandomRotation, T.RandomShift, T.RandomShear)):
         t = getattr(t, "_map", t)
         return warped(image, affine_matrix(t, draws, H, W), t), largest

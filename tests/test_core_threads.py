@@ -260,3 +260,26 @@ def test_more_threads_than_cpus_and_than_work() -> None:
         x = tg.tensor(np.arange(5.0, dtype=np.float32))
         assert (x + x).tolist() == [0, 2, 4, 6, 8]
         assert tg.ones((100, 100)).numpy().sum() == 10000
+
+
+def test_a_thread_in_the_background_leaves_the_team_alone() -> None:
+    a = tg.ones((64, 64))
+    multiply = tg.capture(lambda x: tg.matmul(x, x))
+
+    def members(alone: bool) -> list[int]:
+        _C.set_alone(alone)
+        _C.start_profile()
+        tg.matmul(a, a)
+        multiply(a)
+        return [event[8] for event in _C.stop_profile() if event[0] == "gemm"]
+
+    with running_on(AVAILABLE[-1], threads=3):
+        multiply(a)
+        multiply(a)
+        for alone, expected in ((True, 1), (False, 3)):
+            with ThreadPoolExecutor(1) as pool:
+                found = pool.submit(members, alone).result()
+            assert set(found) == {expected}, (alone, found)
+        _C.start_profile()
+        tg.matmul(a, a)
+        assert [event[8] for event in _C.stop_profile()] == [3]  # another thread's choice is not ours

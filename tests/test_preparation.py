@@ -73,6 +73,21 @@ def test_subset() -> None:
     assert [int(sample[0]) for sample in (part[0], part[1])] == [70, 20]
     assert [b[0].tolist() for b in data.DataLoader(part, 5)] == [[70, 20]]
     assert len(data.Subset(part, [])) == 0
+    assert len(data.DataLoader(data.Subset(part, []), 2)) == 0
+
+
+def test_subsets_of_arrays_are_read_as_arrays_are() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 6, 6, 3)).astype(np.uint8)
+    chosen = np.array([3, 19, 0, 7, 7])
+    transform = data.transforms.RandomCrop(4)
+    whole = data.ArrayDataset(images, np.arange(20))
+    expected = data.DataLoader((images[chosen], chosen), 2, shuffle=True, transform=transform)
+    for subset in (data.Subset(whole, chosen), data.Subset(data.Subset(whole, np.arange(20)), chosen)):
+        found = data.DataLoader(subset, 2, shuffle=True, transform=transform)
+        for (a, b), (c, d) in zip(found, expected, strict=True):
+            assert np.array_equal(a.numpy(), c.numpy())
+            assert b.tolist() == d.tolist()
+        expected.set_epoch(0)
 
 
 # Scalers.

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tilegrad as tg
 from tilegrad import data
@@ -28,6 +30,7 @@ LISTS: dict[str, list[Any]] = {
     "flips": [T.RandomHorizontalFlip(), T.RandomVerticalFlip(0.3)],
     "flip-never": [T.RandomHorizontalFlip(0.0), T.RandomVerticalFlip(1.0)],
     "shift-pixels": [T.RandomShift(2, (-1, 3), fill=3)],
+    "shift-whole-shares": [T.RandomShift(0.3, (-0.2, 0.5), padding_mode="reflect")],
     "shift-shares": [T.RandomShift(0.25, 0.4, "bilinear", "edge")],
     "rotation": [T.RandomRotation(40)],
     "rotation-nearest": [T.RandomRotation((10, 170), "nearest", fill=9)],
@@ -89,6 +92,48 @@ def test_values(name: str, dtype: str) -> None:
         assert found.shape == expected.shape
         wrong = differ(found, expected, max(np.abs(expected).max(), 1.0))
         assert not wrong.any(), (np.argwhere(wrong)[:3], found[wrong][:3], expected[wrong][:3])
+
+
+def inner(borders: tuple[str, ...], *, blends: bool) -> st.SearchStrategy[Any]:
+    """Transforms that copy pixels, or blend them too."""
+    sizes, modes = st.integers(1, 9), st.sampled_from(borders)
+    copies = [
+        st.builds(T.CenterCrop, st.tuples(sizes, sizes), modes, st.integers(0, 9)),
+        st.builds(T.RandomCrop, st.tuples(sizes, sizes), st.integers(9, 12), modes, st.integers(0, 9)),
+        st.builds(T.RandomShift, st.integers(0, 12), st.integers(0, 12), padding_mode=modes),
+        st.builds(T.RandomHorizontalFlip),
+        st.builds(T.RandomVerticalFlip),
+    ]
+    mixes = [
+        st.builds(T.RandomRotation, st.integers(1, 180), padding_mode=modes, fill=st.integers(0, 9)),
+        st.builds(T.Resize, st.tuples(sizes, sizes)),
+        st.builds(T.RandomResizedCrop, st.tuples(sizes, sizes)),
+        st.builds(T.RandomShear, st.integers(0, 60), st.integers(0, 60), padding_mode=modes),
+    ]
+    return st.one_of(mixes if blends else copies)
+
+
+BORDERS = ("constant", "edge", "reflect")
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    # Between a pixel and a constant nothing is blended: that border stays sharp.
+    before=st.lists(inner(BORDERS[1:], blends=False), max_size=4),
+    blending=st.lists(inner(BORDERS, blends=True), max_size=1),
+    after=st.lists(inner(BORDERS, blends=False), max_size=4),
+    H=st.integers(1, 9), W=st.integers(1, 9), seed=st.integers(0, 9),
+)  # fmt: skip
+def test_geometric_transforms_one_after_the_other(
+    before: list[Any], blending: list[Any], after: list[Any], H: int, W: int, seed: int
+) -> None:
+    """Folded into one sampling they give what they give one by one, if at most one of them blends."""
+    x = images("uint8", 2, H, W, 3)
+    transforms = [*before, *blending, *after]
+    expected = reference(transforms, x, seed, 1, range(3))
+    found = T.Compose(transforms)(x, seed=seed, epoch=1).numpy()
+    assert found.shape == expected.shape
+    assert not differ(found, expected, 255).any()
 
 
 def test_values_of_other_channels() -> None:
@@ -188,10 +233,13 @@ def test_against_scipy() -> None:
 def test_affine_maps_with_the_same_border_are_one() -> None:
     """What leaves the image between them comes back: a turn by 30 degrees and back is the image, without two blurs."""
     x = images("uint8", 1, 9, 9, 1)
-    there_and_back = T.Compose([T.RandomShift((4, 4), 0), T.RandomShift((-4, -4), 0)])
+    there_and_back = T.Compose([T.RandomAffine(shift=((4, 4), 0)), T.RandomAffine(shift=((-4, -4), 0))])
     assert np.array_equal(there_and_back(x).numpy(), x)
-    apart = T.Compose([T.RandomShift((4, 4), 0), T.RandomShift((-4, -4), 0, fill=1)])
-    assert (apart(x).numpy()[0, 5:] == 1).all() or (apart(x).numpy()[0, 5:] == 0).all()
+    apart = T.Compose([T.RandomAffine(shift=((4, 4), 0)), T.RandomAffine(shift=((-4, -4), 0), fill=1)])
+    assert (apart(x).numpy()[0, 5:] == 1).all()
+    assert (apart(x).numpy()[0, :5] == x[0, :5]).all()
+    shifted = T.Compose([T.RandomShift((2, 2), 0), T.RandomRotation((45, 45), padding_mode="edge")])(x).numpy()
+    assert (shifted % 1 != 0).mean() > 0.5  # blended, though the shift is of whole pixels
     turned = T.Compose([T.RandomRotation((30, 30)), T.RandomRotation((-30, -30))])(x).numpy()
     assert np.abs(turned - x).max() < 1e-3
 
@@ -288,6 +336,7 @@ X = np.zeros((2, 8, 8, 3), np.uint8)
         (lambda: T.RandomVerticalFlip("x"), tg.ArgumentError, "RandomVerticalFlip: p must be a number from 0 to 1"),
         (lambda: T.RandomRotation((3, 2)), tg.ArgumentError, "RandomRotation: degrees must go from the lesser to"),
         (lambda: T.RandomRotation(1, "cubic"), tg.ArgumentError, "interpolation must be 'nearest' or 'bilinear'"),
+        (lambda: T.RandomShift(0, (0.05, 0.1))(X), tg.ArgumentError, "no whole number of pixels is from 0.4 to 0.8"),
         (lambda: T.RandomShear(95), tg.ArgumentError, "shear must be a number from 0 to 89, found 95"),
         (lambda: T.RandomAffine(scale=0.9), tg.ArgumentError, "scale must be bounds of the factor"),
         (lambda: T.RandomAffine(scale=(0.0, 1)), tg.ArgumentError, "scale must be a number from 0.001 to 1000"),

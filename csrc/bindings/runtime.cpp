@@ -15,6 +15,8 @@ void register_runtime(py::module_& m) {
   m.def("set_isa", &cpu::set_isa, py::arg("name"), "Switches the kernels of the whole process; for tests.");
   m.def("set_num_threads", &threads::set_count, py::arg("n"));
   m.def("get_num_threads", &threads::count);
+  m.def("set_alone", &threads::set_alone, py::arg("alone"),
+        "Has everything that this thread launches run on it alone; for threads in the background.");
   m.def("set_work_per_member", &set_work_per_member, py::arg("nanoseconds") = 15'000.0,
         "The least work that another thread is woken for; 0 gives every kernel all threads. For tests.");
   m.def("available_cpus", &threads::available_cpus, "The CPUs that the affinity mask and the cgroup allow.");

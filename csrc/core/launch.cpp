@@ -66,6 +66,7 @@ void run_on_cuda(const Launch& launch, Kernel kernel, const KernelCall& call) {
 void set_work_per_member(double nanoseconds) { nanoseconds_per_member.store(nanoseconds); }
 
 int team_size(Cost cost, int most, Waking waking) {
+  if (threads::is_alone()) return 1;
   const double per_member =
       nanoseconds_per_member.load(std::memory_order_relaxed) * (waking == Waking::beside ? kShareBeside : 1);
   if (per_member <= 0) return most;

@@ -124,6 +124,13 @@ int available_cpus() {
   return std::clamp(cpus, 1, kMostThreads);
 }
 
+namespace {
+thread_local bool alone_in_this_thread = false;
+}  // namespace
+
+bool is_alone() { return alone_in_this_thread; }
+void set_alone(bool alone) { alone_in_this_thread = alone; }
+
 int count() { return chosen_count().load(std::memory_order_relaxed); }
 
 void set_count(int count) {

@@ -36,6 +36,11 @@ void run(int size, Region region, void* context);
 int count();
 void set_count(int count);
 
+// Whether what this thread launches runs on it alone: for threads that prepare something while the program computes, who
+// must not have the team when its next step begins.
+bool is_alone();
+void set_alone(bool alone);
+
 // The default of count(), before any set_count().
 int available_cpus();
 

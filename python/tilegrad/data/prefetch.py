@@ -8,6 +8,8 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .. import _C
+
 __all__ = ["END", "Prefetched"]
 
 END = object()  # what `make` returns when there are no more batches
@@ -26,6 +28,7 @@ class _Queue:
 
     def work(self) -> None:
         """Make batches until there are no more, or nobody wants them."""
+        _C.set_alone(True)  # the team is for the step that runs meanwhile
         while True:
             with self.changed:
                 while not self.last and self.next >= self.taken + self.ahead:

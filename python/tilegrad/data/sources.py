@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..tensor import Tensor
 from .collate import collate
 from .dataset import NDArray, as_array, check_lengths
+from .split import Subset
 from .stream import shuffled_through
 from .transforms import Transform
 
@@ -50,11 +51,13 @@ class Batches:
 
 
 class ArraySource(Batches):
-    """Rows of arrays."""
+    """Rows of arrays; of a Subset, sample ``i`` is row ``indices[i]``."""
 
-    def __init__(self, arrays: dict[Any, NDArray], form: type, transform: Any, seed: int) -> None:
+    def __init__(
+        self, arrays: dict[Any, NDArray], form: type, transform: Any, seed: int, indices: NDArray | None = None
+    ) -> None:
         check_lengths({f"array {key!r}": len(array) for key, array in arrays.items()})
-        self.arrays, self.form, self.transform, self.seed = arrays, form, transform, seed
+        self.arrays, self.form, self.transform, self.seed, self._indices = arrays, form, transform, seed, indices
         # Images that a transform can take from where they are are not gathered first.
         first = next(iter(arrays.values()))
         self._whole: Tensor | None = None
@@ -62,14 +65,15 @@ class ArraySource(Batches):
             self._whole = ops.from_numpy(first) if first.dtype.name in _SAME and first.dtype.isnative else None
 
     def __len__(self) -> int:
-        return len(next(iter(self.arrays.values())))
+        return len(next(iter(self.arrays.values())) if self._indices is None else self._indices)
 
-    def batch(self, rows: NDArray, epoch: int) -> Any:
-        """The batch of these rows."""
+    def batch(self, samples: NDArray, epoch: int) -> Any:
+        """The batch of these samples."""
+        rows = samples if self._indices is None else self._indices[samples]
         if self._whole is None:
-            return self.changed(self._formed([_gather(a, rows) for a in self.arrays.values()]), rows, epoch)
+            return self.changed(self._formed([_gather(a, rows) for a in self.arrays.values()]), samples, epoch)
         rest = [_gather(array, rows) for array in list(self.arrays.values())[1:]]
-        images, targets = self._images(self._whole, rows, rest[0] if rest else None, epoch, rows)
+        images, targets = self._images(self._whole, rows, rest[0] if rest else None, epoch, samples)
         return self._formed([images, *([targets] if rest else []), *rest[1:]])
 
     def _formed(self, parts: list[Any]) -> Any:
@@ -164,13 +168,14 @@ def _named(dataset: Any) -> str:
 
 def source_of(data: Any, transform: Any, seed: int, collate: Any) -> ArraySource | DatasetSource | StreamSource:
     """The source that belongs to what a DataLoader was given."""
-    arrays = getattr(data, "arrays", data)
+    part = data if isinstance(data, Subset) and hasattr(data.dataset, "arrays") else None
+    arrays = getattr(data if part is None else part.dataset, "arrays", data)
     if isinstance(arrays, Mapping):
         named = {key: as_array(value, f"DataLoader: {key!r}") for key, value in arrays.items()}
         return ArraySource(named, dict, transform, seed)
     if isinstance(arrays, (tuple, list)):
         placed = {i: as_array(value, f"DataLoader: array {i}") for i, value in enumerate(arrays)}
-        return ArraySource(placed, tuple, transform, seed)
+        return ArraySource(placed, tuple, transform, seed, None if part is None else part.indices)
     if isinstance(arrays, (np.ndarray, Tensor)):
         return ArraySource({0: as_array(arrays, "DataLoader: the array")}, Tensor, transform, seed)
     if hasattr(data, "__len__") and hasattr(data, "__getitem__"):

@@ -17,14 +17,28 @@ PURPOSE = 0x627566666572  # of the buffer's draws
 
 @runtime_checkable
 class IterableDataset(Protocol):
-    """Anything that gives its samples anew whenever it is iterated over: for data that is larger than memory."""
+    """Anything that gives its samples anew whenever it is iterated over: for data that is larger than memory.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> isinstance([1.5, 2.5], tg.data.IterableDataset)
+    True
+    """
 
     def __iter__(self) -> Iterator[Any]:
         """From the first sample on."""
 
 
 class GeneratorDataset:
-    """The samples of a generator function; :func:`from_generator` makes it."""
+    """The samples of a generator function; :func:`from_generator` makes it.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> list(tg.data.GeneratorDataset(lambda: range(3)))
+    [0, 1, 2]
+    """
 
     def __init__(self, function: Callable[[], Iterable[Any]], length: int | None = None) -> None:
         if not callable(function):
@@ -76,6 +90,12 @@ def shuffled_through(items: Iterable[Item], size: int, seed: int, epoch: int) ->
 
     An item moves forward by fewer than ``size`` places, and backward without bound. With a buffer as large as the data
     all orders are equally likely. The draws depend on ``seed``, ``epoch`` and the place alone.
+
+    Examples
+    --------
+    >>> import tilegrad as tg
+    >>> sorted(tg.data.shuffled_through("abc", size=2, seed=0, epoch=0))
+    ['a', 'b', 'c']
     """
     base = _C.derived_seed(_C.derived_seed(seed, PURPOSE), epoch)
     draws = map(_C.derived_seed, itertools.repeat(base), itertools.count())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..._C import ArgumentError
@@ -72,12 +73,16 @@ class RandomAffine(Transform):
         """Nothing."""
         return Compose([])
 
-    def lower(self, plan: Plan) -> None:
-        """An affine map."""
-        shifts = [
+    def pixels(self, plan: Plan) -> list[tuple[float, float]]:
+        """The bounds of the shift along rows and columns, in pixels of the plan's images."""
+        return [
             bound if pixels else (bound[0] * size, bound[1] * size)
             for (bound, pixels), size in zip(self._shift, (plan.H, plan.W), strict=True)
         ]
+
+    def lower(self, plan: Plan) -> None:
+        """An affine map."""
+        shifts = self.pixels(plan)
         values = (*self._degrees, *shifts[0], *shifts[1], *self._scale, *self._shear[0], *self._shear[1])
         plan.add(Kind.AFFINE, *values, border=self._border, nearest=self._nearest, fill=self._fill)
 
@@ -136,7 +141,7 @@ class RandomShift(_Affine):
     rows, columns
         How far, either way, or bounds: integers count pixels, floats are shares of the image's size.
     interpolation
-        ``"nearest"`` shifts by whole pixels, ``"bilinear"`` by parts of them too.
+        ``"nearest"`` shifts by whole pixels, each number of them equally likely; ``"bilinear"`` by parts of them too.
     padding_mode, fill
         What comes in from outside: see :class:`CenterCrop`.
 
@@ -159,6 +164,21 @@ class RandomShift(_Affine):
         self.rows, self.columns = rows, columns
         self.interpolation, self.padding_mode, self.fill = interpolation, padding_mode, fill
         self._map = _part("RandomShift", 0.0, (rows, columns), (0.0, 0.0), interpolation, padding_mode, fill)
+
+    def lower(self, plan: Plan) -> None:
+        """An affine map; of whole pixels a crop that goes beyond the image, which later maps can blend."""
+        if self.interpolation == "bilinear":
+            super().lower(plan)
+            return
+        places: list[int] = []
+        for low, high in self._map.pixels(plan):
+            first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
+            if first > last:
+                raise ArgumentError(
+                    f"{self!r}: no whole number of pixels is from {low:g} to {high:g}; take interpolation='bilinear'"
+                )
+            places += [-last, -first]
+        plan.add(Kind.CROP, *places, size=(plan.H, plan.W), border=self._map._border, fill=self._map._fill)
 
 
 class RandomShear(_Affine):

@@ -25,6 +25,16 @@ class Transform:
     What a draw gives depends on four numbers alone: ``seed``, ``epoch``, the sample's number in its data set and the
     transform's place in the list. So neither threads nor the batch that a sample is in change it. The work is native:
     one pass over the batch, an image at a time, without Python.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tilegrad.data.transforms import RandomRotation
+    >>> rotation, images = RandomRotation(20), np.zeros((3, 8, 8, 1), np.uint8)
+    >>> rotation(images, seed=1, epoch=0, samples=[40, 41, 42]).shape
+    (3, 8, 8, 1)
+    >>> rotation.deterministic()
+    Compose([])
     """
 
     def __call__(self, images: Any, targets: Any = None, *, seed: int = 0, epoch: int = 0, samples: Any = None) -> Any:
@@ -98,8 +108,9 @@ class Compose(Transform):
     """Transforms, one after the other, in one pass where that can be.
 
     Geometric ones are folded: where a pixel of the result lies in the image is worked out through all of them, and the
-    image is sampled once, so that nothing is blurred twice. One pass does a list whose geometric transforms come first,
-    which is the usual order; each return from pixels to geometry begins another.
+    image is sampled once, so that nothing is blurred twice; where one of them takes the nearest pixel, those behind it
+    blend no others, and where one puts a constant around the image, that border stays sharp. One pass does a list whose
+    geometric transforms come first, which is the usual order; each return from pixels to geometry begins another.
 
     Parameters
     ----------

@@ -123,7 +123,15 @@ class RandomHorizontalFlip(Transform):
 
 
 class RandomVerticalFlip(RandomHorizontalFlip):
-    """Top and bottom exchanged, with probability ``p``; for evaluation never."""
+    """Top and bottom exchanged, with probability ``p``; for evaluation never.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tilegrad.data.transforms import RandomVerticalFlip
+    >>> RandomVerticalFlip(1.0)(np.array([[[1]], [[2]]], np.uint8))[:, 0, 0]
+    tensor([2., 1.])
+    """
 
     def lower(self, plan: Plan) -> None:
         """A flip."""
