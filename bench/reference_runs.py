@@ -167,7 +167,7 @@ def save(path: Path, outcomes: Sequence[Outcome], started: str, rev: str) -> Non
         "machine": machine(),
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "revision": rev,
-        "threads": allowed_cpus(),
+        "threads": int(os.environ.get("TILEGRAD_NUM_THREADS") or allowed_cpus()),
     }
     known.update({outcome.name: {**about, **dataclasses.asdict(outcome)} for outcome in outcomes})
     order = {reference.name: position for position, reference in enumerate(REFERENCES)}

@@ -9,13 +9,23 @@ import pytest
 
 estimator_checks = pytest.importorskip("sklearn.utils.estimator_checks")
 
+from tilegrad import nn  # noqa: E402
 from tilegrad.sklearn import HiddenFeatures, NetClassifier, NetRegressor, NetTransformer  # noqa: E402
+
+
+def small(outputs: int) -> nn.Module:
+    """A network by a function."""
+    return nn.Sequential(nn.Linear(None, 32, activation="relu"), nn.Linear(32, outputs))
+
 
 ESTIMATORS = [
     NetClassifier(),
     NetRegressor(),
     NetTransformer(),
     HiddenFeatures(NetClassifier(epochs=20, random_state=0)),
+    NetClassifier(module=small),
+    NetTransformer(1, encoder=small, decoder=small),
+    HiddenFeatures(NetRegressor(epochs=20, random_state=0), layer="0"),
 ]
 
 
