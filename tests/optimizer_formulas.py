@@ -9,6 +9,8 @@ import numpy as np
 import tilegrad as tg
 from tilegrad.optim import LAMB, SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop
 
+from .targets import device
+
 STEPS = 200
 SHAPES = ((3, 5), (), (129,), (0,), (1030,), (2, 1, 7))
 
@@ -159,9 +161,9 @@ def drawn(dtype: str) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
 
 
 def leaves(arrays: list[np.ndarray]) -> list[tg.Tensor]:
-    return [tg.tensor(a, dtype=str(a.dtype), requires_grad=True) for a in arrays]
+    return [tg.tensor(a, dtype=str(a.dtype), requires_grad=True, device=device()) for a in arrays]
 
 
 def set_gradients(parameters: list[tg.Tensor], gradients: list[np.ndarray]) -> None:
     for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = tg.tensor(gradient, dtype=str(gradient.dtype))
+        parameter.grad = tg.tensor(gradient, dtype=str(gradient.dtype), device=parameter.device)

@@ -15,17 +15,15 @@ AVAILABLE: tuple[str, ...] = tuple(_C.available_isas())
 THREADS = (1, 2, 3, 7)
 NEEDS_GPU = pytest.mark.skipif(not tg.cuda.is_available(), reason=tg.cuda.why_not() or "there is a GPU")
 
-TARGETS = [
-    *(
-        pytest.param(
-            isa,
-            id=f"cpu.{isa}",
-            marks=() if isa in AVAILABLE else pytest.mark.skip(reason=f"this CPU or build has no {isa}"),
-        )
-        for isa in BUILT
-    ),
-    pytest.param("cuda", id="cuda", marks=NEEDS_GPU),
+ISAS = [
+    pytest.param(
+        isa,
+        id=f"cpu.{isa}",
+        marks=() if isa in AVAILABLE else pytest.mark.skip(reason=f"this CPU or build has no {isa}"),
+    )
+    for isa in BUILT
 ]
+TARGETS = [*ISAS, pytest.param("cuda", id="cuda", marks=NEEDS_GPU)]
 
 _device = "cpu"
 

@@ -14,7 +14,7 @@ import pytest
 import tilegrad as tg
 from tilegrad import nn
 
-from .targets import AVAILABLE, TARGETS, THREADS, running_on
+from .targets import AVAILABLE, ISAS, THREADS, running_on
 
 datasets = pytest.importorskip("sklearn.datasets")
 Made = Callable[[], nn.Sequential]
@@ -65,7 +65,7 @@ def trained(make: Made, steps: int, folder: Path, batch_size: int = 16) -> tuple
     return losses, weights, (folder / "model").read_bytes()
 
 
-@pytest.mark.parametrize("isa", TARGETS)
+@pytest.mark.parametrize("isa", ISAS)
 def test_fifty_steps_have_the_same_bits_for_any_threads_and_isa(isa: str, tmp_path: Path) -> None:
     with running_on(AVAILABLE[-1], threads=1):
         expected = trained(digits_network, 50, tmp_path)
@@ -78,7 +78,7 @@ def test_fifty_steps_have_the_same_bits_for_any_threads_and_isa(isa: str, tmp_pa
         assert found[2] == expected[2], f"the saved files differ on {isa} with {threads} threads"
 
 
-@pytest.mark.parametrize("isa", TARGETS)
+@pytest.mark.parametrize("isa", ISAS)
 def test_a_few_steps_of_a_network_with_every_kind_of_layer(isa: str, tmp_path: Path) -> None:
     with running_on(AVAILABLE[-1], threads=1):
         expected = trained(normalised_network, 8, tmp_path)
@@ -88,7 +88,7 @@ def test_a_few_steps_of_a_network_with_every_kind_of_layer(isa: str, tmp_path: P
 
 
 @pytest.mark.parametrize("make", [digits_network, normalised_network, tg.models.lenet5])
-@pytest.mark.parametrize("isa", TARGETS)
+@pytest.mark.parametrize("isa", ISAS)
 def test_a_sample_has_the_same_bits_alone_and_in_any_batch(isa: str, make: Made) -> None:
     tg.manual_seed(2)
     size = 28 if make is tg.models.lenet5 else 8
@@ -108,7 +108,7 @@ def test_a_sample_has_the_same_bits_alone_and_in_any_batch(isa: str, make: Made)
     assert np.array_equal(np.concatenate(alone).view(np.uint32), together[:35].view(np.uint32))
 
 
-@pytest.mark.parametrize("isa", TARGETS)
+@pytest.mark.parametrize("isa", ISAS)
 def test_outputs_that_are_streamed_have_the_same_bits(isa: str) -> None:
     """From 32 MB on, outputs go past the caches: ends that are not whole lines, and any share, are written too."""
     size = (32 << 20) // 4 + 37

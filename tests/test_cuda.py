@@ -300,7 +300,8 @@ def test_autocast_leaves_the_cpu_alone_and_checks_its_dtype() -> None:
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_autocast_computes_products_in_16_bits(dtype: str) -> None:
     model = nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1, activation="relu"), nn.BatchNorm2d(8), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(128, 5)
+        nn.Conv2d(3, 8, 3, padding=1, activation="relu"), nn.BatchNorm2d(8), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(128, 5),
     ).to("cuda")  # fmt: skip
     x, y = tg.rand((16, 8, 8, 3)).to("cuda"), tg.tensor([0, 1, 2, 3] * 4, device="cuda")
     exact = tg.cross_entropy(model(x), y)

@@ -70,8 +70,8 @@ def test_against_the_formula(configuration: int, isa: str, dtype: str) -> None:
     """
     kind, options = CONFIGURATIONS[configuration]
     arrays, gradients = drawn(dtype)
-    parameters = leaves(arrays)
     with running_on(isa):
+        parameters = leaves(arrays)
         optimizer = kind(parameters, **options)
         for found in gradients:
             set_gradients(parameters, found)
@@ -82,7 +82,7 @@ def test_against_the_formula(configuration: int, isa: str, dtype: str) -> None:
         tolerance *= (1 + options["lr"]) ** STEPS
     for p, e in zip(parameters, expected, strict=True):
         assert p.dtype == dtype
-        assert np.abs(p.numpy() - e).max(initial=0) <= tolerance
+        assert np.abs(p.detach().cpu().numpy() - e).max(initial=0) <= tolerance
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

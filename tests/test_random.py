@@ -14,7 +14,7 @@ from scipy import stats
 import tilegrad as tg
 
 from . import philox
-from .targets import AVAILABLE, TARGETS, THREADS, running_on
+from .targets import AVAILABLE, ISAS, THREADS, running_on
 
 FLOATING = ("float32", "float64")
 COUNTS = (0, 1, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 1000, 4097)
@@ -45,7 +45,7 @@ def test_philox_reference_has_the_published_values() -> None:
 
 
 @pytest.mark.parametrize("dtype", FLOATING)
-@pytest.mark.parametrize("isa", TARGETS)
+@pytest.mark.parametrize("isa", ISAS)
 def test_rand_is_the_words_of_philox(isa: str, dtype: str) -> None:
     """Exactly the numbers of the formula, for every count and for seeds and streams beyond 32 bits."""
     with running_on(isa):
@@ -174,7 +174,7 @@ FROZEN: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize("isa", TARGETS)
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("key", FROZEN)
 def test_seeds_mean_the_same_for_ever(key: str, isa: str) -> None:
     name, dtype = key.split()
