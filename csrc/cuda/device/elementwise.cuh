@@ -49,39 +49,41 @@ __global__ void __launch_bounds__(kThreads) map_run(int64_t count, F f, Y* y, Ru
   }
 }
 
-// Any strides: the place of every element is found by division.
+// Any strides: the place of every element is found by division, of 32 bits where that will do. One kernel for both widths:
+// there are hundreds of formulas and types, and a second one of each would be a megabyte.
 template <int kOperands>
 struct Places {
   int ndim;
-  uint32_t shape[kMaxRank];
+  int64_t shape[kMaxRank];
   int64_t stride[kOperands][kMaxRank];
 
-  template <typename Index>
-  __device__ __forceinline__ void find(Index i, int64_t (&offset)[kOperands]) const {
+  __device__ __forceinline__ void find(uint64_t i, int64_t (&offset)[kOperands]) const {
     for (int o = 0; o < kOperands; ++o) offset[o] = 0;
     for (int d = ndim - 1; d > 0; --d) {
-      const Index extent = shape[d], rest = i / extent, at = i - rest * extent;
-      for (int o = 0; o < kOperands; ++o) offset[o] += static_cast<int64_t>(at) * stride[o][d];
+      const uint64_t extent = static_cast<uint64_t>(shape[d]);
+      const uint64_t rest = (i | extent) >> 32 ? i / extent : static_cast<uint32_t>(i) / static_cast<uint32_t>(extent);
+      const int64_t at = static_cast<int64_t>(i - rest * extent);
+      for (int o = 0; o < kOperands; ++o) offset[o] += at * stride[o][d];
       i = rest;
     }
     for (int o = 0; o < kOperands; ++o) offset[o] += static_cast<int64_t>(i) * stride[o][0];
   }
 };
 
-template <typename Index, int... kI, typename F, typename Y, typename... X>
+template <int... kI, typename F, typename Y, typename... X>
 __device__ __forceinline__ void map_place(std::integer_sequence<int, kI...>, const int64_t* offset, const F& f, Y* y,
                                           const X*... x) {
   y[offset[sizeof...(X)]] = narrow<Y>(f(widen(x[offset[kI]])...));
 }
 
-template <typename Index, typename F, typename Y, typename... X>
+template <typename F, typename Y, typename... X>
 __global__ void __launch_bounds__(kThreads)
     map_places(int64_t count, const __grid_constant__ Places<sizeof...(X) + 1> places, F f, Y* y, const X*... x) {
   const int64_t step = int64_t{gridDim.x} * kThreads;
   for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < count; i += step) {
     int64_t offset[sizeof...(X) + 1];
-    places.find(static_cast<Index>(i), offset);
-    map_place<Index>(std::make_integer_sequence<int, sizeof...(X)>{}, offset, f, y, x...);
+    places.find(static_cast<uint64_t>(i), offset);
+    map_place(std::make_integer_sequence<int, sizeof...(X)>{}, offset, f, y, x...);
   }
 }
 
@@ -106,41 +108,27 @@ void map(const Stream& stream, const LoopNest<sizeof...(X) + 1>& nest, F f, Y* y
   constexpr int kInputs = sizeof...(X), kOperands = kInputs + 1;
   if (nest.numel == 0) return;
   const auto step = [&](int o) { return nest.ndim ? nest.stride[o][0] : int64_t{1}; };
-  bool is_run = nest.ndim <= 1 && step(kInputs) == 1;
-  for (int o = 0; o < kInputs; ++o) is_run &= step(o) == 1 || step(o) == 0;
+  constexpr int kVector = kVectorOf<Y, X...>;
+  bool is_run = nest.ndim <= 1 && step(kInputs) == 1 && is_aligned(y, kVector);
+  int o = 0;
+  for (bool aligned : {is_aligned(x, kVector)...}) {
+    is_run &= (step(o) == 1 && aligned) || step(o) == 0;
+    ++o;
+  }
   if (is_run) {
-    constexpr int kVector = kVectorOf<Y, X...>;
-    int o = 0;
-    bool aligned = is_aligned(y, kVector);
-    for (bool fits : {is_aligned(x, kVector)...}) aligned &= fits || step(o) == 0, ++o;
-    o = 0;
-    const auto launch = [&](auto kernel, int each, RunInput<X>... inputs) {
-      kernel<<<blocks_for(nest.numel, each * kRounds), kThreads, 0, stream.handle>>>(nest.numel, f, y, inputs...);
+    const auto launch = [&]<int... kI>(std::integer_sequence<int, kI...>) {
+      map_run<kVector><<<blocks_for(nest.numel, kVector * kRounds), kThreads, 0, stream.handle>>>(
+          nest.numel, f, y, RunInput<X>{x, step(kI) == 0}...);
     };
-    const auto numbered = [&]<int... kI>(std::integer_sequence<int, kI...>) {
-      if (aligned) {
-        launch(&map_run<kVector, F, Y, X...>, kVector, RunInput<X>{x, step(kI) == 0}...);
-      } else {
-        launch(&map_run<1, F, Y, X...>, 1, RunInput<X>{x, step(kI) == 0}...);
-      }
-    };
-    return numbered(std::make_integer_sequence<int, kInputs>{});
+    return launch(std::make_integer_sequence<int, kInputs>{});
   }
   Places<kOperands> places{};
-  places.ndim = nest.ndim;
-  bool fits = nest.numel < (int64_t{1} << 31);
+  places.ndim = nest.ndim > 0 ? nest.ndim : 1;
   for (int d = 0; d < nest.ndim; ++d) {
-    fits &= nest.shape[d] < (int64_t{1} << 31);
-    places.shape[d] = static_cast<uint32_t>(nest.shape[d]);
-    for (int o = 0; o < kOperands; ++o) places.stride[o][d] = nest.stride[o][d];
+    places.shape[d] = nest.shape[d];
+    for (int k = 0; k < kOperands; ++k) places.stride[k][d] = nest.stride[k][d];
   }
-  // (An axis of 2^31 elements or more can only be the outermost, whose extent is not looked at, or all others are 1.)
-  const unsigned blocks = blocks_for(nest.numel, 4);
-  if (fits) {
-    map_places<uint32_t><<<blocks, kThreads, 0, stream.handle>>>(nest.numel, places, f, y, x...);
-  } else {
-    map_places<uint64_t><<<blocks, kThreads, 0, stream.handle>>>(nest.numel, places, f, y, x...);
-  }
+  map_places<<<blocks_for(nest.numel, 4), kThreads, 0, stream.handle>>>(nest.numel, places, f, y, x...);
 }
 
 }  // namespace
