@@ -1,5 +1,6 @@
 // The gradient of a convolution with respect to its weights: a product with a long sum, over all output pixels.
-#include "cuda/device/convolution.cuh"
+#include "cuda/device/depthwise.cuh"
+#include "cuda/hopper/contractions.h"
 
 namespace tilegrad::cuda {
 namespace {
@@ -7,9 +8,10 @@ namespace {
 template <typename T>
 void conv2d_backward_weights(const Stream& stream, const Conv2d& p, const T* x, const T* dy, T* dw, Workspace) {
   require_small(p);
-  const BackwardWeightsProblem<T> problem = backward_weights_problem(p, x, dy, dw);
-  const int64_t tiles = ceil_div(problem.M, 64) * ceil_div(problem.N, 64) * problem.count;
-  run_tiles<SimtTile<T, 64, 64, 16, 4, 4>>(stream, problem, parts_for(tiles, problem.K));
+  if (is_depthwise(p)) return run_depthwise_weights(stream, p, x, dy, dw);
+  run_contraction(stream, backward_weights_problem(p, x, dy, dw),
+                  is_wide(x, {p.C / p.groups}) && is_wide(dy, {p.K / p.groups}),
+                  [&] { hopper::conv2d_backward_weights(stream, p, x, dy, dw); });
 }
 
 }  // namespace

@@ -71,20 +71,34 @@ __global__ void __launch_bounds__(Tile::kTeam, Tile::kBlocks)
   }
 }
 
-// Adds up the parts of every output, in ascending order.
+// Adds up the parts of every output: 8 slices of them, each every 8th part in ascending order, then the slices.
+inline constexpr int kSlices = 8, kSliced = kThreads / kSlices;  // outputs of a block
+
 template <typename Problem>
 __global__ void __launch_bounds__(kThreads)
     add_parts(const __grid_constant__ Problem problem, const __grid_constant__ Layout layout,
               const Wide<typename Problem::Element>* partial) {
   using T = typename Problem::Element;
-  const int64_t size = layout.M * layout.N, total = size * layout.count, step = int64_t{gridDim.x} * kThreads;
-  for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < total; i += step) {
-    const int64_t item = i / size, m = (i - item * size) / layout.N, n = i - item * size - m * layout.N;
-    const auto view = problem.view(item);
-    if (m >= view.rows()) continue;
-    Wide<T> sum = partial[i];
-    for (int64_t part = 1; part < layout.parts; ++part) sum = sum + partial[part * total + i];
-    view.out.row(m)[n] = narrow<T>(view.finish(sum, n));
+  __shared__ Wide<T> slices[kSlices][kSliced];
+  const int64_t size = layout.M * layout.N, total = size * layout.count;
+  const int column = static_cast<int>(threadIdx.x) % kSliced, slice = static_cast<int>(threadIdx.x) / kSliced;
+  for (int64_t first = int64_t{blockIdx.x} * kSliced; first < total; first += int64_t{gridDim.x} * kSliced) {
+    const int64_t i = first + column;
+    Wide<T> sum = 0;
+    if (i < total) {
+#pragma unroll 8
+      for (int64_t part = slice; part < layout.parts; part += kSlices) sum = sum + partial[part * total + i];
+    }
+    slices[slice][column] = sum;
+    __syncthreads();
+    if (slice == 0 && i < total) {
+#pragma unroll
+      for (int s = 1; s < kSlices; ++s) sum = sum + slices[s][column];
+      const int64_t item = i / size, m = (i - item * size) / layout.N, n = i - item * size - m * layout.N;
+      const auto view = problem.view(item);
+      if (m < view.rows()) view.out.row(m)[n] = narrow<T>(view.finish(sum, n));
+    }
+    __syncthreads();
   }
 }
 
@@ -107,18 +121,9 @@ void run_tiles(const Stream& stream, const Problem& problem, int64_t parts) {
   const int64_t grid = std::min<int64_t>(layout.blocks(), int64_t{1} << 30);
   kernel<<<static_cast<unsigned>(grid), Tile::kTeam, Tile::kSharedBytes, stream.handle>>>(problem, layout, partial);
   if (partial) {
-    add_parts<Problem>
-        <<<blocks_for(layout.count * layout.M * layout.N), kThreads, 0, stream.handle>>>(problem, layout, partial);
+    add_parts<Problem><<<blocks_for(layout.count * layout.M * layout.N, 1, kSliced), kThreads, 0, stream.handle>>>(
+        problem, layout, partial);
   }
-}
-
-// In how many parts sums are computed: as many as give a large device some work where there are few outputs, of at least
-// kLeastPart terms each. It follows from the sizes alone.
-inline constexpr int64_t kLeastPart = 256;
-inline int64_t parts_for(int64_t tiles, int64_t K) {
-  constexpr int64_t kWanted = 256;  // blocks: two for each multiprocessor of the largest devices
-  if (tiles >= kWanted / 2 || K < 2 * kLeastPart) return 1;
-  return std::min({ceil_div(kWanted, std::max<int64_t>(tiles, 1)), K / kLeastPart, int64_t{64}});
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // The three passes of a convolution as contractions (params/conv2d.h has the sizes). Every group is a product of its own.
 #pragma once
 
-#include "cuda/device/contract.cuh"
+#include "cuda/device/choose_tile.cuh"
 #include "params/conv2d.h"
 
 namespace tilegrad::cuda {
@@ -52,6 +52,7 @@ inline TapAxis horizontal_axis(const Conv2d& p) {
 template <typename T>
 struct ForwardProblem {
   using Element = T;
+  static constexpr bool kWide = true;
   int64_t M, N, K, count;
   Windows<T> windows;
   Strided<T, false> filter;
@@ -124,6 +125,7 @@ __device__ __forceinline__ TapAxis class_axis(int in, int out, int taps, int str
 template <typename T>
 struct BackwardDataProblem {
   using Element = T;
+  static constexpr bool kWide = true;
   int64_t M, N, K, count;  // M and K of the largest class
   int64_t images;
   const T *dy, *w, *bias;
@@ -206,6 +208,7 @@ BackwardDataProblem<T> backward_data_problem(const Conv2d& p, const T* dy, const
 template <typename T>
 struct BackwardWeightsProblem {
   using Element = T;
+  static constexpr bool kWide = true;
   int64_t M, N, K, count;
   WindowsTurned<T> windows;
   Strided<T, false> gradient;

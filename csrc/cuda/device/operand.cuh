@@ -2,6 +2,7 @@
 // they lie in. An operand gives
 //
 //     kAlongK        whether neighbours in memory are neighbours along k (else along i)
+//     kOverlaps      whether what a block reads is read again soon by the same multiprocessor: worth its L1 cache
 //     row(i)         what there is to know about a row before the loop over k
 //     column(k)      what there is to know about a column, whatever the row
 //     at(row, column)  the element's address, or null where the operand is zero: outside the matrix or in the padding
@@ -20,7 +21,7 @@ namespace {
 template <typename T, bool kAlong>
 struct Strided {
   using Element = T;
-  static constexpr bool kAlongK = kAlong;
+  static constexpr bool kAlongK = kAlong, kOverlaps = false;
   const T* data;
   int64_t rows, terms;
   int64_t i_stride, k_stride;
@@ -53,7 +54,7 @@ inline constexpr int kNowhere = -(1 << 30);
 template <typename T>
 struct Windows {
   using Element = T;
-  static constexpr bool kAlongK = true;
+  static constexpr bool kAlongK = true, kOverlaps = true;
   const T* data;  // the first channel of the group
   int64_t rows, terms;
   TapAxis vertical, horizontal;
@@ -95,7 +96,7 @@ struct Windows {
 template <typename T>
 struct WindowsTurned {
   using Element = T;
-  static constexpr bool kAlongK = false;
+  static constexpr bool kAlongK = false, kOverlaps = true;
   const T* data;
   int64_t rows, terms;
   TapAxis vertical, horizontal;
@@ -146,7 +147,7 @@ struct WindowsTurned {
 template <typename T>
 struct TurnedFilter {
   using Element = T;
-  static constexpr bool kAlongK = true;
+  static constexpr bool kAlongK = true, kOverlaps = false;
   const T* data;  // the first output channel of the group
   int64_t rows, terms;
   int64_t i_stride, tap_stride;  // from one input channel to the next, from one tap to the next

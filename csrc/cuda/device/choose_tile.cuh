@@ -1,0 +1,82 @@
+// Which tile a contraction is computed with.
+#pragma once
+
+#include "core/precision.h"
+#include "cuda/device/contract.cuh"
+#include "cuda/device/mma_tile.cuh"
+
+namespace tilegrad::cuda {
+namespace {
+
+// 2 blocks of 8 warps to a multiprocessor, or 4 of 4 warps: either way 16 warps with as much ahead of them in shared memory
+// as the latency of its loads needs.
+template <typename T>
+using LargeTile = MmaTile<T, Copies::wide, 128, 128, 64, 32, 4, 2>;
+template <typename T, Copies kCopies>
+using MiddleTile = MmaTile<T, kCopies, 64, 64, 32, 32, 4, 4>;
+template <typename T>
+using NarrowTile = MmaTile<T, Copies::wide, 128, 32, 32, 32, 4, 4>;
+
+// In how many parts sums are computed where there are few outputs: enough blocks for what multiprocessors of the largest
+// devices hold of them, of at least kLeastPart terms each. Like the tile it follows from the sizes alone.
+inline constexpr int64_t kEnoughTiles = 100;  // large ones: most multiprocessors have one
+inline constexpr int64_t kLeastPart = 256, kMostParts = 256;
+template <typename Tile>
+int64_t parts_for(int64_t tiles, int64_t K) {
+  constexpr int64_t kWanted = 128 * Tile::kBlocks;
+  if (tiles >= kWanted / 2 || K < 2 * kLeastPart) return 1;
+  return std::min({ceil_div(kWanted, std::max<int64_t>(tiles, 1)), K / kLeastPart, kMostParts});
+}
+
+// The tensor cores where the type allows: 16-bit floats always, float32 unless the highest precision is asked for. `wide`
+// tells whether both operands can be copied 16 bytes at a time. Large tiles read each operand the least often, but there
+// must be enough of them for all multiprocessors; narrow ones are for few columns, which are many in networks for small
+// images. Warpgroups (on_hopper) take 16-bit types where their tiles, and parts of long sums, are enough as well.
+template <typename Problem, typename OnHopper>
+void run_contraction(const Stream& stream, const Problem& problem, bool wide, const OnHopper& on_hopper) {
+  using T = typename Problem::Element;
+  const auto tiles = [&](int64_t m, int64_t n) {
+    return ceil_div(problem.M, m) * ceil_div(problem.N, n) * problem.count;
+  };
+  if constexpr (formulas::kIsHalf<T>) {
+    const int64_t blocks = tiles(128, problem.N > 64 ? 128 : 64) * std::max<int64_t>(problem.K / 1024, 1);
+    if (wide && stream.architecture == 90 && problem.M > 64 && problem.N > 32 && problem.K >= 128 &&
+        blocks >= kEnoughTiles) {
+      return on_hopper();
+    }
+  }
+  const auto run = [&]<typename Tile>() {
+    run_tiles<Tile>(stream, problem, parts_for<Tile>(tiles(Tile::kM, Tile::kN), problem.K));
+  };
+  [[maybe_unused]] constexpr bool kWide = Problem::kWide;
+  if constexpr (!std::is_same_v<T, double>) {
+    if (!std::is_same_v<T, float> || float32_precision() == Precision::high) {
+      if (!wide) return run.template operator()<MiddleTile<T, Copies::single>>();
+      if constexpr (kWide) {
+        if (problem.N <= 32) return run.template operator()<NarrowTile<T>>();
+        if (problem.N > 64 && tiles(128, 128) >= kEnoughTiles) return run.template operator()<LargeTile<T>>();
+        return run.template operator()<MiddleTile<T, Copies::wide>>();
+      }
+    }
+  }
+  if constexpr (!formulas::kIsHalf<T>) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (problem.N > 64 && tiles(128, 128) >= kEnoughTiles) {
+        return run.template operator()<SimtTile<T, 128, 128, 16, 8, 8>>();
+      }
+    }
+    run.template operator()<SimtTile<T, 64, 64, 16, 4, 4>>();
+  }
+}
+
+// Whether an operand's elements come in runs of 16 bytes, given what all its steps and counts must be multiples of.
+template <typename T>
+bool is_wide(const T* data, std::initializer_list<int64_t> steps) {
+  constexpr int64_t kVector = 16 / sizeof(T);
+  bool wide = reinterpret_cast<uintptr_t>(data) % 16 == 0;
+  for (int64_t step : steps) wide &= step % kVector == 0;
+  return wide;
+}
+
+}  // namespace
+}  // namespace tilegrad::cuda
