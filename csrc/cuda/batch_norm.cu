@@ -181,14 +181,7 @@ void batch_norm_backward(const Stream& stream, const BatchNorm& p, const T* x, c
   const Columns s{1, p.M, p.C};
   const bool relu = p.activation == Activation::relu;
   const Statistics<A> statistics{mean, inverse, gamma, beta};
-  A *const first = stream.scratch_of<A>(s.parts()), *const second = stream.scratch_of<A>(s.parts());
-  if (p.M > 0) {
-    const ColumnLaunch launch(s);
-    const GradientSums<T> f{statistics, relu, x, grad};
-    add_columns<<<launch.blocks, kColumnThreads, 0, stream.handle>>>(s, launch.log_width, f, first, second);
-  }
-  join_parts(stream, p.C, s.chunks(), first, SumFold<A>{dbeta, 1.0});
-  join_parts(stream, p.C, s.chunks(), second, SumFold<A>{dgamma, 1.0});
+  sum_columns(stream, s, GradientSums<T>{statistics, relu, x, grad}, dbeta, dgamma);
   if (!dx || p.M == 0) return;
   const InputGradient<T> f{statistics, relu, p.batch_statistics != 0, static_cast<A>(p.M), x, grad, dgamma, dbeta, dx};
   map_all_columns<T>(stream, s, are_aligned(x, grad, dx), f);

@@ -150,15 +150,7 @@ void layer_norm_backward(const Stream& stream, const LayerNorm& p, const T* x, c
     }
   }
   if ((!dgamma && !dbeta) || p.D == 0) return;
-  const Columns s{1, p.N, p.D};
-  A *const first = stream.scratch_of<A>(s.parts()), *const second = stream.scratch_of<A>(s.parts());
-  if (p.N > 0) {
-    const ColumnLaunch launch(s);
-    const ParameterSums<T> f{x, grad, mean, inverse};
-    add_columns<<<launch.blocks, kColumnThreads, 0, stream.handle>>>(s, launch.log_width, f, first, second);
-  }
-  if (dbeta) join_parts(stream, p.D, s.chunks(), first, SumFold<A>{dbeta, 1.0});
-  if (dgamma) join_parts(stream, p.D, s.chunks(), second, SumFold<A>{dgamma, 1.0});
+  sum_columns(stream, Columns{1, p.N, p.D}, ParameterSums<T>{x, grad, mean, inverse}, dbeta, dgamma);
 }
 
 }  // namespace

@@ -161,6 +161,31 @@ __global__ void __launch_bounds__(kColumnThreads)
   });
 }
 
+// The two sums of every column of one matrix, whose parts lie one after the other. Each may be unwanted.
+template <typename A>
+struct TwoSums : SumFold<A> {
+  int64_t columns;
+  A* second;
+  __device__ __forceinline__ void finish(int64_t o, const SumTotal<A>& total) const {
+    if (o < columns) {
+      if (this->y) this->y[o] = total.value();
+    } else if (second) {
+      second[o - columns] = total.value();
+    }
+  }
+};
+template <typename F, typename A>
+void sum_columns(const Stream& stream, const Columns& s, const F& f, A* first, A* second) {
+  const int64_t parts = s.columns * s.chunks();
+  A* const of_first = stream.scratch_of<A>(2 * s.parts());
+  if (parts > 0) {
+    const ColumnLaunch launch(s);
+    add_columns<<<launch.blocks, kColumnThreads, 0, stream.handle>>>(s, launch.log_width, f, of_first,
+                                                                     of_first + parts);
+  }
+  join_parts(stream, 2 * s.columns, s.chunks(), of_first, TwoSums<A>{{first, 1.0}, s.columns, second});
+}
+
 // A sum over chunks for a team, where accumulator i % 16 adds value i: f(total, i) adds it.
 template <typename Total, typename F>
 __device__ __forceinline__ Total accumulate(int64_t count, F f) {

@@ -79,22 +79,23 @@ struct BlockRow {
   }
 };
 
-// Rows of up to so many elements are a team's. It is part of no result.
-inline constexpr int64_t kTeamRow = 128;
-// What the rows of a block may keep in shared memory, in bytes.
+// What the rows of a block may keep in shared memory, in bytes: as much as every launch gets.
 inline constexpr int64_t kMostKept = 40 * 1024;
 
-// How the rows of a launch are shared out, and whether there is room to keep `Kept` for each element.
+// How the rows of a launch are shared out, and whether there is room to keep `Kept` for each element. It is part of no result.
 template <typename Kept>
 struct RowPlan {
   bool teams, keeps;
   unsigned blocks;
   int shared;  // bytes
   RowPlan(int64_t rows, int64_t length) {
-    teams = length <= kTeamRow;
-    const int64_t groups = teams ? kTeams : 1, bytes = groups * length * static_cast<int64_t>(sizeof(Kept));
-    keeps = bytes <= kMostKept;
-    shared = keeps ? static_cast<int>(bytes) : 0;
+    // Teams wait for nobody, but there must be enough of them.
+    constexpr int64_t kShort = 64, kManyRows = 8192;
+    const int64_t of_row = length * static_cast<int64_t>(sizeof(Kept));
+    teams = length <= kShort || (rows >= kManyRows && kTeams * of_row <= kMostKept);
+    const int64_t groups = teams ? kTeams : 1;
+    keeps = groups * of_row <= kMostKept;
+    shared = keeps ? static_cast<int>(groups * of_row) : 0;
     blocks = blocks_for(rows, 1, static_cast<int>(groups));
   }
 };
