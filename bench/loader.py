@@ -58,6 +58,7 @@ def rate(call: Callable[[], object], seconds: float) -> float:
 def training_step() -> Callable[[Any, Any], Any]:
     """A captured step of the network of the CIFAR-10 example."""
     model, loss = tg.models.small_vgg(), tg.nn.CrossEntropyLoss()
+    model.build((32, 32, 3))
     optimizer = tg.optim.AdamW(model.parameters(), lr=1e-3)
 
     def step(x: Any, y: Any) -> Any:
