@@ -47,6 +47,22 @@ def test_digits(tmp_path: Path) -> None:
     assert model(tg.zeros((2, 8, 8, 1))).shape == (2, 10)
 
 
+def test_doctor(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    printed = run(tmp_path, "11_doctor.py", "--epochs", "5", "--out", "runs")
+    assert printed.startswith("run 1: Choices(scale=255.0, weights=('normal', {'std': 1.0}), rate=0.3, shuffle=False)")
+    found = [float(value) for value in re.findall(r"^test accuracy (\d\.\d{4}), training loss", printed, re.MULTILINE)]
+    assert found[0] < 0.3
+    assert found[-1] > 0.94
+    first, *_, last = re.split(r"^run \d", printed, flags=re.MULTILINE)[1:]
+    for name in ("wrong input range (error)", "unshuffled data (error)", "exploding gradients (error)"):
+        assert name in first
+    assert "the doctor found nothing wrong" in last
+    for name in ("broken", "mended"):
+        assert "what it takes for what" in (tmp_path / "runs" / f"{name}.html").read_text()
+
+
 def test_perceptron(tmp_path: Path) -> None:
     printed = run(tmp_path, "01_perceptron.py", "--quick")
     assert len(re.findall(r"^(?:AND|OR|NAND) .*, 4 of 4 right$", printed, re.MULTILINE)) == 3

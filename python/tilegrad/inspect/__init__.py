@@ -15,6 +15,7 @@ from .figures import (
 )
 from .monitor import Monitor
 from .overfit import Overfitting, overfitting
+from .page import report
 from .records import Inspection, LayerStatistics
 from .statistics import ActivationStatistics, Histogram, ParameterStatistics, histogram
 from .tensorboard import SummaryLog
@@ -42,4 +43,5 @@ __all__ = [
     "plot_misclassified",
     "plot_most_activating",
     "plot_series",
+    "report",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
     from .tensorboard import SummaryLog
 
-__all__ = ["Monitor"]
+__all__ = ["Monitor", "series_of"]
 
 
 class Monitor(Callback):
@@ -239,20 +239,7 @@ class Monitor(Callback):
         ArgumentError
             If there is no such number.
         """
-        of_outputs = ("mean", "std", "dead", "saturated")
-        known = (*LayerStatistics._fields, *of_outputs)
-        if name not in known:
-            raise _C.ArgumentError(f"Monitor.series: expected one of {', '.join(known)}; found {name!r}")
-        found: dict[str, tuple[list[int], list[float]]] = {}
-        for inspection in self.inspections:
-            parts: dict[str, Any] = inspection.activations if name in of_outputs else inspection.layers()
-            for layer, statistics in parts.items():
-                value = getattr(statistics, name)
-                if value is not None:
-                    steps, values = found.setdefault(layer, ([], []))
-                    steps.append(inspection.step)
-                    values.append(value)
-        return found
+        return series_of(self.inspections, name)
 
     def losses(self) -> tuple[list[int], list[float]]:
         """The steps that were inspected and the loss that the trainer showed there."""
@@ -265,6 +252,26 @@ class Monitor(Callback):
 
     def __repr__(self) -> str:
         return f"Monitor(every={self.every}, inspections={len(self.inspections)})"
+
+
+_OF_OUTPUTS = ("mean", "std", "dead", "saturated")
+
+
+def series_of(inspections: Iterable[Inspection], name: str) -> dict[str, tuple[list[int], list[float]]]:
+    """See :meth:`Monitor.series`."""
+    known = (*LayerStatistics._fields, *_OF_OUTPUTS)
+    if name not in known:
+        raise _C.ArgumentError(f"Monitor.series: expected one of {', '.join(known)}; found {name!r}")
+    found: dict[str, tuple[list[int], list[float]]] = {}
+    for inspection in inspections:
+        parts: dict[str, Any] = inspection.activations if name in _OF_OUTPUTS else inspection.layers()
+        for layer, statistics in parts.items():
+            value = getattr(statistics, name)
+            if value is not None:
+                steps, values = found.setdefault(layer, ([], []))
+                steps.append(inspection.step)
+                values.append(value)
+    return found
 
 
 class _Clock:

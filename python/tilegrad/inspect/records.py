@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..errors import DataError
 from ..structure import replace
-from .statistics import ActivationStatistics, ParameterStatistics, as_tree
+from .statistics import ActivationStatistics, Histogram, ParameterStatistics, as_tree
 
 __all__ = ["Inspection", "LayerStatistics", "from_json", "to_json"]
 
@@ -104,9 +104,25 @@ def from_json(path: Path) -> list[Inspection]:
     """
     try:
         trees = json.loads(path.read_text("utf-8"))["inspections"]
-        return [Inspection.of_tree(replace(tree, _is_odd_text, float)) for tree in trees]
+        return [_checked(Inspection.of_tree(replace(tree, _is_odd_text, float))) for tree in trees]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: not the inspections of a Monitor: {type(error).__name__}: {error}") from error
+
+
+def _checked(inspection: Inspection) -> Inspection:
+    """Refuses numbers that are none."""
+    parts: list[Any] = [*inspection.parameters.values(), *inspection.activations.values()]
+    for part in [inspection, *parts]:
+        for name, value in vars(part).items():
+            if isinstance(value, Histogram):
+                numbers = [value.low, value.high, value.not_finite, *value.counts]
+            elif isinstance(value, dict) or name == "kind":
+                numbers = []
+            else:
+                numbers = [value]
+            if any(number is not None and type(number) not in (int, float) for number in numbers):
+                raise ValueError(f"{name} must be a number, found {value!r:.60}")
+    return inspection
 
 
 def _is_odd(value: Any) -> bool:

@@ -79,7 +79,7 @@ class Case:
     def chance(self) -> float | None:
         """The loss of the best constant answer: the entropy of the labels, the variance of numbers; else unknown."""
         if self.is_classifier:
-            _, counts = np.unique(self.sample.labels, return_counts=True)
+            _, counts = np.unique(np.asarray(self.sample.labels), return_counts=True)
             shares = counts / counts.sum()
             return float(-(shares * np.log(shares)).sum())
         if isinstance(self.loss, (nn.MSELoss, nn.BCEWithLogitsLoss, nn.BCELoss)) and len(self.sample.targets) == 1:

@@ -161,5 +161,5 @@ def _sorted_numbers(case: Case) -> str | None:
 def _output_width(case: Case) -> int | None:
     with no_grad():
         output = call(case.current, case.sample.first(2).inputs)
-    shape = getattr(output, "shape", ())
-    return int(shape[-1]) if len(shape) == 2 else None
+    shape: tuple[int, ...] = getattr(output, "shape", ())
+    return shape[-1] if len(shape) == 2 else None

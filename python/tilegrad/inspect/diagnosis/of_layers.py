@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,8 +17,9 @@ from .probe import loss_of
 
 if TYPE_CHECKING:
     from ...nn.module import Module
+    from ...tensor import Tensor
 
-__all__ = ["gradients", "units"]
+__all__ = ["gradients", "judge_gradients", "units"]
 
 # Between the first and the last layer of networks that learn well the gradients, relative to the weights, differ by
 # less than a factor of a hundred; a thousand means that one end stands still at any rate that the other end bears.
@@ -45,7 +46,7 @@ def _relative_gradients(case: Case, model: Module) -> dict[str, float]:
     found: dict[str, float] = {}
     for path in sorted(named, key=lambda path: ranks.get(path.rpartition(".")[0], len(ranks))):
         weight = norm(named[path].detach().numpy())
-        gradient = norm(named[path].grad.numpy())
+        gradient = norm(cast("Tensor", named[path].grad).numpy())
         if weight > 0 and gradient > 0:
             found[path] = gradient / weight
     model.zero_grad()
@@ -59,7 +60,7 @@ def gradients(case: Case) -> Iterator[Finding]:
     for when, model in states:
         if model is None:
             continue
-        for finding in _judge(_relative_gradients(case, model), f"{when}, for {case.look.samples} samples"):
+        for finding in judge_gradients(_relative_gradients(case, model), f"{when}, for {case.look.samples} samples"):
             if finding.diagnosis not in told:
                 told.add(finding.diagnosis)
                 yield finding
@@ -71,13 +72,14 @@ def gradients(case: Case) -> Iterator[Finding]:
                 for layer, part in layers.items()
                 if part.gradient_norm is not None and part.gradient_norm > 0 and part.norm > 0
             }
-            for finding in _judge(seen, f"in step {inspection.step}"):
+            for finding in judge_gradients(seen, f"in step {inspection.step}"):
                 if finding.diagnosis not in told:
                     told.add(finding.diagnosis)
                     yield finding
 
 
-def _judge(relative: dict[str, float], when: str) -> Iterator[Finding]:
+def judge_gradients(relative: dict[str, float], when: str) -> Iterator[Finding]:
+    """What |g| / |w| by layer, in the order of the calls, tells."""
     broken = [path for path, ratio in relative.items() if not math.isfinite(ratio)]
     if broken:
         yield Finding(
@@ -125,10 +127,12 @@ class _Units:
     """Which units of each layer were dead or saturated in all that was seen."""
 
     def __init__(self) -> None:
+        self.last = ""
         self.kinds: dict[str, str] = {}
         self.idle: dict[str, np.ndarray[Any, Any]] = {}
 
     def note(self, name: str, kind: str, output: Any) -> None:
+        self.last = name
         values = output.detach().numpy()
         if not kind or values.ndim < 2 or values.shape[-1] < FEWEST or not np.isfinite(values).all():
             return
@@ -141,11 +145,9 @@ def units(case: Case) -> Iterator[Finding]:
     if not case.is_finite:
         return
     seen, model = _Units(), case.current
-    outputs: list[str] = []
-    with Activity(model, lambda name, kind, output: (outputs.append(name), seen.note(name, kind, output))[0]):
+    with Activity(model, seen.note):
         loss_of(model, case.loss, case.look)
-    if outputs and outputs[-1] in seen.idle:
-        del seen.idle[outputs[-1]]  # the answer itself: a sure sigmoid is what it should be
+    seen.idle.pop(seen.last, None)  # the answer itself: a sure sigmoid is what it should be
     for kinds, diagnosis in ((("relu",), "dead units"), (("tanh", "sigmoid"), "saturated units")):
         shares = {name: float(idle.mean()) for name, idle in seen.idle.items() if seen.kinds[name] in kinds}
         stuck = {name: share for name, share in shares.items() if share > MANY}

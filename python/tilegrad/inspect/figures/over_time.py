@@ -95,7 +95,8 @@ def _shares(histogram: Histogram, edges: np.ndarray) -> np.ndarray:
         return np.zeros(len(edges) - 1)
     if histogram.high <= histogram.low:  # all values are equal
         place = min(max(int(np.searchsorted(edges, histogram.low, side="right")) - 1, 0), len(edges) - 2)
-        return np.eye(len(edges) - 1)[place]
+        shares: np.ndarray = np.eye(len(edges) - 1)[place]
+        return shares
     below = np.concatenate([[0], np.cumsum(histogram.counts)]) / total
-    shares: np.ndarray = np.diff(np.interp(edges, histogram.edges, below))
-    return shares
+    found: np.ndarray = np.diff(np.interp(edges, histogram.edges, below))
+    return found
