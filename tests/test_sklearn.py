@@ -20,6 +20,7 @@ pytest.importorskip("sklearn")
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_blobs, make_multilabel_classification
 from sklearn.decomposition import PCA
+from sklearn.ensemble import BaggingClassifier, VotingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -332,6 +333,15 @@ def test_in_scikit_learns_tools() -> None:
     assert cross_val_score(machine, x, y, cv=3).mean() > 0.8
     found = GridSearchCV(machine, {"netclassifier__hidden_layer_sizes": [(4,), (8, 4)]}, cv=3).fit(x, y)
     assert found.best_score_ > 0.8
+
+
+def test_in_ensembles() -> None:
+    bagged = BaggingClassifier(net(dropout=0.1), n_estimators=3, random_state=0).fit(X, Y)
+    assert len({one.random_state for one in bagged.estimators_}) == 3
+    mean = np.mean([one.predict_proba(X) for one in bagged.estimators_], axis=0)
+    assert np.allclose(bagged.predict_proba(X), mean, rtol=1e-12)
+    voting = VotingClassifier([("net", net()), ("linear", LogisticRegression())], voting="soft").fit(X, Y)
+    assert voting.predict_proba(X).shape == (90, 3)
 
 
 # Errors.
