@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="by default 5, or 20 with --best")
     parser.add_argument("--batch-size", type=int, help="by default 32, or 128 with --best")
     parser.add_argument("--model", default="lenet.safetensors", help="where to save the model")
+    parser.add_argument("--device", default="cpu", help='"cuda" for the GPU')
     parser.add_argument("--quick", action="store_true", help="one epoch, 2,000 images")
     options = parser.parse_args()
     tg.manual_seed(options.seed)
@@ -40,7 +41,7 @@ def main() -> None:
     limit = 2000 if options.quick else None
     x_train, x_test = (train.images[:limit] - mean) / deviation, (test.images - mean) / deviation
 
-    model = tg.models.lenet5()
+    model = tg.models.lenet5().to(options.device)
     print(model.summary((28, 28, 1)))
 
     loader = tg.data.DataLoader((x_train, train.labels[:limit]), batch_size, shuffle=True, seed=options.seed)

@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--plain", action="store_true", help="train on the images as they are")
     parser.add_argument("--model", default="cifar_cnn.safetensors", help="where to save the model")
+    parser.add_argument("--device", default="cpu", help='"cuda" for the GPU')
     parser.add_argument("--quick", action="store_true", help="one epoch, 500 images")
     options = parser.parse_args()
     tg.manual_seed(options.seed)
@@ -49,7 +50,7 @@ def main() -> None:
     )
     held_out = tg.data.DataLoader((test.images[:limit], test.labels[:limit]), 256, transform=changes.deterministic())
 
-    model = tg.models.small_vgg()
+    model = tg.models.small_vgg().to(options.device)
     print(model.summary((32, 32, 3)))
 
     schedule = tg.optim.schedules.OneCycle(3e-3, steps=epochs * len(loader))

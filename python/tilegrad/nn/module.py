@@ -472,10 +472,14 @@ class Module:
         from ..ops import zeros
 
         modes = [(module, module.training) for module in self.modules()]
+        tensors = (
+            value for module in self.modules() for value in vars(module).values() if isinstance(value, Parameter)
+        )
+        device = next((parameter.device for parameter in tensors), "cpu")
         self.eval()
         try:
             with no_grad():
-                self(*(zeros((1, *_shape(shape)), dtype) for shape in input_shapes))
+                self(*(zeros((1, *_shape(shape)), dtype, device) for shape in input_shapes))
         finally:
             for module, mode in modes:
                 module.training = mode
