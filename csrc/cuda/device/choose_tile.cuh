@@ -8,10 +8,12 @@
 namespace tilegrad::cuda {
 namespace {
 
-// 2 blocks of 8 warps to a multiprocessor, or 4 of 4 warps: either way 16 warps with as much ahead of them in shared memory
-// as the latency of its loads needs.
+// Blocks that share a multiprocessor: 12 to 16 warps, with as much ahead of them in shared memory as the latency of its
+// loads needs. Warps of 64 x 32 outputs read about as fast from shared memory as they multiply; those of 32 x 32 wait for it.
 template <typename T>
 using LargeTile = MmaTile<T, Copies::wide, 128, 128, 64, 32, 4, 2>;
+template <typename T>
+using TallTile = MmaTile<T, Copies::wide, 128, 64, 64, 32, 4, 3>;
 template <typename T, Copies kCopies>
 using MiddleTile = MmaTile<T, kCopies, 64, 64, 32, 32, 4, 4>;
 template <typename T>
@@ -55,6 +57,7 @@ void run_contraction(const Stream& stream, const Problem& problem, bool wide, co
       if constexpr (kWide) {
         if (problem.N <= 32) return run.template operator()<NarrowTile<T>>();
         if (problem.N > 64 && tiles(128, 128) >= kEnoughTiles) return run.template operator()<LargeTile<T>>();
+        if (problem.N <= 64 && tiles(128, 64) >= 2 * kEnoughTiles) return run.template operator()<TallTile<T>>();
         return run.template operator()<MiddleTile<T, Copies::wide>>();
       }
     }
