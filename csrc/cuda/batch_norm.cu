@@ -188,7 +188,7 @@ void batch_norm_backward(const Stream& stream, const BatchNorm& p, const T* x, c
 }
 
 }  // namespace
-DEFINE_KERNEL(batch_norm, FLOATING)
-DEFINE_KERNEL(batch_norm_eval, FLOATING)
-DEFINE_KERNEL(batch_norm_backward, FLOATING)
+DEFINE_KERNEL(batch_norm, FLOATING, BFloat16, Float16)
+DEFINE_KERNEL(batch_norm_eval, FLOATING, BFloat16, Float16)
+DEFINE_KERNEL(batch_norm_backward, FLOATING, BFloat16, Float16)
 }  // namespace tilegrad::cuda

@@ -206,6 +206,6 @@ void group_norm_backward(const Stream& stream, const GroupNorm& p, const T* x, c
 }
 
 }  // namespace
-DEFINE_KERNEL(group_norm, FLOATING)
-DEFINE_KERNEL(group_norm_backward, FLOATING)
+DEFINE_KERNEL(group_norm, FLOATING, BFloat16, Float16)
+DEFINE_KERNEL(group_norm_backward, FLOATING, BFloat16, Float16)
 }  // namespace tilegrad::cuda
