@@ -40,15 +40,19 @@ struct Normalise {
   }
   __device__ __forceinline__ Channel<A> column(int64_t, int64_t c) const { return statistics.of(c); }
   template <int kVector>
-  __device__ __forceinline__ void apply(const Channel<A> (&known)[kVector], int64_t at) const {
-    const Pack<T, kVector> from = *reinterpret_cast<const Pack<T, kVector>*>(x + at);
+  __device__ __forceinline__ Pack<T, kVector> load(int64_t at) const {
+    return load_pack<kVector>(x + at);
+  }
+  template <int kVector>
+  __device__ __forceinline__ void store(const Channel<A> (&known)[kVector], int64_t at,
+                                        const Pack<T, kVector>& from) const {
     Pack<T, kVector> to;
 #pragma unroll
     for (int v = 0; v < kVector; ++v) {
       const A z = normalised(widen(from.at[v]), known[v].center, known[v].factor, known[v].shift);
       to.at[v] = narrow<T>(relu ? formulas::relu(z) : z);
     }
-    *reinterpret_cast<Pack<T, kVector>*>(y + at) = to;
+    store_pack(y + at, to);
   }
 };
 
@@ -93,8 +97,8 @@ void batch_norm(const Stream& stream, const BatchNorm& p, const T* x, const Wide
   const Columns s{1, p.M, p.C};
   if (p.C > 0) {
     A *const sums = stream.scratch_of<A>(s.parts()), *const squares = stream.scratch_of<A>(s.parts());
-    const ColumnLaunch launch(s);
-    find_moments<<<launch.blocks, kColumnThreads, 0, stream.handle>>>(s, launch.log_width, x, sums, squares);
+    const ColumnLaunch launch = launch_for(s);
+    find_moments<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, x, sums, squares);
     find_statistics<<<blocks_for(p.C, 1, kTeams), kThreads, 0, stream.handle>>>(p, sums, squares, running_mean,
                                                                                 running_var, batches, mean, inverse);
   }
@@ -155,9 +159,13 @@ struct InputGradient {
     return {statistics.of(c), batch_statistics ? dbeta[c] / M : A(0), batch_statistics ? dgamma[c] / M : A(0)};
   }
   template <int kVector>
-  __device__ __forceinline__ void apply(const Known (&known)[kVector], int64_t at) const {
-    const Pack<T, kVector> from = *reinterpret_cast<const Pack<T, kVector>*>(x + at);
-    const Pack<T, kVector> g = *reinterpret_cast<const Pack<T, kVector>*>(grad + at);
+  __device__ __forceinline__ TwoPacks<T, kVector> load(int64_t at) const {
+    return {load_pack<kVector>(x + at), load_pack<kVector>(grad + at)};
+  }
+  template <int kVector>
+  __device__ __forceinline__ void store(const Known (&known)[kVector], int64_t at,
+                                        const TwoPacks<T, kVector>& loaded) const {
+    const Pack<T, kVector>&from = loaded.first, &g = loaded.second;
     Pack<T, kVector> to;
 #pragma unroll
     for (int v = 0; v < kVector; ++v) {
@@ -167,7 +175,7 @@ struct InputGradient {
       to.at[v] = narrow<T>(
           static_cast<A>(s.factor * ((dz - known[v].by_mean) - (centered * s.inverse) * known[v].by_variance)));
     }
-    *reinterpret_cast<Pack<T, kVector>*>(dx + at) = to;
+    store_pack(dx + at, to);
   }
 };
 
@@ -188,7 +196,7 @@ void batch_norm_backward(const Stream& stream, const BatchNorm& p, const T* x, c
 }
 
 }  // namespace
-DEFINE_KERNEL(batch_norm, FLOATING)
-DEFINE_KERNEL(batch_norm_eval, FLOATING)
-DEFINE_KERNEL(batch_norm_backward, FLOATING)
+DEFINE_KERNEL(batch_norm, FLOATING, BFloat16, Float16)
+DEFINE_KERNEL(batch_norm_eval, FLOATING, BFloat16, Float16)
+DEFINE_KERNEL(batch_norm_backward, FLOATING, BFloat16, Float16)
 }  // namespace tilegrad::cuda

@@ -16,7 +16,7 @@ void conv2d_forward(const Stream& stream, const Conv2d& p, const T* x, const T* 
     return;
   }
   run_contraction(stream, forward_problem(p, x, w, bias, y),
-                  is_wide(x, {p.C / p.groups}) && is_wide(w, {p.K / p.groups}),
+                  WideOperands{is_wide(x, {p.C / p.groups}), is_wide(w, {p.K / p.groups})},
                   [&] { hopper::conv2d_forward(stream, p, x, w, bias, y); });
 }
 
@@ -32,7 +32,7 @@ void conv2d_backward_data(const Stream& stream, const Conv2d& p, const T* dy, co
     return;
   }
   run_contraction(stream, backward_data_problem(p, dy, w, bias, dx),
-                  is_wide(dy, {p.K / p.groups}) && is_wide(w, {p.K / p.groups}),
+                  WideOperands{is_wide(dy, {p.K / p.groups}), is_wide(w, {p.K / p.groups})},
                   [&] { hopper::conv2d_backward_data(stream, p, dy, w, bias, dx); });
 }
 

@@ -10,7 +10,7 @@ void conv2d_backward_weights(const Stream& stream, const Conv2d& p, const T* x, 
   require_small(p);
   if (is_depthwise(p)) return run_depthwise_weights(stream, p, x, dy, dw);
   run_contraction(stream, backward_weights_problem(p, x, dy, dw),
-                  is_wide(x, {p.C / p.groups}) && is_wide(dy, {p.K / p.groups}),
+                  WideOperands{is_wide(x, {p.C / p.groups}), is_wide(dy, {p.K / p.groups})},
                   [&] { hopper::conv2d_backward_weights(stream, p, x, dy, dw); });
 }
 

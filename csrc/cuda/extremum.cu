@@ -39,7 +39,8 @@ struct ExtremumFold {
     __device__ __forceinline__ void join(const Total& other) { add(other.best); }
   };
   T* y;
-  __device__ __forceinline__ A map(T x, int64_t, int64_t) const { return widen(x); }
+  __device__ __forceinline__ Nothing known(int64_t) const { return {}; }
+  __device__ __forceinline__ A map(T x, Nothing, int64_t) const { return widen(x); }
   __device__ __forceinline__ void finish(int64_t o, const Total& total) const {
     y[o] = narrow<T>(static_cast<A>(total.best + A(0)));
   }
@@ -68,7 +69,8 @@ struct PlacedFold {
   };
   T* y;
   int64_t* index;
-  __device__ __forceinline__ Part map(T x, int64_t, int64_t i) const { return {widen(x), i}; }
+  __device__ __forceinline__ Nothing known(int64_t) const { return {}; }
+  __device__ __forceinline__ Part map(T x, Nothing, int64_t i) const { return {widen(x), i}; }
   __device__ __forceinline__ void finish(int64_t o, const Total& total) const {
     y[o] = narrow<T>(static_cast<A>(total.best.value + A(0)));
     index[o] = total.best.place;

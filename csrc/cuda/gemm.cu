@@ -8,7 +8,7 @@ namespace {
 template <typename T>
 void gemm(const Stream& stream, const Gemm& g, const T* a, const T* b, const T* bias, T* c, Workspace) {
   with_product(g, a, b, bias, c, [&](const auto& problem) {
-    run_contraction(stream, problem, is_wide(g, a, b), [&] { hopper::gemm(stream, g, a, b, bias, c); });
+    run_contraction(stream, problem, wide_operands(g, a, b), [&] { hopper::gemm(stream, g, a, b, bias, c); });
   });
 }
 

@@ -51,14 +51,17 @@ struct Normalise {
     return {mean[group], gamma ? gamma[c] * inverse[group] : inverse[group], beta ? beta[c] : A(0)};
   }
   template <int kVector>
-  __device__ __forceinline__ void apply(const Known (&known)[kVector], int64_t at) const {
-    const Pack<T, kVector> from = *reinterpret_cast<const Pack<T, kVector>*>(x + at);
+  __device__ __forceinline__ Pack<T, kVector> load(int64_t at) const {
+    return load_pack<kVector>(x + at);
+  }
+  template <int kVector>
+  __device__ __forceinline__ void store(const Known (&known)[kVector], int64_t at, const Pack<T, kVector>& from) const {
     Pack<T, kVector> to;
 #pragma unroll
     for (int v = 0; v < kVector; ++v) {
       to.at[v] = narrow<T>(static_cast<A>((widen(from.at[v]) - known[v].center) * known[v].factor + known[v].shift));
     }
-    *reinterpret_cast<Pack<T, kVector>*>(y + at) = to;
+    store_pack(y + at, to);
   }
 };
 
@@ -70,8 +73,8 @@ void group_norm(const Stream& stream, const GroupNorm& p, const T* x, const Wide
   const Columns s{p.N, p.P, p.C};
   A *const sums = stream.scratch_of<A>(s.parts()), *const squares = stream.scratch_of<A>(s.parts());
   if (p.P > 0 && p.C > 0) {
-    const ColumnLaunch launch(s);
-    find_moments<<<launch.blocks, kColumnThreads, 0, stream.handle>>>(s, launch.log_width, x, sums, squares);
+    const ColumnLaunch launch = launch_for(s);
+    find_moments<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, x, sums, squares);
   }
   find_statistics<<<blocks_for(p.N * p.G, 1, kTeams), kThreads, 0, stream.handle>>>(p, sums, squares, mean, inverse);
   if (p.P == 0 || p.C == 0) return;
@@ -163,9 +166,13 @@ struct InputGradient {
     return {mean[group], inverse[group], gamma ? gamma[c] : A(1), by_mean[group], by_variance[group]};
   }
   template <int kVector>
-  __device__ __forceinline__ void apply(const Known (&known)[kVector], int64_t at) const {
-    const Pack<T, kVector> from = *reinterpret_cast<const Pack<T, kVector>*>(x + at);
-    const Pack<T, kVector> g = *reinterpret_cast<const Pack<T, kVector>*>(grad + at);
+  __device__ __forceinline__ TwoPacks<T, kVector> load(int64_t at) const {
+    return {load_pack<kVector>(x + at), load_pack<kVector>(grad + at)};
+  }
+  template <int kVector>
+  __device__ __forceinline__ void store(const Known (&known)[kVector], int64_t at,
+                                        const TwoPacks<T, kVector>& loaded) const {
+    const Pack<T, kVector>&from = loaded.first, &g = loaded.second;
     Pack<T, kVector> to;
 #pragma unroll
     for (int v = 0; v < kVector; ++v) {
@@ -173,7 +180,7 @@ struct InputGradient {
       const A h = (widen(from.at[v]) - k.center) * k.inverse;
       to.at[v] = narrow<T>(static_cast<A>(k.inverse * ((widen(g.at[v]) * k.factor - k.taken) - h * k.slope)));
     }
-    *reinterpret_cast<Pack<T, kVector>*>(dx + at) = to;
+    store_pack(dx + at, to);
   }
 };
 
@@ -190,9 +197,9 @@ void group_norm_backward(const Stream& stream, const GroupNorm& p, const T* x, c
   const bool empty = p.N == 0 || p.P == 0;
   A *const shifts = stream.scratch_of<A>(s.parts()), *const scales = stream.scratch_of<A>(s.parts());
   if (!empty) {
-    const ColumnLaunch launch(s);
+    const ColumnLaunch launch = launch_for(s);
     const ColumnGradients<T> f{p.G, width, x, grad, mean, inverse};
-    add_columns<<<launch.blocks, kColumnThreads, 0, stream.handle>>>(s, launch.log_width, f, shifts, scales);
+    add_columns<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, f, shifts, scales);
   }
   if (dgamma || dbeta) {
     add_samples<<<blocks_for(p.C, 1, kTeams), kThreads, 0, stream.handle>>>(p, shifts, scales, dgamma, dbeta);
@@ -206,6 +213,6 @@ void group_norm_backward(const Stream& stream, const GroupNorm& p, const T* x, c
 }
 
 }  // namespace
-DEFINE_KERNEL(group_norm, FLOATING)
-DEFINE_KERNEL(group_norm_backward, FLOATING)
+DEFINE_KERNEL(group_norm, FLOATING, BFloat16, Float16)
+DEFINE_KERNEL(group_norm_backward, FLOATING, BFloat16, Float16)
 }  // namespace tilegrad::cuda

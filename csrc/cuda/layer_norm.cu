@@ -154,6 +154,6 @@ void layer_norm_backward(const Stream& stream, const LayerNorm& p, const T* x, c
 }
 
 }  // namespace
-DEFINE_KERNEL(layer_norm, FLOATING)
-DEFINE_KERNEL(layer_norm_backward, FLOATING)
+DEFINE_KERNEL(layer_norm, FLOATING, BFloat16, Float16)
+DEFINE_KERNEL(layer_norm_backward, FLOATING, BFloat16, Float16)
 }  // namespace tilegrad::cuda

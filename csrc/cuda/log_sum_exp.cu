@@ -9,12 +9,12 @@ namespace {
 template <typename T>
 struct LogSumExpFold : SumFold<T> {
   const T* largest;
-  __device__ __forceinline__ T shift(int64_t o) const {
+  __device__ __forceinline__ T known(int64_t o) const {
     return formulas::magnitude(largest[o]) == formulas::kInfinity<T> ? T(0) : largest[o];
   }
-  __device__ __forceinline__ T map(T x, int64_t o, int64_t) const { return formulas::exp(x - shift(o)); }
+  __device__ __forceinline__ T map(T x, T shift, int64_t) const { return formulas::exp(x - shift); }
   __device__ __forceinline__ void finish(int64_t o, const SumTotal<T>& total) const {
-    this->y[o] = shift(o) + formulas::log(total.value());
+    this->y[o] = known(o) + formulas::log(total.value());
   }
 };
 

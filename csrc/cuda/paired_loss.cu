@@ -116,13 +116,22 @@ __global__ void __launch_bounds__(kThreads) paired_losses(PairedLoss p, Formula 
   for (int64_t chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
     const int64_t begin = chunk * kSumChunk;
     const int count = static_cast<int>(smaller<int64_t>(kSumChunk, p.numel - begin));
+    // All is loaded before anything is stored, as a store might change what is loaded after it.
+    constexpr int kEach = kSumChunk / kThreads;
+    T x[kEach], target[kEach];
 #pragma unroll
-    for (int k = 0; k < kSumChunk / kThreads; ++k) {
+    for (int k = 0; k < kEach; ++k) {
+      const int i = k * kThreads + static_cast<int>(threadIdx.x);
+      x[k] = i < count ? to.x[begin + i] : T(0);
+      target[k] = i < count ? to.target[begin + i] : T(0);
+    }
+#pragma unroll
+    for (int k = 0; k < kEach; ++k) {
       const int i = k * kThreads + static_cast<int>(threadIdx.x);
       if (i >= count) continue;
       const int64_t at = begin + i;
       const T positive = to.positive_weight ? to.positive_weight[at % p.positive_weights] : T(1);
-      LossOf<T> one = formula(to.x[at], to.target[at], positive);
+      LossOf<T> one = formula(x[k], target[k], positive);
       one.by_x *= scale;
       one.by_target *= scale;
       if (to.weight) {

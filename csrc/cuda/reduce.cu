@@ -15,8 +15,9 @@ template <typename T>
 struct SquaresFold : SumFold<T> {
   const T* center;
   bool root;
-  __device__ __forceinline__ T map(T x, int64_t o, int64_t) const {
-    const T d = center ? x - center[o] : x;
+  __device__ __forceinline__ T known(int64_t o) const { return center ? center[o] : T(0); }
+  __device__ __forceinline__ T map(T x, T middle, int64_t) const {
+    const T d = x - middle;
     return d * d;
   }
   __device__ __forceinline__ void finish(int64_t o, const SumTotal<T>& total) const {
@@ -48,7 +49,8 @@ struct IntegerSumFold {
   int64_t* y;
   __device__ __forceinline__ static uint64_t identity() { return 0; }
   __device__ __forceinline__ static uint64_t join(uint64_t a, uint64_t b) { return a + b; }
-  __device__ __forceinline__ uint64_t map(T x, int64_t, int64_t) const { return as_integer(x); }
+  __device__ __forceinline__ Nothing known(int64_t) const { return {}; }
+  __device__ __forceinline__ uint64_t map(T x, Nothing, int64_t) const { return as_integer(x); }
   __device__ __forceinline__ void finish(int64_t o, const Total& total) const {
     y[o] = static_cast<int64_t>(total.sum);
   }
@@ -71,7 +73,8 @@ struct ProductFold {
   T* y;
   __device__ __forceinline__ static T identity() { return T(1); }
   __device__ __forceinline__ static T join(T a, T b) { return a * b; }
-  __device__ __forceinline__ T map(T x, int64_t, int64_t) const { return x; }
+  __device__ __forceinline__ Nothing known(int64_t) const { return {}; }
+  __device__ __forceinline__ T map(T x, Nothing, int64_t) const { return x; }
   __device__ __forceinline__ void finish(int64_t o, const Total& total) const { y[o] = static_cast<T>(total.product); }
 };
 
@@ -91,7 +94,8 @@ struct IntegerProductFold {
   int64_t* y;
   __device__ __forceinline__ static uint64_t identity() { return 1; }
   __device__ __forceinline__ static uint64_t join(uint64_t a, uint64_t b) { return a * b; }
-  __device__ __forceinline__ uint64_t map(T x, int64_t, int64_t) const { return as_integer(x); }
+  __device__ __forceinline__ Nothing known(int64_t) const { return {}; }
+  __device__ __forceinline__ uint64_t map(T x, Nothing, int64_t) const { return as_integer(x); }
   __device__ __forceinline__ void finish(int64_t o, const Total& total) const {
     y[o] = static_cast<int64_t>(total.product);
   }
@@ -160,7 +164,8 @@ struct AnyFold {
   Bool* y;
   __device__ __forceinline__ static uint8_t identity() { return 0; }
   __device__ __forceinline__ static uint8_t join(uint8_t a, uint8_t b) { return a | b; }
-  __device__ __forceinline__ uint8_t map(T x, int64_t, int64_t) const { return formulas::truth(x); }
+  __device__ __forceinline__ Nothing known(int64_t) const { return {}; }
+  __device__ __forceinline__ uint8_t map(T x, Nothing, int64_t) const { return formulas::truth(x); }
   __device__ __forceinline__ void finish(int64_t o, const Total& total) const { y[o] = Bool{total.found}; }
 };
 template <typename T>
@@ -174,7 +179,8 @@ struct AllFold {
   Bool* y;
   __device__ __forceinline__ static uint8_t identity() { return 1; }
   __device__ __forceinline__ static uint8_t join(uint8_t a, uint8_t b) { return a & b; }
-  __device__ __forceinline__ uint8_t map(T x, int64_t, int64_t) const { return formulas::truth(x); }
+  __device__ __forceinline__ Nothing known(int64_t) const { return {}; }
+  __device__ __forceinline__ uint8_t map(T x, Nothing, int64_t) const { return formulas::truth(x); }
   __device__ __forceinline__ void finish(int64_t o, const Total& total) const { y[o] = Bool{total.hold}; }
 };
 

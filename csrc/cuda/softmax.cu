@@ -1,5 +1,6 @@
 // Softmax and its logarithm along one axis, and their gradients: one pass through memory for each row that fits into shared
 // memory. Sums are in the order of device/sums.cuh.
+#include "cuda/device/column_place.cuh"
 #include "cuda/device/rows.cuh"
 #include "formulas/logarithm.h"
 #include "params/reduce.h"
@@ -93,38 +94,29 @@ __global__ void __launch_bounds__(kThreads)
   });
 }
 
-// The axis is not the last: a block takes 2^log_width neighbouring lines, whose elements are `after` apart, with 16 threads
-// for each.
-inline constexpr int kColumnThreads = 512;
-
+// The axis is not the last: lines are columns whose elements are `after` apart.
 template <typename Op, typename T>
 __global__ void __launch_bounds__(kColumnThreads)
     along_columns(AxisBlocks p, int log_width, const T* a, const T* b, T* y) {
   using A = Wide<T>;
   __shared__ A room[kColumnThreads];
   __shared__ Room<SumTotal<A>, kColumnThreads> totals;
-  const int width = 1 << log_width, t = static_cast<int>(threadIdx.x);
-  const int column = t & (width - 1), lane = t >> log_width & (kLanes - 1), place = t >> log_width >> 4;
-  const int first_lane = t - (lane << log_width);  // of this column
-  const int at_once = kColumnThreads >> log_width >> 4;
-  const int64_t across = ceil_div(p.after, width), items = p.before * across;
-  const int chunks = static_cast<int>(smaller<int64_t>(kLanes, ceil_div(p.length, kSumChunk)));
-  for (int64_t first = int64_t{blockIdx.x} * at_once; first < items; first += int64_t{gridDim.x} * at_once) {
-    const int64_t item = first + place, start = item % across * width + column;
+  const ColumnPlace at(log_width);
+  const int64_t across = ceil_div(p.after, int64_t{1} << log_width), items = p.before * across;
+  const int used = static_cast<int>(smaller<int64_t>(kLanes, ceil_div(p.length, kSumChunk)));  // accumulators
+  for (int64_t first = int64_t{blockIdx.x} * at.at_once; first < items; first += int64_t{gridDim.x} * at.at_once) {
+    const int64_t item = first + at.place, start = (item % across << log_width) + at.column;
     const bool takes = item < items && start < p.after;
     const int64_t offset = item / across * p.length * p.after + start, length = takes ? p.length : 0;
     A top = -formulas::kInfinity<A>;
     if constexpr (Op::kShifts) {
 #pragma unroll 4
-      for (int64_t i = lane; i < length; i += kLanes) top = larger_number(top, widen(a[offset + i * p.after]));
-      room[t] = top;
-      __syncthreads();
-      for (int l = 0; l < kLanes; ++l) top = larger_number(top, room[first_lane + (l << log_width)]);
-      __syncthreads();
+      for (int64_t i = at.lane; i < length; i += kLanes) top = larger_number(top, widen(a[offset + i * p.after]));
+      top = at.join(top, room, [](A x, A y) { return larger_number(x, y); });
     }
     const auto value = [&](int64_t i) {
-      const int64_t at = offset + i * p.after;
-      return Op::keep(widen(a[at]), Op::kTwo ? widen(b[at]) : A(0), top);
+      const int64_t place = offset + i * p.after;
+      return Op::keep(widen(a[place]), Op::kTwo ? widen(b[place]) : A(0), top);
     };
     SumTotal<A> mine;  // of the chunks whose number is this lane's
     int64_t chunk = 0;
@@ -132,23 +124,17 @@ __global__ void __launch_bounds__(kColumnThreads)
       A part = A(0);
       const int64_t end = smaller<int64_t>(begin + kSumChunk, length);
 #pragma unroll 4
-      for (int64_t i = begin + lane; i < end; i += kLanes) part = part + Op::term(value(i));
-      room[t] = part;
-      __syncthreads();
-      for (int half = kLanes / 2; half > 0; half /= 2) {
-        if (lane < half) room[t] = room[t] + room[t + (half << log_width)];
-        __syncthreads();
-      }
-      if (lane == chunk % kLanes) mine.add(room[first_lane]);
-      __syncthreads();
+      for (int64_t i = begin + at.lane; i < end; i += kLanes) part = part + Op::term(value(i));
+      part = at.join(part, room, Plus());
+      if (at.lane == chunk % kLanes) mine.add(part);
     }
-    totals[t] = mine;
+    totals[static_cast<int>(threadIdx.x)] = mine;
     __syncthreads();
     SumTotal<A> total;
-    for (int l = 0; l < chunks; ++l) total.join(totals[first_lane + (l << log_width)]);
+    for (int lane = 0; lane < used; ++lane) total.join(totals[at.thread_of(lane)]);
     const A number = Op::of_sum(total.value());
 #pragma unroll 4
-    for (int64_t i = lane; i < length; i += kLanes) {
+    for (int64_t i = at.lane; i < length; i += kLanes) {
       y[offset + i * p.after] = narrow<T>(Op::output(value(i), number));
     }
     __syncthreads();
@@ -161,11 +147,8 @@ void along_axis(const Stream& stream, const AxisBlocks& p, const T* a, const T* 
   using A = Wide<T>;
   if (p.before == 0 || p.length == 0 || p.after == 0) return;
   if (p.after > 1) {
-    int log_width = 0;
-    while (log_width < 5 && (int64_t{1} << log_width) < p.after) ++log_width;
-    const int64_t items = p.before * ceil_div(p.after, int64_t{1} << log_width);
-    const unsigned blocks = blocks_for(items, 1, kColumnThreads >> log_width >> 4);
-    along_columns<Op><<<blocks, kColumnThreads, 0, stream.handle>>>(p, log_width, a, b, y);
+    const ColumnLaunch launch(p.before, p.after);
+    along_columns<Op><<<launch.blocks, launch.threads, 0, stream.handle>>>(p, launch.log_width, a, b, y);
     return;
   }
   const RowPlan<typename Op::Kept> plan(p.before, p.length);

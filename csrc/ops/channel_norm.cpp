@@ -42,8 +42,9 @@ Normalised group_norm(const char* op, const Array& strided, int64_t groups, cons
   check_vector(op, "beta", strided_beta, strided);
   const Array x = contiguous(strided), gamma = contiguous_if(strided_gamma), beta = contiguous_if(strided_beta);
   const GroupNorm p = group_params(x, groups, epsilon);
-  Normalised out{Array::empty(x.shape(), x.dtype(), x.device()), Array::empty({p.N, p.G}, x.dtype(), x.device()),
-                 Array::empty({p.N, p.G}, x.dtype(), x.device())};
+  Normalised out{Array::empty(x.shape(), x.dtype(), x.device()),
+                 Array::empty({p.N, p.G}, statistics_dtype(x), x.device()),
+                 Array::empty({p.N, p.G}, statistics_dtype(x), x.device())};
   launch(kernels::group_norm, x.dtype(), p,
          {reads(x), reads(gamma), reads(beta), writes(out.y), writes(out.mean), writes(out.inverse)}, cost_of(x, 0.4),
          group_workspace(p, x.item_size()));
@@ -57,8 +58,8 @@ NormGradients group_norm_backward(const Array& strided, int64_t groups, const Ar
   const GroupNorm p = group_params(x, groups, 0);
   NormGradients out;
   if (want_dx) out.dx = Array::empty(x.shape(), x.dtype(), x.device());
-  if (want_dgamma) out.dgamma = Array::empty({p.C}, x.dtype(), x.device());
-  if (want_dbeta) out.dbeta = Array::empty({p.C}, x.dtype(), x.device());
+  if (want_dgamma) out.dgamma = Array::empty({p.C}, statistics_dtype(x), x.device());
+  if (want_dbeta) out.dbeta = Array::empty({p.C}, statistics_dtype(x), x.device());
   launch(kernels::group_norm_backward, x.dtype(), p,
          {reads(x), reads(gamma), reads(mean), reads(inverse), reads(grad), writes(out.dx), writes(out.dgamma),
           writes(out.dbeta)},

@@ -55,9 +55,10 @@ Normalised batch_norm(const Array& strided, const Array& strided_gamma, const Ar
          strided.str().c_str(), static_cast<long long>(p.M));
   }
   const Array x = contiguous(strided), gamma = contiguous_if(strided_gamma), beta = contiguous_if(strided_beta);
-  Normalised out{Array::empty(x.shape(), x.dtype(), x.device()), Array(), Array::empty({p.C}, x.dtype(), x.device())};
+  Normalised out{Array::empty(x.shape(), x.dtype(), x.device()), Array(),
+                 Array::empty({p.C}, statistics_dtype(x), x.device())};
   if (training) {
-    out.mean = Array::empty({p.C}, x.dtype(), x.device());
+    out.mean = Array::empty({p.C}, statistics_dtype(x), x.device());
     launch(kernels::batch_norm, x.dtype(), p,
            {reads(x), reads(gamma), reads(beta), updates(running_mean), updates(running_var), updates(batches),
             writes(out.y), writes(out.mean), writes(out.inverse)},
@@ -79,7 +80,8 @@ NormGradients batch_norm_backward(const Array& strided, const Array& gamma, cons
   const Array x = contiguous(strided), grad = contiguous(strided_grad), g = contiguous_if(gamma),
               b = contiguous_if(beta);
   const BatchNorm p = batch_params(x, 0, 0, activation, training);
-  NormGradients out{Array(), Array::empty({p.C}, x.dtype(), x.device()), Array::empty({p.C}, x.dtype(), x.device())};
+  NormGradients out{Array(), Array::empty({p.C}, statistics_dtype(x), x.device()),
+                    Array::empty({p.C}, statistics_dtype(x), x.device())};
   if (want_dx) out.dx = Array::empty(x.shape(), x.dtype(), x.device());
   launch(kernels::batch_norm_backward, x.dtype(), p,
          {reads(x), reads(g), reads(b), reads(mean), reads(inverse), reads(grad), writes(out.dx), writes(out.dgamma),
@@ -125,8 +127,8 @@ Normalised normalise_rows(const char* op, const Array& strided, const Array& str
   const int64_t D = row_length(op, strided, strided_gamma, strided_beta, shape);
   const Array x = contiguous(strided), gamma = contiguous_if(strided_gamma), beta = contiguous_if(strided_beta);
   const LayerNorm p{D ? x.numel() / D : 0, D, epsilon, centered};
-  Normalised out{Array::empty(x.shape(), x.dtype(), x.device()), Array::empty({p.N}, x.dtype(), x.device()),
-                 Array::empty({p.N}, x.dtype(), x.device())};
+  Normalised out{Array::empty(x.shape(), x.dtype(), x.device()), Array::empty({p.N}, statistics_dtype(x), x.device()),
+                 Array::empty({p.N}, statistics_dtype(x), x.device())};
   launch(kernels::layer_norm, x.dtype(), p,
          {reads(x), reads(gamma), reads(beta), writes(out.y), writes(out.mean), writes(out.inverse)}, cost_of(x, 0.4));
   return out;
@@ -151,8 +153,8 @@ NormGradients layer_norm_backward(const Array& strided, const Array& strided_gam
   const LayerNorm p{mean.numel(), D, 0, centered};
   NormGradients out;
   if (want_dx) out.dx = Array::empty(x.shape(), x.dtype(), x.device());
-  if (want_dgamma) out.dgamma = Array::empty(shape, x.dtype(), x.device());
-  if (want_dbeta) out.dbeta = Array::empty(shape, x.dtype(), x.device());
+  if (want_dgamma) out.dgamma = Array::empty(shape, statistics_dtype(x), x.device());
+  if (want_dbeta) out.dbeta = Array::empty(shape, statistics_dtype(x), x.device());
   launch(kernels::layer_norm_backward, x.dtype(), p,
          {reads(x), reads(gamma), reads(mean), reads(inverse), reads(grad), writes(out.dx), writes(out.dgamma),
           writes(out.dbeta)},

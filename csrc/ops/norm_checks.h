@@ -18,11 +18,18 @@ inline void check_channels(const char* op, const Array& x) {
   }
 }
 
+// Parameters and statistics are float32 where x has 16 bits (which only a GPU normalises).
+inline bool has_16_bits(const Array& x) { return x.dtype() == DType::bfloat16 || x.dtype() == DType::float16; }
+inline DType statistics_dtype(const Array& x) { return has_16_bits(x) ? DType::float32 : x.dtype(); }
+
 inline void check_dtype(const char* op, const char* argument, const Array& vector, const Array& x) {
-  if (vector.dtype() != x.dtype()) {
-    fail(ErrorKind::dtype, "%s: %s is %s and x is %s; cast one with .astype()", op, argument, name(vector.dtype()),
-         name(x.dtype()));
+  if (vector.dtype() == statistics_dtype(x)) return;
+  if (has_16_bits(x)) {
+    fail(ErrorKind::dtype, "%s: %s is %s and must be float32 where x is %s; cast it with .astype()", op, argument,
+         name(vector.dtype()), name(x.dtype()));
   }
+  fail(ErrorKind::dtype, "%s: %s is %s and x is %s; cast one with .astype()", op, argument, name(vector.dtype()),
+       name(x.dtype()));
 }
 
 // An optional argument of one element per channel.

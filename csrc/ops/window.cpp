@@ -67,7 +67,9 @@ void require_images(const char* op, const char* argument, const Array& x) {
     fail(ErrorKind::shape, "%s: %s must have 4 dimensions [N, H, W, C], found %s%s", op, argument,
          x.shape().str().c_str(), x.ndim() == 3 ? "; add a batch dimension of 1 in front" : "");
   }
-  if (x.dtype() != DType::float32 && x.dtype() != DType::float64) {
+  // 16-bit types are for GPUs.
+  const bool is_wide = x.dtype() == DType::float32 || x.dtype() == DType::float64;
+  if (!is_wide && !(is_floating(x.dtype()) && x.device().type == DeviceType::cuda)) {
     fail(ErrorKind::dtype, "%s: %s must be float32 or float64, found %s; cast it with .astype(tg.float32)", op,
          argument, name(x.dtype()));
   }

@@ -11,7 +11,9 @@ namespace tilegrad {
 // Strides along N, H and the sequence; features are contiguous.
 struct AttentionStrides {
   int64_t sample, head, row;
-  TILEGRAD_INLINE constexpr int64_t at(int64_t n, int64_t h, int64_t i) const { return n * sample + h * head + i * row; }
+  TILEGRAD_INLINE constexpr int64_t at(int64_t n, int64_t h, int64_t i) const {
+    return n * sample + h * head + i * row;
+  }
 };
 
 // y = P v with P = softmax(scale q k^T + mask) along S, where the mask's strides are those of [N, H, T, S] and a causal

@@ -29,7 +29,8 @@ class autocast:  # noqa: N801 - used like a function
 
     ``matmul``, ``linear``, ``conv2d``, ``conv_transpose2d`` and the layers of these cast float32 operands to ``dtype``
     and return it, with sums in float32. Losses, normalisation, dropout, attention and recurrent layers take 16-bit
-    operands back to float32. What lies between (activations, pooling, additions) computes in what it is given. On the
+    operands back to float32, but for ``batch_norm``, which computes in float32 and returns what it is given. What lies
+    between (activations, pooling, additions) computes in what it is given. On the
     CPU, where 16-bit types are for storage, nothing changes. Gradients of float32 parameters are float32.
 
     Parameters

@@ -19,54 +19,20 @@ struct Columns {
   int64_t parts() const { return larger<int64_t>(1, batch * columns * chunks()); }
 };
 
-// Where a thread of a block is: the block takes chunks of 2^log_width neighbouring columns, with 16 threads for each.
-struct ColumnPlace {
-  int column, lane, place, log_width;
-  __device__ __forceinline__ explicit ColumnPlace(int log_width) : log_width(log_width) {
-    const int t = static_cast<int>(threadIdx.x);
-    column = t & ((1 << log_width) - 1);
-    lane = t >> log_width & (kLanes - 1);
-    place = t >> log_width >> 4;
-  }
-  // The tree over the lanes of every column; all lanes get the result.
-  template <typename A>
-  __device__ __forceinline__ A join(A part, A* room) const {
-    const int t = static_cast<int>(threadIdx.x);
-    room[t] = part;
-    __syncthreads();
-    for (int half = kLanes / 2; half > 0; half /= 2) {
-      if (lane < half) room[t] = room[t] + room[t + (half << log_width)];
-      __syncthreads();
-    }
-    const A sum = room[t - (lane << log_width)];
-    __syncthreads();
-    return sum;
-  }
-};
-
 // Calls at(chunk, batch, column, row, rows) for all chunks of all columns; rows is 0 where a thread has no column. All
 // threads of a block meet in it.
 template <typename At>
 __device__ __forceinline__ void for_each_column_chunk(const Columns& s, const ColumnPlace& at, At call) {
-  const int at_once = kColumnThreads >> at.log_width >> 4;
   const int64_t chunks = s.chunks(), across = ceil_div(s.columns, int64_t{1} << at.log_width);
   const int64_t items = s.batch * across * chunks;
-  for (int64_t first = int64_t{blockIdx.x} * at_once; first < items; first += int64_t{gridDim.x} * at_once) {
+  for (int64_t first = int64_t{blockIdx.x} * at.at_once; first < items; first += int64_t{gridDim.x} * at.at_once) {
     const int64_t item = first + at.place, group = item / chunks, chunk = item - group * chunks;
     const int64_t n = group / across, column = (group - n * across << at.log_width) + at.column;
     const bool takes = item < items && column < s.columns;
     call(chunk, n, column, n * s.rows + chunk * kSumChunk, takes ? s.rows_of(chunk) : 0);
   }
 }
-struct ColumnLaunch {
-  int log_width;
-  unsigned blocks;
-  explicit ColumnLaunch(const Columns& s) {
-    log_width = log_width_of(s.columns, 5);
-    const int64_t items = s.batch * ceil_div(s.columns, int64_t{1} << log_width) * s.chunks();
-    blocks = blocks_for(items, 1, kColumnThreads >> log_width >> 4);
-  }
-};
+inline ColumnLaunch launch_for(const Columns& s) { return {s.batch * s.chunks(), s.columns}; }
 
 // Of every chunk of every column the sum and the sum of squares about the chunk's own mean.
 template <typename T>
@@ -98,14 +64,14 @@ __global__ void __launch_bounds__(kColumnThreads)
       }
 #pragma unroll
       for (int k = 0; k < kEach; ++k) sum = sum + own[k];  // (adding zeros changes nothing: a sum from +0 is never -0)
-      sum = at.join(sum, room);
+      sum = at.join(sum, room, Plus());
       const A mean = sum / static_cast<A>(rows);
 #pragma unroll
       for (int k = 0; k < kEach; ++k) {
         const A d = own[k] - mean;
         if (k * kLanes + at.lane < rows) square = square + d * d;
       }
-      square = at.join(square, room);
+      square = at.join(square, room, Plus());
       put();
     };
     const bool few = s.rows <= kFew * kLanes;
@@ -116,14 +82,14 @@ __global__ void __launch_bounds__(kColumnThreads)
     } else {
 #pragma unroll 4
       for (int i = at.lane; i < rows; i += kLanes) sum = sum + value(i);
-      sum = at.join(sum, room);
+      sum = at.join(sum, room, Plus());
       const A mean = sum / static_cast<A>(rows);
 #pragma unroll 4
       for (int i = at.lane; i < rows; i += kLanes) {
         const A d = value(i) - mean;
         square = square + d * d;
       }
-      square = at.join(square, room);
+      square = at.join(square, room, Plus());
       put();
     }
   });
@@ -152,8 +118,8 @@ __global__ void __launch_bounds__(kColumnThreads)
         for (int i = at.lane; i < rows; i += kLanes) f.add(known, row + i, (row + i) * s.columns + column, sums);
       }
     }
-    sums[0] = at.join(sums[0], room);
-    sums[1] = at.join(sums[1], room);
+    sums[0] = at.join(sums[0], room, Plus());
+    sums[1] = at.join(sums[1], room, Plus());
     if (rows == 0 || at.lane != 0) return;
     const int64_t to = (n * s.columns + column) * chunks + chunk;
     first[to] = sums[0];
@@ -179,8 +145,8 @@ void sum_columns(const Stream& stream, const Columns& s, const F& f, A* first, A
   const int64_t parts = s.columns * s.chunks();
   A* const of_first = stream.scratch_of<A>(2 * s.parts());
   if (parts > 0) {
-    const ColumnLaunch launch(s);
-    add_columns<<<launch.blocks, kColumnThreads, 0, stream.handle>>>(s, launch.log_width, f, of_first,
+    const ColumnLaunch launch = launch_for(s);
+    add_columns<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, f, of_first,
                                                                      of_first + parts);
   }
   join_parts(stream, 2 * s.columns, s.chunks(), of_first, TwoSums<A>{{first, 1.0}, s.columns, second});
@@ -195,8 +161,11 @@ __device__ __forceinline__ Total accumulate(int64_t count, F f) {
   return join_accumulators(mine);
 }
 
-// Calls f.apply(known, place) for all elements, kVector of one row at a time, where known[v] is f.column(batch, column) of
-// each of them. f.once(), if there is one, is called once.
+// Works on all elements, kVector of one row at a time: f.store(known, place, f.load(place)), where known[v] is
+// f.column(batch, column) of each of them. Several are loaded before the first is stored, as a store might change what is
+// loaded after it. f.once(), if there is one, is called once.
+inline constexpr int kAhead = 4;
+
 template <int kVector, typename F>
 __global__ void __launch_bounds__(kThreads) map_columns(Columns s, int log_width, int height, F f) {
   if constexpr (requires { f.once(); }) {
@@ -217,10 +186,16 @@ __global__ void __launch_bounds__(kThreads) map_columns(Columns s, int log_width
 #pragma unroll
     for (int v = 0; v < kVector; ++v) known[v] = f.column(n, column + v);
     const int64_t row = (block - n * blocks_down) * height, end = smaller(row + height, s.rows);
-#pragma unroll 4
-    for (int64_t r = row + down; r < end; r += step) {
-      f.template apply<kVector>(known, (n * s.rows + r) * s.columns + column);
+    const auto place = [&](int64_t r) { return (n * s.rows + r) * s.columns + column; };
+    int64_t r = row + down;
+    for (; r + (kAhead - 1) * step < end; r += kAhead * step) {
+      decltype(f.template load<kVector>(0)) loaded[kAhead];
+#pragma unroll
+      for (int u = 0; u < kAhead; ++u) loaded[u] = f.template load<kVector>(place(r + u * step));
+#pragma unroll
+      for (int u = 0; u < kAhead; ++u) f.template store<kVector>(known, place(r + u * step), loaded[u]);
     }
+    for (; r < end; r += step) f.template store<kVector>(known, place(r), f.template load<kVector>(place(r)));
   }
 }
 
@@ -241,6 +216,20 @@ void map_all_columns(const Stream& stream, const Columns& s, bool aligned, const
   } else {
     launch(&map_columns<1, F>, 1);
   }
+}
+
+// An element of each of two operands.
+template <typename T, int kVector>
+struct TwoPacks {
+  Pack<T, kVector> first, second;
+};
+template <int kVector, typename T>
+__device__ __forceinline__ Pack<T, kVector> load_pack(const T* from) {
+  return *reinterpret_cast<const Pack<T, kVector>*>(from);
+}
+template <int kVector, typename T>
+__device__ __forceinline__ void store_pack(T* to, const Pack<T, kVector>& values) {
+  *reinterpret_cast<Pack<T, kVector>*>(to) = values;
 }
 
 // Whether pointers (null ones too) are multiples of 16 bytes.

@@ -52,7 +52,7 @@ inline TapAxis horizontal_axis(const Conv2d& p) {
 template <typename T>
 struct ForwardProblem {
   using Element = T;
-  static constexpr bool kWide = true;
+  static constexpr bool kWide = true, kSingleA = true, kSingleB = false;  // a network's first layer has few channels
   int64_t M, N, K, count;
   Windows<T> windows;
   Strided<T, false> filter;
@@ -125,7 +125,7 @@ __device__ __forceinline__ TapAxis class_axis(int in, int out, int taps, int str
 template <typename T>
 struct BackwardDataProblem {
   using Element = T;
-  static constexpr bool kWide = true;
+  static constexpr bool kWide = true, kSingleA = false, kSingleB = false;
   int64_t M, N, K, count;  // M and K of the largest class
   int64_t images;
   const T *dy, *w, *bias;
@@ -208,7 +208,7 @@ BackwardDataProblem<T> backward_data_problem(const Conv2d& p, const T* dy, const
 template <typename T>
 struct BackwardWeightsProblem {
   using Element = T;
-  static constexpr bool kWide = true;
+  static constexpr bool kWide = true, kSingleA = true, kSingleB = false;
   int64_t M, N, K, count;
   WindowsTurned<T> windows;
   Strided<T, false> gradient;

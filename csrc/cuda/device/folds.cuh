@@ -5,12 +5,13 @@
 //     using Part = ...;                                          // what is folded
 //     static Part identity();
 //     static Part join(Part, Part);
-//     Part map(T x, int64_t output, int64_t i) const;            // element number i of that output
+//     Known known(int64_t output) const;                         // what elements of that output need
+//     Part map(T x, Known, int64_t i) const;                     // element number i of the output
 //     struct Total { void add(Part); void join(Total); ... };    // of chunks, in ascending order
 //     void finish(int64_t output, const Total&) const;           // writes the output
 #pragma once
 
-#include "cuda/device/sums.cuh"
+#include "cuda/device/column_place.cuh"
 #include "params/reduce.h"
 
 namespace tilegrad::cuda {
@@ -34,9 +35,22 @@ __device__ __forceinline__ int64_t offset_of(const LoopNest<1>& nest, int64_t i)
                                  : offset_in(nest, static_cast<uint64_t>(i));
 }
 
-__host__ __device__ inline bool is_dense(const LoopNest<1>& nest) {
-  return nest.ndim == 0 || (nest.ndim == 1 && nest.stride[0][0] == 1);
+inline bool is_dense(const LoopNest<1>& nest) { return nest.ndim == 0 || (nest.ndim == 1 && nest.stride[0][0] == 1); }
+
+// Calls run(place), where place(i) is that of element `begin` + i, apart for nests of one loop: without branches between
+// them, loads need not wait for each other.
+template <typename Run>
+__device__ __forceinline__ void with_places(const LoopNest<1>& nest, int64_t begin, Run run) {
+  if (nest.ndim <= 1) {
+    const int64_t step = nest.ndim ? nest.stride[0][0] : 0, first = begin * step;
+    run([=](int i) { return first + i * step; });
+  } else {
+    run([&nest, begin](int i) { return offset_of(nest, begin + i); });
+  }
 }
+
+// What a fold knows of an output where it needs nothing.
+struct Nothing {};
 
 // A team takes a chunk of an output. With one chunk for every output they are finished, otherwise parts are
 // [output][chunk].
@@ -45,19 +59,16 @@ __global__ void __launch_bounds__(kThreads)
     fold_rows(const __grid_constant__ Reduce p, int64_t chunks, const T* x, Fold fold, typename Fold::Part* parts) {
   using Part = typename Fold::Part;
   const int64_t items = p.outer.numel * chunks, step = int64_t{gridDim.x} * kTeams;
-  const bool dense = is_dense(p.inner);
   for (int64_t item = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; item < items; item += step) {
     const int64_t o = chunks == 1 ? item : item / chunks, begin = (item - o * chunks) * kSumChunk;
     const int count = static_cast<int>(smaller<int64_t>(kSumChunk, p.inner.numel - begin));
     const T* const from = x + offset_of(p.outer, o);
+    const auto known = fold.known(o);
     Part part;
-    if (dense) {
+    with_places(p.inner, begin, [&](auto place) {
       part = fold_chunk(count, Fold::identity(), Fold::join,
-                        [&](int i) { return fold.map(from[begin + i], o, begin + i); });
-    } else {
-      part = fold_chunk(count, Fold::identity(), Fold::join,
-                        [&](int i) { return fold.map(from[offset_of(p.inner, begin + i)], o, begin + i); });
-    }
+                        [&](int i) { return fold.map(from[place(i)], known, begin + i); });
+    });
     if (team_lane() != 0) continue;
     if (chunks == 1) {
       typename Fold::Total total;
@@ -69,51 +80,42 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Outputs that lie side by side: a block takes chunks of 2^log_width neighbouring ones, with 16 threads for each, so that
-// it reads along memory.
-inline constexpr int kColumnThreads = 512;
-
+// Outputs that lie side by side: column_place.cuh.
 template <typename T, typename Fold>
 __global__ void __launch_bounds__(kColumnThreads)
     fold_columns(const __grid_constant__ Reduce p, int64_t chunks, int log_width, const T* x, Fold fold,
                  typename Fold::Part* parts) {
   using Part = typename Fold::Part;
   __shared__ Room<Part, kColumnThreads> room;
-  const int width = 1 << log_width, t = static_cast<int>(threadIdx.x);
-  const int column = t & (width - 1), lane = t >> log_width & (kLanes - 1), place = t >> log_width >> 4;
-  const int at_once = kColumnThreads >> log_width >> 4;
-  const int64_t row_width = p.outer.shape[p.outer.ndim - 1], blocks = ceil_div(row_width, width);
-  const int64_t items = p.outer.numel / row_width * blocks * chunks;
-  for (int64_t first = int64_t{blockIdx.x} * at_once; first < items; first += int64_t{gridDim.x} * at_once) {
-    const int64_t item = first + place, group = item / chunks, chunk = item - group * chunks;
-    const int64_t start = group % blocks * width, o = group / blocks * row_width + start + column;
-    const bool takes = item < items && start + column < row_width;
+  const ColumnPlace at(log_width);
+  const int64_t row_width = p.outer.shape[p.outer.ndim - 1], across = ceil_div(row_width, int64_t{1} << log_width);
+  const int64_t items = p.outer.numel / row_width * across * chunks;
+  for (int64_t first = int64_t{blockIdx.x} * at.at_once; first < items; first += int64_t{gridDim.x} * at.at_once) {
+    const int64_t item = first + at.place, group = item / chunks, chunk = item - group * chunks;
+    const int64_t column = (group % across << log_width) + at.column, o = group / across * row_width + column;
+    const bool takes = item < items && column < row_width;
     Part part = Fold::identity();
     if (takes) {
       const int64_t begin = chunk * kSumChunk;
       const int count = static_cast<int>(smaller<int64_t>(kSumChunk, p.inner.numel - begin));
       const T* const from = x + offset_of(p.outer, o);
+      const auto known = fold.known(o);
+      with_places(p.inner, begin, [&](auto place) {
 #pragma unroll 8
-      for (int i = lane; i < count; i += kLanes) {
-        part = Fold::join(part, fold.map(from[offset_of(p.inner, begin + i)], o, begin + i));
-      }
+        for (int i = at.lane; i < count; i += kLanes) {
+          part = Fold::join(part, fold.map(from[place(i)], known, begin + i));
+        }
+      });
     }
-    room[t] = part;
-    __syncthreads();
-    for (int half = kLanes / 2; half > 0; half /= 2) {
-      if (lane < half) room[t] = Fold::join(room[t], room[t + (half << log_width)]);
-      __syncthreads();
+    part = at.join(part, room, Fold::join);
+    if (!takes || at.lane != 0) continue;
+    if (chunks == 1) {
+      typename Fold::Total total;
+      total.add(part);
+      fold.finish(o, total);
+    } else {
+      parts[o * chunks + chunk] = part;
     }
-    if (takes && lane == 0) {
-      if (chunks == 1) {
-        typename Fold::Total total;
-        total.add(room[t]);
-        fold.finish(o, total);
-      } else {
-        parts[o * chunks + chunk] = room[t];
-      }
-    }
-    __syncthreads();
   }
 }
 
@@ -167,13 +169,6 @@ inline bool runs_down_columns(const Reduce& p) {
   return p.outer.ndim > 0 && p.outer.stride[0][p.outer.ndim - 1] == 1 && !is_dense(p.inner);
 }
 
-// The smallest power of two that `count` fits in, up to 2^most.
-inline int log_width_of(int64_t count, int most) {
-  int log = 0;
-  while (log < most && (int64_t{1} << log) < count) ++log;
-  return log;
-}
-
 template <typename T, typename Fold>
 void fold_axes(const Stream& stream, const Reduce& p, const T* x, const Fold& fold) {
   using Part = typename Fold::Part;
@@ -182,17 +177,15 @@ void fold_axes(const Stream& stream, const Reduce& p, const T* x, const Fold& fo
   Part* const parts = chunks > 1 ? stream.scratch_of<Part>(outputs * chunks) : nullptr;
   if (chunks > 0 && runs_down_columns(p)) {
     const int64_t width = p.outer.shape[p.outer.ndim - 1];
-    const int log_width = log_width_of(width, 5);
-    const int64_t items = outputs / width * ceil_div(width, int64_t{1} << log_width) * chunks;
-    const unsigned blocks = blocks_for(items, 1, kColumnThreads >> log_width >> 4);
-    fold_columns<<<blocks, kColumnThreads, 0, stream.handle>>>(p, chunks, log_width, x, fold, parts);
+    const ColumnLaunch launch(outputs / width * chunks, width);
+    fold_columns<<<launch.blocks, launch.threads, 0, stream.handle>>>(p, chunks, launch.log_width, x, fold, parts);
   } else if (chunks > 0) {
     fold_rows<<<blocks_for(outputs * chunks, 1, kTeams), kThreads, 0, stream.handle>>>(p, chunks, x, fold, parts);
   }
   if (chunks != 1) join_parts(stream, outputs, chunks, parts, fold);
 }
 
-// A sum of A's over axes, of elements T.
+// A sum over axes of elements T.
 template <typename T>
 struct SumFold {
   using A = Wide<T>;
@@ -202,7 +195,8 @@ struct SumFold {
   double divisor;
   __device__ __forceinline__ static A identity() { return A(0); }
   __device__ __forceinline__ static A join(A a, A b) { return a + b; }
-  __device__ __forceinline__ A map(T x, int64_t, int64_t) const { return widen(x); }
+  __device__ __forceinline__ Nothing known(int64_t) const { return {}; }
+  __device__ __forceinline__ A map(T x, Nothing, int64_t) const { return widen(x); }
   __device__ __forceinline__ void finish(int64_t o, const Total& total) const {
     y[o] = narrow<T>(total.quotient(divisor));
   }

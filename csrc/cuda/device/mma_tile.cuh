@@ -125,7 +125,8 @@ __device__ __forceinline__ void load_b(uint32_t (&to)[4], const T* block, int co
 }
 
 // [kM, kN] outputs by warps of [kWarpM, kWarpN] each.
-template <typename T, Copies kCopies, int kM_, int kN_, int kWarpM, int kWarpN, int kStages, int kBlocks_>
+template <typename T, Copies kCopiesA, Copies kCopiesB, int kM_, int kN_, int kWarpM, int kWarpN, int kStages,
+          int kBlocks_>
 struct MmaTile {
   using Element = T;
   using Sum = float;
@@ -146,8 +147,8 @@ struct MmaTile {
   template <typename A, typename B>
   __device__ __forceinline__ void multiply(const A& a, const B& b, int64_t m, int64_t n, int64_t k, int64_t k_end,
                                            char* memory) {
-    using BlockA = SharedBlock<A, kCopies, kM, kDepth, kTeam>;
-    using BlockB = SharedBlock<B, kCopies, kN, kDepth, kTeam>;
+    using BlockA = SharedBlock<A, kCopiesA, kM, kDepth, kTeam>;
+    using BlockB = SharedBlock<B, kCopiesB, kN, kDepth, kTeam>;
     static_assert(BlockA::kElements + BlockB::kElements <= kStageElements);
     T* const shared = reinterpret_cast<T*>(memory);
 #pragma unroll

@@ -9,6 +9,8 @@ namespace {
 template <typename T, bool kAlongA, bool kAlongB>
 struct GemmProblem {
   using Element = T;
+  // One operand alone is single where there are few columns, as in a classifier's last layer: then it is B.
+  static constexpr bool kSingleA = false, kSingleB = !kAlongB;
   static constexpr bool kWide = kAlongA || !kAlongB;  // the fourth layout is too rare for kernels of its own
   int64_t M, N, K, count;
   Gemm sizes;
@@ -42,16 +44,19 @@ struct GemmProblem {
 inline bool lies_along_terms_a(const Gemm& g) { return g.a_row_stride != 1 || g.a_col_stride == 1; }
 inline bool lies_along_terms_b(const Gemm& g) { return g.b_col_stride != 1; }
 
-// Whether both operands come in runs of 16 bytes along that axis, and the layout has kernels for them.
+// Which operands come in runs of 16 bytes along that axis, where the layout has kernels for them.
 template <typename T>
-bool is_wide(const Gemm& g, const T* a, const T* b) {
+WideOperands wide_operands(const Gemm& g, const T* a, const T* b) {
   const bool along_a = lies_along_terms_a(g), along_b = lies_along_terms_b(g);
+  if (!along_a && along_b) return {false, false};
   const int64_t a_run = along_a ? g.a_col_stride : g.a_row_stride, a_step = along_a ? g.a_row_stride : g.a_col_stride;
   const int64_t b_run = along_b ? g.b_row_stride : g.b_col_stride, b_step = along_b ? g.b_col_stride : g.b_row_stride;
-  bool wide = (along_a || !along_b) && a_run == 1 && b_run == 1 && is_wide(a, {a_step, along_a ? g.K : g.M}) &&
-              is_wide(b, {b_step, along_b ? g.K : g.N});
-  for (int d = 0; d < g.batch.ndim; ++d)
-    wide &= is_wide(a, {g.batch.stride[0][d]}) && is_wide(b, {g.batch.stride[1][d]});
+  WideOperands wide{a_run == 1 && is_wide(a, {a_step, along_a ? g.K : g.M}),
+                    b_run == 1 && is_wide(b, {b_step, along_b ? g.K : g.N})};
+  for (int d = 0; d < g.batch.ndim; ++d) {
+    wide.a &= is_wide(a, {g.batch.stride[0][d]});
+    wide.b &= is_wide(b, {g.batch.stride[1][d]});
+  }
   return wide;
 }
 

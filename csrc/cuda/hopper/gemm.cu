@@ -1,3 +1,4 @@
+#include "cuda/device/bulk_product.cuh"
 #include "cuda/device/choose_warpgroup_tile.cuh"
 #include "cuda/device/product.cuh"
 #include "cuda/hopper/contractions.h"
@@ -7,7 +8,10 @@ namespace tilegrad::cuda::hopper {
 template <typename T>
 void gemm(const Stream& stream, const Gemm& g, const T* a, const T* b, const T* bias, T* c) {
   with_product(g, a, b, bias, c, [&]<typename Problem>(const Problem& problem) {
-    if constexpr (Problem::kWide) run_on_warpgroups(stream, problem);
+    if constexpr (Problem::kWide) {
+      if (is_large(stream, problem)) return multiply_large(stream, problem);
+      run_on_warpgroups(stream, problem);
+    }
   });
 }
 

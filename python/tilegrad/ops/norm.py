@@ -18,7 +18,6 @@ Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
-@in_float32
 def batch_norm(
     x: Tensor,
     gamma: Tensor | None,
@@ -40,7 +39,8 @@ def batch_norm(
     Parameters
     ----------
     x
-        Floating [..., C]: [N, C], [N, H, W, C], ...; the last axis is of channels.
+        Floating [..., C]: [N, C], [N, H, W, C], ...; the last axis is of channels. On a GPU of 16 bits too: what is
+        computed, the parameters and the statistics are float32 then.
     gamma, beta
         Scale and shift [C]; None for 1 and 0.
     running_mean, running_var

@@ -1,0 +1,147 @@
+// Large matrix products on Hopper: one warp has blocks of both operands copied in bulk, four stages ahead, and two warpgroups
+// do nothing but multiply. 128 x 256 outputs of a tile need 96 bytes of shared memory a multiply-add of 64 x 256 x 16, half of
+// what it can be read with.
+#pragma once
+
+#include "cuda/device/bulk_copy.cuh"
+#include "cuda/device/product.cuh"
+#include "cuda/device/wgmma_tile.cuh"
+
+namespace tilegrad::cuda {
+namespace {
+
+template <typename T>
+using BulkTile = WgmmaTile<T, 256, 4, 1>;  // the sums and where they go
+
+inline constexpr int kBulkStages = 4;
+inline constexpr int kBulkThreads = 3 * 128;  // the third warpgroup copies
+
+struct BulkBarriers {
+  uint64_t full[kBulkStages], empty[kBulkStages];
+};
+
+template <typename Problem>
+inline constexpr int kBulkBytes =
+    kBulkStages * BulkTile<typename Problem::Element>::kStageBytes + 1024 + static_cast<int>(sizeof(BulkBarriers));
+
+template <bool kAlongA, bool kAlongB, typename T>
+__global__ void __launch_bounds__(kBulkThreads, 1)
+    multiply_in_bulk(const __grid_constant__ CUtensorMap map_a, const __grid_constant__ CUtensorMap map_b,
+                     const __grid_constant__ GemmProblem<T, kAlongA, kAlongB> problem,
+                     const __grid_constant__ Layout layout) {
+  using Tile = BulkTile<T>;
+  using BlockA = SwizzledBlock<Strided<T, kAlongA>, Tile::kM, Tile::kTeam>;
+  using BlockB = SwizzledBlock<Strided<T, kAlongB>, Tile::kN, Tile::kTeam>;
+  extern __shared__ __align__(128) char memory[];
+  char* const shared = memory + (1024 - shared_address(memory) % 1024) % 1024;
+  BulkBarriers& barriers = *reinterpret_cast<BulkBarriers*>(shared + kBulkStages * Tile::kStageBytes);
+  if (threadIdx.x == 0) {
+    for (int s = 0; s < kBulkStages; ++s) {
+      barrier_init(&barriers.full[s], 1);
+      barrier_init(&barriers.empty[s], 2);  // one arrival of each warpgroup
+    }
+    asm volatile("fence.mbarrier_init.release.cluster;\n" ::: "memory");
+  }
+  fence_shared();
+  __syncthreads();
+  const int blocks = static_cast<int>(layout.tiles_m * layout.tiles_n);
+  const int count = static_cast<int>((layout.K + kSwizzledDepth - 1) / kSwizzledDepth);
+  int stage = 0, phase = 0;
+  const auto next = [&] {
+    if (++stage == kBulkStages) stage = 0, phase ^= 1;
+  };
+  if (threadIdx.x >= Tile::kTeam) {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;\n");
+    if (threadIdx.x == Tile::kTeam) {
+      for (int block = static_cast<int>(blockIdx.x); block < blocks; block += static_cast<int>(gridDim.x)) {
+        const Place place = place_of(layout, block);
+        const int64_t m = place.m * Tile::kM, n = place.n * Tile::kN;
+        for (int b = 0; b < count; ++b, next()) {
+          barrier_wait(&barriers.empty[stage], phase ^ 1);
+          uint64_t* const full = &barriers.full[stage];
+          barrier_expect(full, Tile::kStageBytes);
+          char* const a = shared + stage * Tile::kStageBytes;
+          char* const to_b = a + BlockA::kBytes;
+          const int64_t k = int64_t{b} * kSwizzledDepth;
+          if constexpr (kAlongA) {
+            bulk_copy(a, map_a, k, m, full);
+          } else {
+            for (int i = 0; i < Tile::kM; i += 64) bulk_copy(a + i * 128, map_a, m + i, k, full);
+          }
+          if constexpr (kAlongB) {
+            bulk_copy(to_b, map_b, k, n, full);
+          } else {
+            for (int i = 0; i < Tile::kN; i += 64) bulk_copy(to_b + i * 128, map_b, n + i, k, full);
+          }
+        }
+      }
+    }
+  } else {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;\n");
+    const int row = static_cast<int>(threadIdx.x) / 128 * 64;
+    const auto view = problem.view(0);
+    for (int block = static_cast<int>(blockIdx.x); block < blocks; block += static_cast<int>(gridDim.x)) {
+      const Place place = place_of(layout, block);
+      const int64_t m = place.m * Tile::kM, n = place.n * Tile::kN;
+      Tile tile;
+#pragma unroll
+      for (int i = 0; i < Tile::kN / 2; ++i) tile.sums[i] = 0;
+      int before = -1;  // the stage that may still be read
+      for (int b = 0; b < count; ++b, next()) {
+        barrier_wait(&barriers.full[stage], phase);
+        const char* const block_a = shared + stage * Tile::kStageBytes;
+        const char* const block_b = block_a + BlockA::kBytes;
+        warpgroup_fence();
+#pragma unroll
+        for (int t = 0; t < kSwizzledDepth; t += 16) {
+          warpgroup_multiply_add<!kAlongA, !kAlongB>(tile.sums, BlockA::descriptor(block_a, row, t),
+                                                     BlockB::descriptor(block_b, 0, t), T{});
+        }
+        warpgroup_commit();
+        warpgroup_wait<1>();
+        if (before >= 0 && threadIdx.x % 128 == 0) barrier_arrive(&barriers.empty[before]);
+        before = stage;
+      }
+      warpgroup_wait<0>();
+      if (before >= 0 && threadIdx.x % 128 == 0) barrier_arrive(&barriers.empty[before]);
+      tile.for_each_row([&](int i, const auto& for_each_run) {
+        if (m + i >= layout.M) return;
+        T* const to = view.out.row(m + i);
+        for_each_run([&](int j, const auto& sums) { store_sums(to, n + j, layout.N, sums, view.finish); });
+      });
+    }
+  }
+}
+
+// Whether a product is one for this kernel: large enough to fill the device with its tiles.
+template <typename Problem>
+bool is_large(const Stream& stream, const Problem& problem) {
+  using Tile = BulkTile<typename Problem::Element>;
+  constexpr int64_t kMost = int64_t{1} << 31;  // of coordinates
+  return problem.count == 1 && problem.K >= 4 * kSwizzledDepth && problem.M < kMost && problem.N < kMost &&
+         problem.K < kMost && 8 * ceil_div(problem.M, Tile::kM) * ceil_div(problem.N, Tile::kN) >= 7 * stream.multiprocessors;
+}
+
+template <bool kAlongA, bool kAlongB, typename T>
+void multiply_large(const Stream& stream, const GemmProblem<T, kAlongA, kAlongB>& problem) {
+  using Tile = BulkTile<T>;
+  Layout layout{};
+  layout.M = problem.M, layout.N = problem.N, layout.K = problem.K, layout.count = 1;
+  layout.tiles_m = ceil_div(layout.M, Tile::kM), layout.tiles_n = ceil_div(layout.N, Tile::kN);
+  layout.parts = 1, layout.length = layout.K;
+  const Gemm& g = problem.sizes;
+  const CUtensorMap map_a = kAlongA ? tensor_map(problem.a_data, g.M, g.K, g.a_row_stride, Tile::kM)
+                                    : tensor_map(problem.a_data, g.K, g.M, g.a_col_stride, 64);
+  const CUtensorMap map_b = kAlongB ? tensor_map(problem.b_data, g.N, g.K, g.b_col_stride, Tile::kN)
+                                    : tensor_map(problem.b_data, g.K, g.N, g.b_row_stride, 64);
+  const auto kernel = &multiply_in_bulk<kAlongA, kAlongB, T>;
+  constexpr int kBytes = kBulkBytes<GemmProblem<T, kAlongA, kAlongB>>;
+  [[maybe_unused]] static const cudaError_t allowed =
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
+  const int64_t blocks = layout.tiles_m * layout.tiles_n;
+  const unsigned grid = static_cast<unsigned>(blocks < stream.multiprocessors ? blocks : stream.multiprocessors);
+  kernel<<<grid, kBulkThreads, kBytes, stream.handle>>>(map_a, map_b, problem, layout);
+}
+
+}  // namespace
+}  // namespace tilegrad::cuda
