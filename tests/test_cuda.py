@@ -319,3 +319,24 @@ def test_autocast_computes_products_in_16_bits(dtype: str) -> None:
         assert p.grad.dtype == "float32"
         found = p.grad.cpu().numpy()
         assert np.linalg.norm(found - want) <= 0.06 * np.linalg.norm(want) + 1e-4
+
+
+@NEEDS_GPU
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+@pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])
+@pytest.mark.parametrize(("M", "N", "K"), [(2056, 2064, 328), (1000, 1000, 1000), (136, 264, 4096)])
+def test_large_products(M: int, N: int, K: int, layout: str, dtype: str) -> None:
+    """Tiles of every kind, with ends that fill none; each element within what its own rounding and its sum's allow."""
+    rng = np.random.default_rng(0)
+    epsilon = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-11}[dtype]  # float32: TF32 operands
+    a, b = (tg.tensor(rng.normal(size=s), dtype="float32").astype(dtype) for s in ((M, K), (K, N)))
+    bias = tg.tensor(rng.normal(size=N), dtype="float32").astype(dtype)
+    exact_a, exact_b, exact_bias = (t.astype("float64").numpy() for t in (a, b, bias))
+    x = a.to("cuda") if layout[0] == "N" else a.T.contiguous().to("cuda").T
+    w = b.to("cuda") if layout[1] == "N" else b.T.contiguous().to("cuda").T
+    found = tg.linear(x, w, bias.to("cuda"), activation="relu").astype("float64").cpu().numpy()
+    expected = np.maximum(exact_a @ exact_b + exact_bias, 0)
+    sums = np.abs(exact_a) @ np.abs(exact_b)
+    rounding = epsilon * (sums / np.sqrt(K) * 8 if dtype == "float32" else expected) + 2.0**-22 * sums + 1e-30
+    assert (np.abs(found - expected) <= rounding).all()
+    assert np.array_equal(found, tg.linear(x, w, bias.to("cuda"), activation="relu").astype("float64").cpu().numpy())

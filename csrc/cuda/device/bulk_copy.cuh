@@ -44,9 +44,9 @@ __device__ __forceinline__ void bulk_copy(void* to, const CUtensorMap& map, int6
 // elements of `box_lines` lines. What lies outside comes as zeros.
 template <typename T>
 CUtensorMap tensor_map(const T* data, int64_t lines, int64_t length, int64_t step, int box_lines) {
-  using Encode = CUresult (*)(CUtensorMap*, CUtensorMapDataType, cuuint32_t, void*, const cuuint64_t*, const cuuint64_t*,
-                              const cuuint32_t*, const cuuint32_t*, CUtensorMapInterleave, CUtensorMapSwizzle,
-                              CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+  using Encode = CUresult (*)(CUtensorMap*, CUtensorMapDataType, cuuint32_t, void*, const cuuint64_t*,
+                              const cuuint64_t*, const cuuint32_t*, const cuuint32_t*, CUtensorMapInterleave,
+                              CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
   static const Encode encode = [] {  // of the driver, which is not linked
     void* found = nullptr;
     cudaDriverEntryPointQueryResult result{};

@@ -119,7 +119,8 @@ bool is_large(const Stream& stream, const Problem& problem) {
   using Tile = BulkTile<typename Problem::Element>;
   constexpr int64_t kMost = int64_t{1} << 31;  // of coordinates
   return problem.count == 1 && problem.K >= 4 * kSwizzledDepth && problem.M < kMost && problem.N < kMost &&
-         problem.K < kMost && 8 * ceil_div(problem.M, Tile::kM) * ceil_div(problem.N, Tile::kN) >= 7 * stream.multiprocessors;
+         problem.K < kMost &&
+         8 * ceil_div(problem.M, Tile::kM) * ceil_div(problem.N, Tile::kN) >= 7 * stream.multiprocessors;
 }
 
 template <bool kAlongA, bool kAlongB, typename T>
