@@ -96,24 +96,16 @@ def kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_at_call(fatal: int) -> None:
-    """Ends this process before call number ``fatal`` by which files are written and removed, counted from now."""
-    count = 0
+def kill_at_call(name: str, fatal: int) -> None:
+    """Ends this process before call number ``fatal`` of ``os.NAME``, or of ``Path.unlink``, counted from now."""
+    owner: Any = Path if name == "unlink" else os
+    real, count = getattr(owner, name), 0
 
-    def counted(owner: Any, name: str) -> None:
-        real = getattr(owner, name)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == fatal:
+            kill()
+        return real(*args, **kwargs)
 
-        def call(*args: Any, **kwargs: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count == fatal:
-                kill()
-            if name == "write":  # in pieces, so that the middle of the file is a boundary too
-                args = (args[0], bytes(args[1])[:4000])
-            return real(*args, **kwargs)
-
-        setattr(owner, name, call)
-
-    for name in ("open", "write", "fsync", "close", "replace"):
-        counted(os, name)
-    counted(Path, "unlink")
+    setattr(owner, name, call)

@@ -224,6 +224,45 @@ def test_a_real_limit_of_the_system(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def fit(path: Path, epochs: int, callback: tg.train.Callback | None = None, resume: bool = False) -> Any:
+    model = tg.nn.Sequential(tg.nn.Linear(2, 1))
+    trainer = tg.train.Trainer(model, tg.nn.MSELoss(), tg.optim.SGD(model.parameters(), lr=0.1))
+    data = (np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32))
+    callbacks = [] if callback is None else [callback]
+    return trainer.fit(data, epochs, callbacks=callbacks, verbose=0, checkpoint=path, resume=resume)
+
+
+def test_a_fit_goes_on_with_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    class FullFromSecondEpoch(tg.train.Callback):
+        def on_epoch_begin(self, trainer: Any, epoch: int) -> None:
+            if epoch == 1:
+                monkeypatch.setattr(atomic.os, "fsync", full)
+                states.append(CheckpointFolder(tmp_path / "checkpoints").latest())
+
+    states: list[Any] = []
+    with pytest.warns(tg.CheckpointWarning, match="No space left on device.*training goes on") as caught:
+        history = fit(tmp_path, 4, FullFromSecondEpoch())
+    assert sum("the checkpoint could not be written" in str(found.message) for found in caught) == 1
+    assert len(history["loss"]) == 4
+    latest = CheckpointFolder(tmp_path / "checkpoints").latest()
+    assert latest is not None
+    assert latest["epoch"] == states[0]["epoch"] == 1
+
+
+def test_a_second_fit_in_a_folder_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    class Second(tg.train.Callback):
+        def on_epoch_begin(self, trainer: Any, epoch: int) -> None:
+            before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+            with pytest.raises(tg.FolderInUseError, match=f"the run of process {os.getpid()} on"):
+                fit(tmp_path, 1, resume=True)
+            assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+    fit(tmp_path, 2, Second())
+
+
 def test_an_old_checkpoint_that_cannot_be_removed_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

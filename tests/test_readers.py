@@ -284,8 +284,7 @@ def test_gzip(tmp_path: Path) -> None:
         with pytest.raises(tg.DataError, match=f"larger than the {len(content) - 1} bytes that are allowed"):
             read_all(path, len(content) - 1)
     for wrong in (b"", b"plain", packed[:-1], packed[:-9], packed + b"?", changed(packed, len(packed) - 8, b"\0\0")):
-        if wrong:
-            refused(read_all, path, wrong, "damaged or truncated")
+        refused(read_all, path, wrong, "damaged or truncated|it is empty")
 
 
 # Tar.

@@ -78,20 +78,23 @@ def _read_file(path: Path) -> bytes:
 
 def _records(contents: Mapping[str, bytes], label_bytes: int, classes: tuple[int, ...]) -> tuple[NDArray, NDArray]:
     length = label_bytes + PIXELS
-    images, labels = [], []
     for name, content in contents.items():
         if not content or len(content) % length:
             raise DataError(f"{name}: {len(content)} bytes are not a whole number of records of {length} bytes")
+    total = sum(len(content) // length for content in contents.values())
+    images, labels = np.empty((total, 32, 32, 3), np.uint8), np.empty((total, label_bytes), np.int64)
+    start = 0
+    for name, content in contents.items():
         records = np.frombuffer(content, np.uint8).reshape(-1, length)
         for column, count in enumerate(classes):
             row = int(records[:, column].argmax())
             if records[row, column] >= count:
                 raise DataError(f"{name}: label {records[row, column]} of record {row} is not below {count}")
-        labels.append(records[:, :label_bytes].astype(np.int64))
-        planes = records[:, label_bytes:].reshape(-1, 3, 32, 32)
-        images.append(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)))
-    joined = np.concatenate(labels)
-    return np.concatenate(images), joined[:, 0] if label_bytes == 1 else joined
+        end = start + len(records)
+        labels[start:end] = records[:, :label_bytes]
+        images[start:end] = records[:, label_bytes:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        start = end
+    return images, labels[:, 0] if label_bytes == 1 else labels
 
 
 class CIFAR10(ArrayDataset):

@@ -31,6 +31,7 @@ __all__ = ["read_torch_checkpoint"]
 MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001
 MAX_DEPTH = 64
+MAX_ENTRIES = 1 << 16
 # What zipfile raises where an archive is not whole.
 DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, KeyError, OverflowError,
@@ -140,7 +141,12 @@ def read_torch_checkpoint(path: str | os.PathLike[str]) -> Any:
 
 
 def _read_zip(file: BinaryIO, size: int) -> Any:
+    from ..data.readers.zip import directory  # where such a file is read, not before
+
     try:
+        count, _, length = directory(file, size, "the archive")
+        if max(count, length // 46) > MAX_ENTRIES:  # zipfile makes an object of each
+            raise RefusedError(f"the archive has up to {max(count, length // 46)} entries, allowed are {MAX_ENTRIES}")
         with zipfile.ZipFile(file) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
             if len(entries) != len(archive.infolist()):

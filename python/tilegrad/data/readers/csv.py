@@ -106,7 +106,7 @@ def read_csv(
         If a line has more or fewer fields than the first, a field is no finite number, a quote is not closed, a name is
         missing or there twice, or the file is not of this encoding; with the line and the column.
     ArgumentError
-        If ``delimiter`` is not one character, or a name in ``text`` is none of the columns that are read.
+        If ``delimiter`` is not one character, or a name in ``text`` is not among ``columns``.
 
     Examples
     --------
@@ -158,16 +158,15 @@ class _Reader:
         names = row if header else [str(position) for position in range(len(row))]
         self._check_names(names)
         chosen = names if columns is None else list(columns)
-        lost = [name for name in chosen if name not in set(names)]
+        place = {name: position for position, name in enumerate(names)}
+        lost = [name for name in (*chosen, *text) if name not in place]
         if lost:
             raise DataError(f"{self._where}: no column {', '.join(map(repr, lost))}; there are {str(names)[:200]}")
-        strange = [name for name in text if name not in set(chosen)]
+        strange = set(text) - set(chosen)
         if strange:
-            raise ArgumentError(
-                f"read_csv: text has {', '.join(map(repr, strange))}, none of the columns {str(chosen)[:200]}"
-            )
-        place = {name: position for position, name in enumerate(names)}
-        texts = {name: place[name] for name in chosen if name in set(text)}
+            raise ArgumentError(f"read_csv: text has {', '.join(map(repr, sorted(strange)))}, which columns has not")
+        called_text = set(text)
+        texts = {name: place[name] for name in chosen if name in called_text}
         numbers = {name: place[name] for name in chosen if name not in texts}
         values, codes = self._values(row if not header else self._row(), names, numbers, texts, frozenset(missing))
         matrix = _array(values, np.float64).reshape(-1, max(len(numbers), 1))

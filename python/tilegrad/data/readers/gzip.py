@@ -47,6 +47,8 @@ def open_gzip(path: str | os.PathLike[str], limit: int | None = None) -> Iterato
     """
     with open(path, "rb") as raw:
         size = os.fstat(raw.fileno()).st_size
+        if size == 0:  # gzip would take it for an archive of nothing
+            raise DataError(f"{os.fspath(path)}: the compressed file is truncated: it is empty")
         with gzip.GzipFile(fileobj=raw, mode="rb") as file:
             yield GzipStream(file, os.fspath(path), size * MAX_RATIO if limit is None else limit)
 

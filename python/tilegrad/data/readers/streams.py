@@ -6,7 +6,7 @@ from typing import Protocol
 
 __all__ = ["PIECE", "Readable", "fill"]
 
-PIECE = 1 << 20
+PIECE = 1 << 18  # a read takes memory for as much as it asks for
 
 
 class Readable(Protocol):

@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 from ...errors import DataError
 from .gzip import MAX_RATIO
 
-__all__ = ["Member", "MemberStream", "members"]
+__all__ = ["Member", "MemberStream", "directory", "members"]
 
 END, END64, LOCATOR, ENTRY, LOCAL = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2", b"PK\3\4"
 MAX_MEMBERS = 10_000
@@ -45,12 +45,12 @@ def members(file: BinaryIO, where: str) -> list[Member]:
         If it is damaged, truncated, inconsistent, encrypted, or of another method than storing and deflate.
     """
     size = os.fstat(file.fileno()).st_size
-    count, directory, length = _end(file, size, where)
+    count, start, length = directory(file, size, where)
     if count > MAX_MEMBERS:
         raise DataError(f"{where}: {count} members, allowed are {MAX_MEMBERS}")
     if count * 46 > length:
         raise DataError(f"{where}: {count} members in a directory of {length} bytes, which has room for {length // 46}")
-    file.seek(directory)
+    file.seek(start)
     left, entries = length, []
     for position in range(count):
         entry, offset, used = _entry(file, left, f"{where}: member {position}")
@@ -58,11 +58,11 @@ def members(file: BinaryIO, where: str) -> list[Member]:
         left -= used
     if left:
         raise DataError(f"{where}: {left} bytes follow the {count} members in the directory")
-    return _placed(file, sorted(entries, key=lambda entry: entry[0]), directory, where)
+    return _placed(file, sorted(entries, key=lambda entry: entry[0]), start, where)
 
 
-def _end(file: BinaryIO, size: int, where: str) -> tuple[int, int, int]:
-    """The number of members, and where the directory is and how long."""
+def directory(file: BinaryIO, size: int, where: str) -> tuple[int, int, int]:
+    """The number of members of an archive, and where its directory is and how long; its end alone is read."""
     first = max(0, size - 22 - FULL16)
     file.seek(first)
     tail = file.read(22 + FULL16)
@@ -151,7 +151,7 @@ def _wide(extra: bytes, sizes: list[int], where: str) -> list[int]:
     return sizes
 
 
-def _placed(file: BinaryIO, entries: list[tuple[int, Member]], directory: int, where: str) -> list[Member]:
+def _placed(file: BinaryIO, entries: list[tuple[int, Member]], last: int, where: str) -> list[Member]:
     """The members with the places of their bytes, which follow one another."""
     end, slack, found = 0, 0, []
     names: set[str] = set()
@@ -177,11 +177,11 @@ def _placed(file: BinaryIO, entries: list[tuple[int, Member]], directory: int, w
             raise DataError(f"{about}: its own header has other sizes or another checksum than the directory")
         start = offset + 30 + n + extra
         end, slack = start + member.stored, DESCRIPTOR_SIZE if described else 0
-        if end > directory:
-            raise DataError(f"{about} claims {member.stored} bytes, {max(0, directory - start)} are there")
+        if end > last:
+            raise DataError(f"{about} claims {member.stored} bytes, {max(0, last - start)} are there")
         found.append(member._replace(start=start))
-    if end + slack < directory or (entries and not slack and end != directory):
-        raise DataError(f"{where}: {directory - end} bytes lie between the last member and the directory")
+    if end + slack < last or (entries and not slack and end != last):
+        raise DataError(f"{where}: {last - end} bytes lie between the last member and the directory")
     return found
 
 
