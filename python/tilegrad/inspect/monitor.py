@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _C, ops
 from ..io.atomic import write_atomically
 from ..train import Callback
+from ..train.placement import on_host
 from .activity import Activity
 from .records import Inspection, LayerStatistics, to_json
 from .statistics import ActivationStatistics, ParameterStatistics, histogram, norm
@@ -127,7 +128,7 @@ class Monitor(Callback):
         return True
 
     def _see(self, name: str, kind: str, output: Tensor) -> None:
-        self._seen[name] = ActivationStatistics.of(kind, output.detach().numpy())
+        self._seen[name] = ActivationStatistics.of(kind, on_host(output))
 
     def _stop_watching(self) -> None:
         if self._activity is not None:
@@ -139,8 +140,8 @@ class Monitor(Callback):
         self._stop_watching()
         for path, parameter in self._model.named_parameters():
             weights = parameter.detach()
-            values = weights.numpy()
-            gradient = parameter.grad.numpy() if parameter.grad is not None and parameter.requires_grad else None
+            values = on_host(weights)
+            gradient = on_host(parameter.grad) if parameter.grad is not None and parameter.requires_grad else None
             self._found[path] = (
                 ops.copy(weights),
                 ParameterStatistics(
@@ -160,7 +161,7 @@ class Monitor(Callback):
             before, found = self._found[path]
             ratio = None
             if found.gradient_norm is not None and found.norm > 0:
-                ratio = norm((parameter.detach() - before).numpy()) / found.norm
+                ratio = norm(on_host(parameter.detach() - before)) / found.norm
                 has_moved |= ratio != 0
             parameters[path] = replace(found, update_ratio=ratio)
         self._found = {}

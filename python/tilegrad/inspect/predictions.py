@@ -9,23 +9,35 @@ import numpy as np
 
 from .. import _C
 from ..data import DataLoader
+from ..nn.parameter import Parameter
 from ..structure import replace
 from ..train.batches import Batch, first_of, source_of
 from ..train.evaluation import Evaluating
+from ..train.placement import on_device, on_host
 
 if TYPE_CHECKING:
     from ..nn.module import Module
 
-__all__ = ["Judged", "batches", "call", "judge", "probabilities"]
+__all__ = ["Judged", "batches", "call", "device", "judge", "probabilities"]
 
 NDArray = np.ndarray[Any, Any]
 
 
 def call(model: Module, inputs: Any) -> Any:
-    """The model's output for the inputs of a batch: a tensor, a tuple of arguments or a dict of named ones."""
+    """The model's output for the inputs of a batch: a tensor, a tuple of arguments or a dict of named ones.
+
+    On the model's device.
+    """
+    inputs = on_device(inputs, device(model))
     if isinstance(inputs, tuple):
         return model(*inputs)
     return model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
+
+
+def device(model: Module) -> str:
+    """The device of the first parameter that there is; of a model that is not built yet, too."""
+    values = (value for layer in model.modules() for value in vars(layer).values())
+    return next((value.device for value in values if isinstance(value, Parameter)), "cpu")
 
 
 def batches(owner: str, data: Any, batch_size: int = 128, most: int | None = None) -> Iterator[Batch]:
@@ -108,7 +120,7 @@ def judge(owner: str, model: Module, data: Any, batch_size: int = 256, most: int
                     f"{owner}: a classifier's outputs must be [N, classes] and its labels [N], found "
                     f"{list(outputs.shape)} and {list(y.shape)}"
                 )
-            inputs.append(x.numpy().copy())
-            labels.append(y.numpy().reshape(-1).astype(np.int64))
-            found.append(probabilities(outputs.numpy()))
+            inputs.append(on_host(x).copy())
+            labels.append(on_host(y).reshape(-1).astype(np.int64))
+            found.append(probabilities(on_host(outputs)))
     return Judged(np.concatenate(inputs), np.concatenate(labels), np.concatenate(found))

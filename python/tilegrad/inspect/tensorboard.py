@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import _C
 from ..errors import require
+from ..train.placement import on_host
 from .statistics import Histogram, histogram
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class SummaryLog:
 
     def image(self, name: str, image: Any, step: int) -> None:
         """Write [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]: uint8, or floats, of which 0 is black and 1 white."""
-        pixels = image.detach().numpy() if isinstance(image, _C.TensorBase) else np.asarray(image)
+        pixels = on_host(image) if isinstance(image, _C.TensorBase) else np.asarray(image)
         if pixels.ndim == 2:
             pixels = pixels[..., None]
         if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4):

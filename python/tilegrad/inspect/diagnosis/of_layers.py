@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...train.placement import on_host
 from ..activity import Activity
-from ..predictions import call
 from ..statistics import dead_units, norm, saturated_units
 from .case import Case
 from .finding import Finding
-from .probe import loss_of
+from .probe import loss_of, value_of
 
 if TYPE_CHECKING:
     from ...nn.module import Module
-    from ...tensor import Tensor
 
 __all__ = ["gradients", "judge_gradients", "units"]
 
@@ -36,8 +35,7 @@ def _relative_gradients(case: Case, model: Module) -> dict[str, float]:
     order: list[str] = []
     model.zero_grad()
     with Activity(model, lambda name, kind, output: order.append(name)):
-        output = call(model, case.look.inputs)
-    value = case.loss(output, case.look.target)
+        value = value_of(model, case.loss, case.look)
     if not value.requires_grad:
         return {}  # nothing is trained; the ten samples tell
     value.backward()
@@ -45,8 +43,8 @@ def _relative_gradients(case: Case, model: Module) -> dict[str, float]:
     ranks = {layer: rank for rank, layer in reversed(list(enumerate(order)))}
     found: dict[str, float] = {}
     for path in sorted(named, key=lambda path: ranks.get(path.rpartition(".")[0], len(ranks))):
-        weight = norm(named[path].detach().numpy())
-        gradient = norm(cast("Tensor", named[path].grad).numpy())
+        weight = norm(on_host(named[path]))
+        gradient = norm(on_host(named[path].grad))
         if weight > 0 and gradient > 0:
             found[path] = gradient / weight
     model.zero_grad()
@@ -133,7 +131,7 @@ class _Units:
 
     def note(self, name: str, kind: str, output: Any) -> None:
         self.last = name
-        values = output.detach().numpy()
+        values = on_host(output)
         if not kind or values.ndim < 2 or values.shape[-1] < FEWEST or not np.isfinite(values).all():
             return
         self.kinds[name] = kind

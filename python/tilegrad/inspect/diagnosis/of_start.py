@@ -11,10 +11,11 @@ import numpy as np
 
 from ... import nn, optim
 from ...autograd import no_grad
+from ...train.placement import on_host
 from ..predictions import call
 from .case import Case
 from .finding import Finding
-from .probe import loss_of, train
+from .probe import loss_of, train, value_of
 
 if TYPE_CHECKING:
     from ...nn.module import Module
@@ -135,7 +136,7 @@ def _distinct(case: Case) -> Any:
 
 def _constant_loss(case: Case, batch: Any) -> float | None:
     """What the best constant answer has on the ten samples, for losses where that is known."""
-    target = batch.target.numpy() if hasattr(batch.target, "numpy") else None
+    target = on_host(batch.target) if hasattr(batch.target, "numpy") else None
     if target is None:
         return None
     if case.is_classifier:
@@ -161,11 +162,11 @@ def _floor(case: Case, batch: Any) -> float:
 def _without_gradient(case: Case, model: Module, batch: Any) -> str:
     """Which parameters the loss does not reach."""
     model.zero_grad()
-    value = case.loss(call(model, batch.inputs), batch.target)
+    value = value_of(model, case.loss, batch)
     if not value.requires_grad:
         return "; no gradient reaches any parameter: the output is detached"
     value.backward()
     named = [(path, p) for path, p in model.named_parameters() if p.requires_grad]
-    none = [path for path, p in named if p.grad is None or not p.grad.numpy().any()]
+    none = [path for path, p in named if p.grad is None or not on_host(p.grad).any()]
     model.zero_grad()
     return f"; no gradient reaches {len(none)} of {len(named)} parameters, the first {none[0]}" if none else ""

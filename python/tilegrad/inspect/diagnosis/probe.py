@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ... import _C
 from ...autograd import no_grad
 from ...capture import capture
-from ..predictions import call
+from ...train.placement import on_device
+from ..predictions import call, device
 from .twin import probing_mode, twin
 
 if TYPE_CHECKING:
@@ -19,15 +20,20 @@ if TYPE_CHECKING:
     from ...tensor import Tensor
     from ...train.batches import Batch
 
-__all__ = ["loss_of", "peak_rates", "same_optimizer", "train"]
+__all__ = ["loss_of", "peak_rates", "same_optimizer", "train", "value_of"]
 
 Loss = Callable[..., "Tensor"]
+
+
+def value_of(model: Module, loss: Loss, batch: Batch) -> Tensor:
+    """The loss of a batch as a tensor, on the model's device."""
+    return loss(call(model, batch.inputs), on_device(batch.target, device(model)))
 
 
 def loss_of(model: Module, loss: Loss, batch: Batch) -> float:
     """The loss of a batch, in the model's mode."""
     with no_grad():
-        return float(loss(call(model, batch.inputs), batch.target).item())
+        return float(value_of(model, loss, batch).item())
 
 
 def train(
@@ -58,7 +64,7 @@ def train(
                 warnings.simplefilter("ignore")  # what cannot be captured runs eagerly; that is well here
                 run: Any = capture(step) if is_captured else step
                 for number, batch in enumerate(islice(batches(), steps)):
-                    run(batch.inputs, batch.target)
+                    run(*on_device((batch.inputs, batch.target), device(copied)))
                     if number % 10 == 9 and is_enough is not None and is_enough(copied):
                         break
         except _C.CaptureError:

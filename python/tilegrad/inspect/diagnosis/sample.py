@@ -11,6 +11,7 @@ from ... import _C, ops
 from ...data import DataLoader
 from ...structure import replace, tensors_in
 from ...train.batches import Batch, are_arrays
+from ...train.placement import on_host
 from ..predictions import batches
 
 __all__ = ["Sample"]
@@ -85,7 +86,7 @@ class Sample:
 
 
 def _joined(parts: list[list[Any]]) -> list[NDArray]:
-    return [np.concatenate([tensor.detach().numpy() for tensor in column]) for column in zip(*parts, strict=True)]
+    return [np.concatenate([on_host(tensor) for tensor in column]) for column in zip(*parts, strict=True)]
 
 
 def _filled(form: Any, arrays: list[NDArray], rows: NDArray) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from ... import _C, nn
 from ...nn.module import Module
 from ...random import default_generator
+from ...train.placement import on_host
 
 if TYPE_CHECKING:
     from ...tensor import Tensor
@@ -91,4 +92,4 @@ def probing_mode(model: Module) -> Module:
 
 def is_finite(tensors: Iterator[Tensor]) -> bool:
     """Whether all values of all tensors are."""
-    return all(bool(np.isfinite(t.detach().numpy()).all()) for t in tensors if t.dtype in (_C.float32, _C.float64))
+    return all(bool(np.isfinite(on_host(t)).all()) for t in tensors if t.dtype in (_C.float32, _C.float64))

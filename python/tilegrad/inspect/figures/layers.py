@@ -11,6 +11,7 @@ from ... import _C, nn, ops
 from ...structure import tensors_in
 from ...train.batches import first_of
 from ...train.evaluation import Evaluating
+from ...train.placement import on_host
 from ..predictions import batches, call
 from .canvas import grid, show_image
 
@@ -69,7 +70,7 @@ def plot_filters(
     6
     """
     found = _weighted(model, layer)
-    weights = found.weight.detach().numpy()
+    weights = on_host(found.weight)
     if isinstance(found, nn.Linear):
         pictures = _rows_as_images(weights, image_shape)
     elif weights.ndim == 4:
@@ -163,12 +164,12 @@ def plot_feature_maps(model: Module, image: Any, layer: str, most: int = 64, col
     >>> len(tg.inspect.plot_feature_maps(model, np.zeros((9, 9, 1), np.float32), "1").axes)
     6
     """
-    x = image.detach().numpy() if isinstance(image, _C.TensorBase) else np.asarray(image)
+    x = on_host(image) if isinstance(image, _C.TensorBase) else np.asarray(image)
     if x.ndim == 3:
         x = x[None]
     if x.ndim != 4 or len(x) != 1:
         raise _C.ShapeError(f"plot_feature_maps: expected one image [H, W, C], found {list(x.shape)}")
-    maps = _outputs("plot_feature_maps", model, layer, ops.tensor(x)).numpy()
+    maps = on_host(_outputs("plot_feature_maps", model, layer, ops.tensor(x)))
     if maps.ndim != 4:
         raise _C.ShapeError(
             f"plot_feature_maps: the output of {layer!r} must be [N, H, W, C], found {list(maps.shape)}"
@@ -222,7 +223,7 @@ def plot_most_activating(
     """
     best: list[tuple[float, NDArray, tuple[float, float] | None]] = []
     for batch in batches("plot_most_activating", data, batch_size):
-        values = _outputs("plot_most_activating", model, layer, batch.inputs).numpy()
+        values = on_host(_outputs("plot_most_activating", model, layer, batch.inputs))
         if values.ndim < 2:
             raise _C.ShapeError(
                 f"plot_most_activating: the output of {layer!r} must be [N, ..., units], found {list(values.shape)}"
@@ -233,7 +234,7 @@ def plot_most_activating(
             )
         found = values[..., unit]
         flat = found.reshape(len(found), -1)
-        images = first_of(batch.inputs).numpy()
+        images = on_host(first_of(batch.inputs))
         for row in np.argsort(-flat.max(axis=1), kind="stable")[:count]:
             place = None
             if found.ndim == 3:
