@@ -37,8 +37,7 @@ class Report(tg.train.Callback):
 
     def on_epoch_end(self, trainer: tg.train.Trainer, epoch: int, results: dict[str, float]) -> None:
         """Report the loss on the validation images."""
-        loss = results["val_loss"]
-        self.trial.report(loss if np.isfinite(loss) else 1e9, epoch)
+        self.trial.report(results["val_loss"], epoch)
         if self.trial.should_prune():
             raise optuna.TrialPruned
 
@@ -59,12 +58,11 @@ def search(ranges: dict[str, tuple[float, float]], sampler: Any, trials: int, ep
         drawn = {name: trial.suggest_float(name, *bounds, log=True) for name, bounds in ranges.items()}
         net = network(drawn, epochs, seed, early_stopping=True, validation_fraction=0.25, callbacks=[Report(trial)])
         net.fit(*data)
-        loss = min(net.validation_loss_curve_)
-        return loss if np.isfinite(loss) else 1e9
+        return min(net.validation_loss_curve_)
 
     pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
     study = optuna.create_study(sampler=sampler, pruner=pruner)
-    study.optimize(objective, n_trials=trials)
+    study.optimize(objective, n_trials=trials, catch=(ValueError,))  # training that diverged
     return study
 
 

@@ -335,6 +335,23 @@ def test_in_scikit_learns_tools() -> None:
     assert found.best_score_ > 0.8
 
 
+def test_training_that_diverges_or_is_ended_by_an_error() -> None:
+    message = r"NetRegressor: training diverged, the weights are not finite: standardise X, lower learning_rate"
+    with pytest.raises(ValueError, match=message):
+        NetRegressor((), optimizer="sgd", learning_rate=10.0, epochs=500, random_state=0).fit(1e3 * X, X[:, 0])
+
+    class End(tg.train.Callback):
+        def on_epoch_end(self, trainer: Any, epoch: int, results: dict[str, float]) -> None:
+            raise KeyError("enough")
+
+    stopped = net(dropout=0.5, callbacks=[End()])
+    drawn = tg.default_generator.state()
+    with pytest.raises(KeyError, match="enough"):
+        stopped.fit(X, Y)
+    assert tg.default_generator.state() == drawn
+    assert np.array_equal(stopped.predict_proba(X), stopped.predict_proba(X))  # nothing is dropped
+
+
 def test_in_ensembles() -> None:
     bagged = BaggingClassifier(net(dropout=0.1), n_estimators=3, random_state=0).fit(X, Y)
     assert len({one.random_state for one in bagged.estimators_}) == 3

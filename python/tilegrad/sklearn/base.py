@@ -96,17 +96,24 @@ class NetEstimator(BaseEstimator):
         batch_size = self._batch_size(len(X))
         with self._draws():
             trainer = self.__dict__.get("_trainer") or self._made_trainer(epochs * -(-len(X) // batch_size))
-            history = trainer.fit(
-                (X, y),
-                epochs,
-                batch_size,
-                validation_data=validation,
-                callbacks=[*callbacks, *self.callbacks],
-                seed=(self._seed + self.n_iter_) % 2**63,
-                verbose=int(self.verbose),
-                sample_weight=weight,
+            try:
+                history = trainer.fit(
+                    (X, y),
+                    epochs,
+                    batch_size,
+                    validation_data=validation,
+                    callbacks=[*callbacks, *self.callbacks],
+                    seed=(self._seed + self.n_iter_) % 2**63,
+                    verbose=int(self.verbose),
+                    sample_weight=weight,
+                )
+            finally:
+                self.module_.eval()
+        if not all(np.isfinite(parameter.detach().numpy()).all() for parameter in self.module_.parameters()):
+            raise ValueError(
+                f"{self._name}: training diverged, the weights are not finite: standardise X, lower learning_rate, or "
+                "set clip_norm"
             )
-        self.module_.eval()
         self._optimizer_state = trainer.optimizer.state_dict()
         for name, values in history.items():
             self.history_.setdefault(name, []).extend(values)

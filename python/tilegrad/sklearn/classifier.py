@@ -172,6 +172,11 @@ class NetClassifier(ClassifierMixin, NetEstimator):
             [N]: labels of any kind; or [N, labels]: zeros and ones.
         sample_weight
             [N]: what each sample counts, from 0.
+
+        Raises
+        ------
+        ValueError
+            If the data or an argument do not fit, or training diverged.
         """
         X, y = self._checked(X, y=y, reset=True, multi_output=True)
         y = self._column(y)
