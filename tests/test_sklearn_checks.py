@@ -13,9 +13,23 @@ from tilegrad import nn  # noqa: E402
 from tilegrad.sklearn import HiddenFeatures, NetClassifier, NetRegressor, NetTransformer  # noqa: E402
 
 
-def small(outputs: int) -> nn.Module:
-    """A network by a function."""
-    return nn.Sequential(nn.Linear(None, 32, activation="relu"), nn.Linear(32, outputs))
+class Small:
+    """A network by a function; its name holds no address, because tests are named after it."""
+
+    def __call__(self, outputs: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(None, 32, activation="relu"), nn.Linear(32, outputs))
+
+    def __repr__(self) -> str:
+        return "small"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Small)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+small = Small()
 
 
 ESTIMATORS = [
