@@ -184,3 +184,14 @@ def test_killed_at_every_boundary_of_saving(tmp_path: Path) -> None:
         newest.add(tg.train.CheckpointFolder(folder / "checkpoints").checkpoints()[-1].number)
         assert run.train(folder, 4) == expected, (name, fatal)
     assert len(newest) >= 3  # before any was written, and after one in an epoch and one at its end
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_damaged_checkpoint_costs_steps_and_no_bits(tmp_path: Path) -> None:
+    expected = run.train(tmp_path / "whole", every=4)
+    assert run.in_child(lambda: run.train(tmp_path / "killed", 2, functools.partial(kill_from, 12))) == -signal.SIGKILL
+    newest = tg.train.CheckpointFolder(tmp_path / "killed" / "checkpoints").checkpoints()[-1].path
+    newest.write_bytes(newest.read_bytes()[:-9])
+    with pytest.warns(tg.CheckpointWarning, match=newest.name):
+        assert run.train(tmp_path / "killed", every=3) == expected
