@@ -1,11 +1,16 @@
 // Whole batches of images with random changes, an image at a time: its path is drawn, its pixels are taken from where they
 // lie, then changed while they are in the cache.
 #include "params/augment.h"
-#include "cpu/augment_path.h"
 #include "cpu/augment_pixels.h"
+#include "formulas/augment_path.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
+
+using formulas::find_path;
+using formulas::kInside;
+using formulas::Path;
+using formulas::trace;
 
 // One pixel: of x [H, W, C] between four, or what is outside.
 template <typename X>

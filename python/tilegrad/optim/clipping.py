@@ -52,7 +52,7 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> T
     [0.6, 0.8]
     """
     gradients = _gradients(parameters)
-    clip = _C.empty((2,), _C.float64)
+    clip = _C.empty((2,), _C.float64, gradients[0].device if gradients else "cpu")
     _C.gradient_norm(clip, gradients, max_norm)
     _C.scale_all(clip, gradients)
     norm: Tensor = _C.select(clip, 0, 0)

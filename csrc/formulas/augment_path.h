@@ -1,13 +1,13 @@
 // Where the pixels of an augmented image come from: the maps of its geometric steps, folded where no border lies between.
 #pragma once
 
-#include "cpu/augment_draws.h"
 #include "formulas/arithmetic.h"
+#include "formulas/augment_draws.h"
 #include "formulas/exponential.h"
 #include "formulas/logarithm.h"
 #include "formulas/trigonometric.h"
 
-namespace tilegrad::cpu::TILEGRAD_ISA {
+namespace tilegrad::formulas {
 namespace {
 
 struct Position {
@@ -19,14 +19,14 @@ struct AffineMap {
   double rr, rc, r0, cr, cc, c0;
 };
 
-inline constexpr AffineMap kSamePlace = {1, 0, 0, 0, 1, 0};
+TILEGRAD_FORMULA AffineMap same_place() { return {1, 0, 0, 0, 1, 0}; }
 
-TILEGRAD_INLINE Position apply(const AffineMap& m, Position at) {
+TILEGRAD_FORMULA Position apply(const AffineMap& m, Position at) {
   return {(m.rr * at.row + m.rc * at.column) + m.r0, (m.cr * at.row + m.cc * at.column) + m.c0};
 }
 
 // First `inner`, then `outer`.
-TILEGRAD_INLINE AffineMap compose(const AffineMap& outer, const AffineMap& inner) {
+TILEGRAD_FORMULA AffineMap compose(const AffineMap& outer, const AffineMap& inner) {
   return {outer.rr * inner.rr + outer.rc * inner.cr,
           outer.rr * inner.rc + outer.rc * inner.cc,
           (outer.rr * inner.r0 + outer.rc * inner.c0) + outer.r0,
@@ -52,9 +52,9 @@ struct Path {
   bool separable;  // rows come from rows and columns from columns
 };
 
-TILEGRAD_INLINE double radians(double degrees) { return degrees * 0x1.1df46a2529d39p-6; }
-TILEGRAD_APART double sine(double angle) { return formulas::sin_within(angle); }
-TILEGRAD_APART double cosine(double angle) { return formulas::cos_within(angle); }
+TILEGRAD_FORMULA double radians(double degrees) { return degrees * 0x1.1df46a2529d39p-6; }
+TILEGRAD_APART double sine(double angle) { return sin_within(angle); }
+TILEGRAD_APART double cosine(double angle) { return cos_within(angle); }
 
 // p' = centre + shift + factor R S (p - centre), inverted: R turns counter-clockwise as one sees it, with rows downwards; S
 // shears rows along columns, then columns along rows.
@@ -80,13 +80,13 @@ TILEGRAD_APART AffineMap affine_map(const AugmentStep& step, const Draws& draws,
 }
 
 // A box of `box` pixels from `first` on, in `out` pixels.
-TILEGRAD_INLINE void stretch(double first, double box, int64_t out, double& factor, double& offset) {
+TILEGRAD_FORMULA void stretch(double first, double box, int64_t out, double& factor, double& offset) {
   factor = box / static_cast<double>(out);
   offset = (first + 0.5 * factor) - 0.5;
 }
 
-TILEGRAD_INLINE AffineMap resized(double row, double column, double height, double width, const AugmentStep& step) {
-  AffineMap map = kSamePlace;
+TILEGRAD_FORMULA AffineMap resized(double row, double column, double height, double width, const AugmentStep& step) {
+  AffineMap map = same_place();
   stretch(row, height, step.rows, map.rr, map.r0);
   stretch(column, width, step.columns, map.cc, map.c0);
   return map;
@@ -97,25 +97,27 @@ TILEGRAD_INLINE AffineMap resized(double row, double column, double height, doub
 TILEGRAD_APART AffineMap resized_crop_map(const AugmentStep& step, const Draws& draws, int64_t H, int64_t W) {
   const double* const v = step.values;
   const double rows = static_cast<double>(H), columns = static_cast<double>(W);
-  const double ratios[2] = {formulas::log(v[2]), formulas::log(v[3])};
+  const double ratios[2] = {log(v[2]), log(v[3])};
   for (int attempt = 0; attempt < 10; ++attempt) {
     const double area = draws.between(4 * attempt, v) * (rows * columns);
-    const double ratio = formulas::exp(draws.between(4 * attempt + 1, ratios));
-    const double width = formulas::round(formulas::square_root(area * ratio));
-    const double height = formulas::round(formulas::square_root(area / ratio));
+    const double ratio = exp(draws.between(4 * attempt + 1, ratios));
+    const double width = round(square_root(area * ratio));
+    const double height = round(square_root(area / ratio));
     if (!(width >= 1 && width <= columns && height >= 1 && height <= rows)) continue;
     const double row = static_cast<double>(draws.whole(4 * attempt + 2, 0, H - static_cast<int64_t>(height)));
     const double column = static_cast<double>(draws.whole(4 * attempt + 3, 0, W - static_cast<int64_t>(width)));
     return resized(row, column, height, width, step);
   }
   double width = columns, height = rows;
-  if (columns / rows < v[2]) height = larger(formulas::round(columns / v[2]), 1.0);
-  if (columns / rows > v[3]) width = larger(formulas::round(rows * v[3]), 1.0);
-  return resized(formulas::floor((rows - height) * 0.5), formulas::floor((columns - width) * 0.5), height, width, step);
+  if (columns / rows < v[2]) height = round(columns / v[2]);
+  if (columns / rows > v[3]) width = round(rows * v[3]);
+  height = height > 1 ? height : 1.0;
+  width = width > 1 ? width : 1.0;
+  return resized(floor((rows - height) * 0.5), floor((columns - width) * 0.5), height, width, step);
 }
 
-TILEGRAD_INLINE AffineMap map_of(const AugmentStep& step, const Draws& draws, int64_t H, int64_t W) {
-  AffineMap map = kSamePlace;
+TILEGRAD_FORMULA AffineMap map_of(const AugmentStep& step, const Draws& draws, int64_t H, int64_t W) {
+  AffineMap map = same_place();
   const double* const v = step.values;
   switch (step.kind) {
     case AugmentKind::crop:
@@ -142,13 +144,13 @@ TILEGRAD_INLINE AffineMap map_of(const AugmentStep& step, const Draws& draws, in
   }
 }
 
-TILEGRAD_INLINE bool is_geometric(AugmentKind kind) { return kind <= AugmentKind::resized_crop; }
+TILEGRAD_FORMULA bool is_geometric(AugmentKind kind) { return kind <= AugmentKind::resized_crop; }
 
 // The path of one sample.
 TILEGRAD_APART void find_path(const Augment& p, const int64_t* key, int64_t sample, Path& path) {
   path.count = 0;
   path.separable = true;
-  AffineMap map = kSamePlace;
+  AffineMap map = same_place();
   for (int s = p.count - 1; s >= 0; --s) {
     const AugmentStep& step = p.steps[s];
     if (!is_geometric(step.kind)) continue;
@@ -160,7 +162,7 @@ TILEGRAD_APART void find_path(const Augment& p, const int64_t* key, int64_t samp
     path.separable &= own.rc == 0 && own.cr == 0;
     if (step.border == AugmentBorder::none && !step.nearest) continue;
     path.stages[path.count++] = {map, H, W, step.border, step.nearest, step.fill};
-    map = kSamePlace;
+    map = same_place();
   }
   path.stages[path.count++] = {map, p.H, p.W, AugmentBorder::edge, false, 0.0f};
 }
@@ -169,9 +171,9 @@ TILEGRAD_APART void find_path(const Augment& p, const int64_t* key, int64_t samp
 inline constexpr double kTie = 0x1p-20;
 
 // Brings a coordinate into [0, size - 1]; false: it is outside.
-TILEGRAD_INLINE bool resolve(double& at, int64_t size, const Stage& stage) {
+TILEGRAD_FORMULA bool resolve(double& at, int64_t size, const Stage& stage) {
   const double last = static_cast<double>(size - 1);
-  if (stage.nearest) at = formulas::floor(at + (0.5 + kTie));
+  if (stage.nearest) at = floor(at + (0.5 + kTie));
   if (stage.border == AugmentBorder::none) return true;
   if (stage.border == AugmentBorder::fill && !(at >= -0.5 && at < last + 0.5)) return false;
   if (stage.border == AugmentBorder::reflect && !(at >= 0 && at <= last)) {
@@ -179,8 +181,8 @@ TILEGRAD_INLINE bool resolve(double& at, int64_t size, const Stage& stage) {
     if (last == 0) {
       at = 0;
     } else {
-      at = formulas::magnitude(at);
-      at = at - period * formulas::floor(at / period);
+      at = magnitude(at);
+      at = at - period * floor(at / period);
       at = at > last ? period - at : at;
     }
   }
@@ -189,9 +191,9 @@ TILEGRAD_INLINE bool resolve(double& at, int64_t size, const Stage& stage) {
   return true;
 }
 
-TILEGRAD_INLINE AugmentTap tap_at(double at, int64_t size, int outside) {
+TILEGRAD_FORMULA AugmentTap tap_at(double at, int64_t size, int outside) {
   const int32_t low = static_cast<int32_t>(at), last = static_cast<int32_t>(size - 1);
-  return {low, smaller(low + 1, last), static_cast<float>(at - static_cast<double>(low)), outside};
+  return {low, low < last ? low + 1 : last, static_cast<float>(at - static_cast<double>(low)), outside};
 }
 
 // Where a position of the output lies in the input. The last stage brings both taps into the image.
@@ -200,8 +202,8 @@ TILEGRAD_APART void trace(const Path& path, Position at, AugmentTap& row, Augmen
   for (int s = 0; s < path.count; ++s) {
     const Stage& stage = path.stages[s];
     at = apply(stage.map, at);
-    if (!resolve(at.row, stage.H, stage)) row_outside = smaller(row_outside, s);
-    if (!resolve(at.column, stage.W, stage)) column_outside = smaller(column_outside, s);
+    if (!resolve(at.row, stage.H, stage) && row_outside == kInside) row_outside = s;
+    if (!resolve(at.column, stage.W, stage) && column_outside == kInside) column_outside = s;
   }
   const Stage& source = path.stages[path.count - 1];
   row = tap_at(at.row, source.H, row_outside);
@@ -209,4 +211,4 @@ TILEGRAD_APART void trace(const Path& path, Position at, AugmentTap& row, Augmen
 }
 
 }  // namespace
-}  // namespace tilegrad::cpu::TILEGRAD_ISA
+}  // namespace tilegrad::formulas
