@@ -58,34 +58,37 @@ struct Normalise {
 
 // The statistics of a channel from its chunks' moments, by a team; the running ones move.
 template <typename A>
-__global__ void __launch_bounds__(kThreads)
-    find_statistics(BatchNorm p, const A* sums, const A* squares, A* running_mean, A* running_var,
-                    const int64_t* batches, A* mean, A* inverse) {
-  const int64_t step = int64_t{gridDim.x} * kTeams, chunks = ceil_div(p.M, kSumChunk);
-  const double M = static_cast<double>(p.M);
-  for (int64_t c = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; c < p.C; c += step) {
+struct FindStatistics {
+  BatchNorm p;
+  const A *sums, *squares;
+  A *running_mean, *running_var;
+  const int64_t* batches;
+  A *mean, *inverse;
+
+  __device__ __forceinline__ void operator()(int64_t c) const {
+    const int64_t chunks = ceil_div(p.M, kSumChunk);
+    const double M = static_cast<double>(p.M);
     const A *const sum = sums + c * chunks, *const square = squares + c * chunks;
     const double exact_mean =
-        accumulate<SumTotal<A>>(chunks, [&](SumTotal<A>& total, int64_t b) { total.add(sum[b]); }).exact() / M;
+        accumulate<SumTotal<A>>(chunks, [&](SumTotal<A>& total, int64_t b) { total.add(fresh(sum + b)); }).exact() / M;
     const double spread = accumulate<SumTotal<double>>(chunks, [&](SumTotal<double>& total, int64_t b) {
                             const double n = static_cast<double>(smaller<int64_t>(kSumChunk, p.M - b * kSumChunk));
-                            const double d = static_cast<double>(sum[b] / static_cast<A>(n)) - exact_mean;
+                            const double d = static_cast<double>(fresh(sum + b) / static_cast<A>(n)) - exact_mean;
                             // The squares are about the rounded chunk mean: what its rounding adds is far below theirs.
-                            total.add(static_cast<double>(square[b]));
+                            total.add(static_cast<double>(fresh(square + b)));
                             total.add(n * (d * d));
                           }).value();
-    if (team_lane() != 0) continue;
+    if (team_lane() != 0) return;
     const A rounded = static_cast<A>(exact_mean);
     mean[c] = rounded;
     inverse[c] = static_cast<A>(inverse_root(spread / M, p.epsilon));
-    if (running_mean) {
-      const double momentum = batches ? 1.0 / (static_cast<double>(*batches) + 1.0) : p.momentum;
-      const A keep = static_cast<A>(1.0 - momentum), take = static_cast<A>(momentum);
-      running_mean[c] = keep * running_mean[c] + take * rounded;
-      running_var[c] = keep * running_var[c] + take * static_cast<A>(spread / (M - 1.0));
-    }
+    if (!running_mean) return;
+    const double momentum = batches ? 1.0 / (static_cast<double>(*batches) + 1.0) : p.momentum;
+    const A keep = static_cast<A>(1.0 - momentum), take = static_cast<A>(momentum);
+    running_mean[c] = keep * running_mean[c] + take * rounded;
+    running_var[c] = keep * running_var[c] + take * static_cast<A>(spread / (M - 1.0));
   }
-}
+};
 
 // Writes mean and inverse, and moves the running statistics, which may be null; with a count of the batches so far, which
 // goes one up, they become averages over all batches.
@@ -98,9 +101,16 @@ void batch_norm(const Stream& stream, const BatchNorm& p, const T* x, const Wide
   if (p.C > 0) {
     A *const sums = stream.scratch_of<A>(s.parts()), *const squares = stream.scratch_of<A>(s.parts());
     const ColumnLaunch launch = launch_for(s);
-    find_moments<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, x, sums, squares);
-    find_statistics<<<blocks_for(p.C, 1, kTeams), kThreads, 0, stream.handle>>>(p, sums, squares, running_mean,
-                                                                                running_var, batches, mean, inverse);
+    const auto find = [&](const auto& finish) {
+      find_moments<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, x, sums, squares, finish);
+    };
+    const FindStatistics<A> finish{p, sums, squares, running_mean, running_var, batches, mean, inverse};
+    if (finishes_columns(s, launch)) {
+      find(finish);
+    } else {
+      find(Nothing());
+      finish_all_columns<<<blocks_for(p.C, 1, kTeams), kThreads, 0, stream.handle>>>(p.C, finish);
+    }
   }
   const Normalise<T> f{{mean, inverse, gamma, beta}, p.activation == Activation::relu, x, y, batches};
   map_all_columns<T>(stream, s, are_aligned(x, y), f);

@@ -32,7 +32,7 @@ __device__ __forceinline__ Wide<T> label_row(const Group& group, const CrossEntr
     const A factor = total * row.scale / row.sum, taken = each * row.scale;
     const A at_label = (A(1) - smoothing) * own * row.scale;
 #pragma unroll 4
-    for (int64_t c = group.thread(); c < p.C; c += Group::kSize) {
+    for (int64_t c = group.thread(); c < p.C; c += group.size()) {
       A slope = exp(c) * factor;
       if (each != A(0)) slope = slope - (weight ? taken * widen(weight[c]) : taken);
       gradient[c] = narrow<T>(c == label ? slope - at_label : slope);
@@ -59,7 +59,7 @@ __device__ __forceinline__ Wide<T> soft_row(const Group& group, const CrossEntro
                           })
                      .value();
   const A factor = total * row.scale / row.sum, by_target_factor = keep * row.scale;
-  for (int64_t c = group.thread(); c < p.C; c += Group::kSize) {
+  for (int64_t c = group.thread(); c < p.C; c += group.size()) {
     if (gradient) gradient[c] = narrow<T>(static_cast<A>(exp(c) * factor - counts(c) * row.scale));
     if (by_target) {
       by_target[c] =
@@ -70,7 +70,7 @@ __device__ __forceinline__ Wide<T> soft_row(const Group& group, const CrossEntro
 }
 
 template <typename Group, typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kMostRowThreads)
     cross_entropy_rows(CrossEntropy p, bool keeps, Divisor divisor, const T* logits, const void* target,
                        const T* weight, RowLosses<T> losses, T* gradient, T* target_gradient, int* error) {
   using A = Wide<T>;
@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(kThreads)
                                                                target_gradient ? target_gradient + n * p.C : nullptr;
     A shift = -formulas::kInfinity<A>;
 #pragma unroll 4
-    for (int64_t c = group.thread(); c < p.C; c += Group::kSize) shift = larger_number(shift, widen(x[c]));
+    for (int64_t c = group.thread(); c < p.C; c += group.size()) shift = larger_number(shift, widen(x[c]));
     shift = group.largest(shift);
     const auto make = [&](int64_t c) { return formulas::exp(widen(x[c]) - shift); };
     const auto finish = [&](auto exp) {
@@ -98,20 +98,21 @@ __global__ void __launch_bounds__(kThreads)
         if (label.counts) {
           loss = label_row(group, p, x, label.at, weight, row, exp, to);
         } else if (to) {
-          for (int64_t c = group.thread(); c < p.C; c += Group::kSize) to[c] = narrow<T>(A(0));
+          for (int64_t c = group.thread(); c < p.C; c += group.size()) to[c] = narrow<T>(A(0));
         }
       }
       if (group.thread() == 0) losses.put(n, loss);
     };
     if (keeps) {
 #pragma unroll 4
-      for (int64_t c = group.thread(); c < p.C; c += Group::kSize) kept[c] = make(c);
+      for (int64_t c = group.thread(); c < p.C; c += group.size()) kept[c] = make(c);
       group.meet();
       finish([&](int64_t c) { return kept[c]; });
     } else {
       finish(make);
     }
   });
+  finish_losses(p.N, divisor, losses, room);
 }
 
 template <typename T>
@@ -121,18 +122,16 @@ void cross_entropy(const Stream& stream, const CrossEntropy& p, const T* logits,
   const Divisor divisor = weight_of_rows(stream, p, target, weight);
   const RowLosses<T> losses = row_losses(stream, p.reduction, p.N, loss);
   const RowPlan<A> plan(p.N, p.C);
-  if (p.N > 0) {
-    const auto launch = [&](auto kernel) {
-      kernel<<<plan.blocks, kThreads, plan.shared, stream.handle>>>(p, plan.keeps, divisor, logits, target, weight,
-                                                                    losses, gradient, target_gradient, stream.error);
-    };
-    if (plan.teams) {
-      launch(&cross_entropy_rows<TeamRow<A>, T>);
-    } else {
-      launch(&cross_entropy_rows<BlockRow<A>, T>);
-    }
+  if (p.N == 0) return reduce_no_rows(stream, divisor, losses);
+  const auto launch = [&](auto kernel) {
+    kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, plan.keeps, divisor, logits, target, weight,
+                                                                      losses, gradient, target_gradient, stream.error);
+  };
+  if (plan.teams) {
+    launch(&cross_entropy_rows<TeamRow<A>, T>);
+  } else {
+    launch(&cross_entropy_rows<BlockRow<A>, T>);
   }
-  reduce_rows(stream, p.N, divisor, losses);
 }
 
 }  // namespace

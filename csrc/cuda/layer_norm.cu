@@ -9,8 +9,9 @@ namespace tilegrad::cuda {
 namespace {
 
 template <typename Group, typename T>
-__global__ void __launch_bounds__(kThreads) normalise_rows(LayerNorm p, bool keeps, const T* x, const Wide<T>* gamma,
-                                                           const Wide<T>* beta, T* y, Wide<T>* mean, Wide<T>* inverse) {
+__global__ void __launch_bounds__(kMostRowThreads)
+    normalise_rows(LayerNorm p, bool keeps, const T* x, const Wide<T>* gamma, const Wide<T>* beta, T* y, Wide<T>* mean,
+                   Wide<T>* inverse) {
   using A = Wide<T>;
   __shared__ RowRoom<A> room;
   const Group group(&room);
@@ -30,7 +31,7 @@ __global__ void __launch_bounds__(kThreads) normalise_rows(LayerNorm p, bool kee
                              .quotient(D);
       const A scale = static_cast<A>(inverse_root(static_cast<double>(variance), p.epsilon));
 #pragma unroll 4
-      for (int64_t d = group.thread(); d < p.D; d += Group::kSize) {
+      for (int64_t d = group.thread(); d < p.D; d += group.size()) {
         A z = (value(d) - m) * scale;
         if (gamma) z = z * gamma[d];
         if (beta) z = z + beta[d];
@@ -43,7 +44,7 @@ __global__ void __launch_bounds__(kThreads) normalise_rows(LayerNorm p, bool kee
     };
     if (keeps) {
 #pragma unroll 4
-      for (int64_t d = group.thread(); d < p.D; d += Group::kSize) kept[d] = widen(row[d]);
+      for (int64_t d = group.thread(); d < p.D; d += group.size()) kept[d] = widen(row[d]);
       group.meet();
       finish([&](int64_t d) { return kept[d]; });
     } else {
@@ -59,7 +60,7 @@ void layer_norm(const Stream& stream, const LayerNorm& p, const T* x, const Wide
   if (p.N == 0) return;
   const RowPlan<A> plan(p.N, p.D);
   const auto launch = [&](auto kernel) {
-    kernel<<<plan.blocks, kThreads, plan.shared, stream.handle>>>(p, plan.keeps, x, gamma, beta, y, mean, inverse);
+    kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, plan.keeps, x, gamma, beta, y, mean, inverse);
   };
   if (plan.teams) {
     launch(&normalise_rows<TeamRow<A>, T>);
@@ -75,7 +76,7 @@ struct Weighted {
 };
 
 template <typename Group, typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kMostRowThreads)
     rows_backward(LayerNorm p, bool keeps, const T* x, const Wide<T>* gamma, const Wide<T>* mean,
                   const Wide<T>* inverse, const T* grad, T* dx) {
   using A = Wide<T>;
@@ -101,14 +102,14 @@ __global__ void __launch_bounds__(kThreads)
                                      })
                                 .quotient(D);
 #pragma unroll 4
-      for (int64_t d = group.thread(); d < p.D; d += Group::kSize) {
+      for (int64_t d = group.thread(); d < p.D; d += group.size()) {
         const Weighted<A> w = value(d);
         to[d] = narrow<T>(static_cast<A>(scale * ((w.g - by_mean) - w.h * by_variance)));
       }
     };
     if (keeps) {
 #pragma unroll 4
-      for (int64_t d = group.thread(); d < p.D; d += Group::kSize) kept[d] = make(d);
+      for (int64_t d = group.thread(); d < p.D; d += group.size()) kept[d] = make(d);
       group.meet();
       finish([&](int64_t d) { return kept[d]; });
     } else {
@@ -141,7 +142,8 @@ void layer_norm_backward(const Stream& stream, const LayerNorm& p, const T* x, c
   if (dx && p.N > 0 && p.D > 0) {
     const RowPlan<Weighted<A>> plan(p.N, p.D);
     const auto launch = [&](auto kernel) {
-      kernel<<<plan.blocks, kThreads, plan.shared, stream.handle>>>(p, plan.keeps, x, gamma, mean, inverse, grad, dx);
+      kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, plan.keeps, x, gamma, mean, inverse, grad,
+                                                                        dx);
     };
     if (plan.teams) {
       launch(&rows_backward<TeamRow<A>, T>);

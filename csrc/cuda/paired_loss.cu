@@ -1,5 +1,6 @@
 // Losses of elements against targets of the same shape: the losses and, in the same pass, their gradients.
 #include "cuda/device/folds.cuh"
+#include "cuda/device/last_block.cuh"
 #include "formulas/activation.h"
 #include "params/loss.h"
 
@@ -107,9 +108,13 @@ struct Operands {
   T *loss, *gradient, *target_gradient, *parts;
 };
 
-// A block takes a chunk; where the losses are reduced its first team then makes the chunk's sum.
+__device__ unsigned arrivals;
+
+// A block takes a chunk; where the losses are reduced its first team then makes the chunk's sum, and, if it is to `join`, the
+// last block's first team the sum of the chunks.
 template <typename T, typename Formula>
-__global__ void __launch_bounds__(kThreads) paired_losses(PairedLoss p, Formula formula, Operands<T> to) {
+__global__ void __launch_bounds__(kThreads)
+    paired_losses(PairedLoss p, Formula formula, Operands<T> to, SumFold<T> fold, bool joins) {
   __shared__ T losses[kSumChunk];
   const T scale = p.reduction == LossReduction::mean ? static_cast<T>(1.0 / static_cast<double>(p.numel)) : T(1);
   const int64_t chunks = ceil_div(p.numel, kSumChunk);
@@ -156,6 +161,12 @@ __global__ void __launch_bounds__(kThreads) paired_losses(PairedLoss p, Formula 
     }
     __syncthreads();
   }
+  if (!joins || !is_last_block(&arrivals, gridDim.x) || threadIdx.x >= kLanes) return;
+  SumTotal<T> mine;
+#pragma unroll 4
+  for (int64_t b = team_lane(); b < chunks; b += kLanes) mine.add(fresh(to.parts + b));
+  const SumTotal<T> total = join_accumulators(mine);
+  if (threadIdx.x == 0) fold.finish(0, total);
 }
 
 template <typename T>
@@ -164,9 +175,11 @@ void paired_loss(const Stream& stream, const PairedLoss& p, const T* x, const T*
   const int64_t chunks = ceil_div(p.numel, kSumChunk);
   T* const parts = p.reduction == LossReduction::none ? nullptr : stream.scratch_of<T>(larger<int64_t>(chunks, 1));
   const Operands<T> operands{x, target, weight, positive_weight, loss, gradient, target_gradient, parts};
+  const SumFold<T> fold{loss, p.reduction == LossReduction::mean ? static_cast<double>(p.numel) : 1.0};
+  const bool reduces = p.reduction != LossReduction::none, joins = reduces && chunks > 0 && chunks <= kManyChunks;
   const auto with = [&](auto formula) {
     if (chunks == 0) return;
-    paired_losses<<<blocks_for(chunks, 1, 1), kThreads, 0, stream.handle>>>(p, formula, operands);
+    paired_losses<<<blocks_for(chunks, 1, 1), kThreads, 0, stream.handle>>>(p, formula, operands, fold, joins);
   };
   const T delta = static_cast<T>(p.delta);
   switch (p.kind) {
@@ -199,9 +212,7 @@ void paired_loss(const Stream& stream, const PairedLoss& p, const T* x, const T*
       }
       break;
   }
-  if (p.reduction == LossReduction::none) return;
-  join_parts(stream, 1, chunks, parts,
-             SumFold<T>{loss, p.reduction == LossReduction::mean ? static_cast<double>(p.numel) : 1.0});
+  if (reduces && !joins) join_parts(stream, 1, chunks, parts, fold);
 }
 
 }  // namespace

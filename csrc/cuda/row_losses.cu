@@ -6,14 +6,16 @@ namespace tilegrad::cuda {
 namespace {
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
-    nll_losses(LabelLoss p, const T* x, const void* target, const T* weight, RowLosses<T> losses, int* error) {
+__global__ void __launch_bounds__(kThreads) nll_losses(LabelLoss p, Divisor divisor, const T* x, const void* target,
+                                                       const T* weight, RowLosses<T> losses, int* error) {
+  __shared__ RowRoom<T> room;
   const int64_t step = int64_t{gridDim.x} * kThreads;
   for (int64_t n = int64_t{blockIdx.x} * kThreads + threadIdx.x; n < p.N; n += step) {
     const Label label(p, target, n, error);
     const T own = label.counts ? weight ? weight[label.at] : T(1) : T(0);
     losses.put(n, label.counts ? -own * x[n * p.C + label.at] : T(0));
   }
+  finish_losses(p.N, divisor, losses, room);
 }
 
 template <typename T>
@@ -35,23 +37,22 @@ void nll_loss(const Stream& stream, const LabelLoss& p, const T* x, const void* 
               T* gradient, Workspace) {
   const Divisor divisor = weight_of_rows(stream, p, target, weight);
   const RowLosses<T> losses = row_losses(stream, p.reduction, p.N, loss);
-  if (p.N > 0) {
-    nll_losses<<<blocks_for(p.N), kThreads, 0, stream.handle>>>(p, x, target, weight, losses, stream.error);
-    if (gradient) {
-      nll_gradients<<<blocks_for(p.N * p.C, 4), kThreads, 0, stream.handle>>>(p, divisor, target, weight, gradient,
-                                                                              stream.error);
-    }
+  if (p.N == 0) return reduce_no_rows(stream, divisor, losses);
+  nll_losses<<<blocks_for(p.N), kThreads, 0, stream.handle>>>(p, divisor, x, target, weight, losses, stream.error);
+  if (gradient) {
+    nll_gradients<<<blocks_for(p.N * p.C, 4), kThreads, 0, stream.handle>>>(p, divisor, target, weight, gradient,
+                                                                            stream.error);
   }
-  reduce_rows(stream, p.N, divisor, losses);
 }
 
 // loss = w_t sum over c != t of max(0, x_c - x_t + margin)^power.
 template <typename Group, typename T>
-__global__ void __launch_bounds__(kThreads) margin_rows(MultiMargin p, double divisor, const T* x, const void* target,
-                                                        const T* weight, RowLosses<T> losses, T* gradient, int* error) {
+__global__ void __launch_bounds__(kMostRowThreads)
+    margin_rows(MultiMargin p, Divisor divisor, const T* x, const void* target, const T* weight, RowLosses<T> losses,
+                T* gradient, int* error) {
   __shared__ RowRoom<T> room;
   const Group group(&room);
-  const T scale = static_cast<T>(1.0 / divisor), margin = static_cast<T>(p.margin);
+  const T scale = static_cast<T>(1.0 / divisor.get()), margin = static_cast<T>(p.margin);
   const bool squared = p.power == 2;
   for_each_row<Group>(p.N, [&](int64_t n) {
     const Label label(p, target, n, error);
@@ -75,36 +76,35 @@ __global__ void __launch_bounds__(kThreads) margin_rows(MultiMargin p, double di
     if (group.thread() == 0) losses.put(n, w * sum);
     if (!gradient) return;
     const T factor = w * scale, slopes = group.sum(p.C, slope).value();
-    for (int64_t c = group.thread(); c < p.C; c += Group::kSize) {
+    for (int64_t c = group.thread(); c < p.C; c += group.size()) {
       gradient[n * p.C + c] = c == label.at ? -slopes * factor : slope(c) * factor;
     }
   });
+  finish_losses(p.N, divisor, losses, room);
 }
 
 template <typename T>
 void multi_margin_loss(const Stream& stream, const MultiMargin& p, const T* x, const void* target, const T* weight,
                        T* loss, T* gradient, Workspace) {
-  const double divisor = p.reduction == LossReduction::mean ? static_cast<double>(p.N) : 1.0;
+  const Divisor divisor{p.reduction == LossReduction::mean ? static_cast<double>(p.N) : 1.0, nullptr};
   const RowLosses<T> losses = row_losses(stream, p.reduction, p.N, loss);
   const RowPlan<T> plan(p.N, p.C);
-  if (p.N > 0) {
-    const auto launch = [&](auto kernel) {
-      kernel<<<plan.blocks, kThreads, 0, stream.handle>>>(p, divisor, x, target, weight, losses, gradient,
-                                                          stream.error);
-    };
-    if (plan.teams) {
-      launch(&margin_rows<TeamRow<T>, T>);
-    } else {
-      launch(&margin_rows<BlockRow<T>, T>);
-    }
+  if (p.N == 0) return reduce_no_rows(stream, divisor, losses);
+  const auto launch = [&](auto kernel) {
+    kernel<<<plan.blocks, plan.threads, 0, stream.handle>>>(p, divisor, x, target, weight, losses, gradient,
+                                                            stream.error);
+  };
+  if (plan.teams) {
+    launch(&margin_rows<TeamRow<T>, T>);
+  } else {
+    launch(&margin_rows<BlockRow<T>, T>);
   }
-  reduce_rows(stream, p.N, Divisor{divisor, nullptr}, losses);
 }
 
 // loss = sum over c of t_c (log t_c - x_c), where x and, if so given, t are logarithms. What has no probability adds
 // nothing, and its target has no gradient.
 template <typename Group, bool kLogTarget, typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kMostRowThreads)
     divergence_rows(KlDivergence p, const T* x, const T* target, RowLosses<T> losses, T* gradient, T* target_gradient) {
   __shared__ RowRoom<T> room;
   const Group group(&room);
@@ -122,7 +122,7 @@ __global__ void __launch_bounds__(kThreads)
                        .value();
     if (group.thread() == 0) losses.put(n, loss);
     if (!gradient && !target_gradient) return;
-    for (int64_t c = group.thread(); c < p.C; c += Group::kSize) {
+    for (int64_t c = group.thread(); c < p.C; c += group.size()) {
       const T q = probability(t[c]);
       if (gradient) gradient[n * p.C + c] = -q * scale;
       if (!target_gradient) continue;
@@ -131,6 +131,7 @@ __global__ void __launch_bounds__(kThreads)
       target_gradient[n * p.C + c] = q == T(0) ? T(0) : slope;
     }
   });
+  finish_losses(p.N, Divisor{p.divisor, nullptr}, losses, room);
 }
 
 template <typename T>
@@ -138,17 +139,15 @@ void kl_div(const Stream& stream, const KlDivergence& p, const T* x, const T* ta
             T* target_gradient, Workspace) {
   const RowLosses<T> losses = row_losses(stream, p.reduction, p.N, loss);
   const RowPlan<T> plan(p.N, p.C);
-  if (p.N > 0) {
-    const auto launch = [&](auto kernel) {
-      kernel<<<plan.blocks, kThreads, 0, stream.handle>>>(p, x, target, losses, gradient, target_gradient);
-    };
-    if (plan.teams) {
-      launch(p.log_target ? &divergence_rows<TeamRow<T>, true, T> : &divergence_rows<TeamRow<T>, false, T>);
-    } else {
-      launch(p.log_target ? &divergence_rows<BlockRow<T>, true, T> : &divergence_rows<BlockRow<T>, false, T>);
-    }
+  if (p.N == 0) return reduce_no_rows(stream, Divisor{p.divisor, nullptr}, losses);
+  const auto launch = [&](auto kernel) {
+    kernel<<<plan.blocks, plan.threads, 0, stream.handle>>>(p, x, target, losses, gradient, target_gradient);
+  };
+  if (plan.teams) {
+    launch(p.log_target ? &divergence_rows<TeamRow<T>, true, T> : &divergence_rows<TeamRow<T>, false, T>);
+  } else {
+    launch(p.log_target ? &divergence_rows<BlockRow<T>, true, T> : &divergence_rows<BlockRow<T>, false, T>);
   }
-  reduce_rows(stream, p.N, Divisor{p.divisor, nullptr}, losses);
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ struct LogSoftmaxBackward {
 };
 
 template <typename Group, typename Op, typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kMostRowThreads)
     along_rows(int64_t rows, int64_t length, bool keeps, const T* a, const T* b, T* y) {
   using A = Wide<T>;
   using Kept = typename Op::Kept;
@@ -74,18 +74,18 @@ __global__ void __launch_bounds__(kThreads)
     A top = -formulas::kInfinity<A>;
     if constexpr (Op::kShifts) {
 #pragma unroll 4
-      for (int64_t i = group.thread(); i < length; i += Group::kSize) top = larger_number(top, widen(from[i]));
+      for (int64_t i = group.thread(); i < length; i += group.size()) top = larger_number(top, widen(from[i]));
       top = group.largest(top);
     }
     const auto make = [&](int64_t i) { return Op::keep(widen(from[i]), Op::kTwo ? widen(other[i]) : A(0), top); };
     const auto finish = [&](auto value) {
       const A number = Op::of_sum(group.sum(length, [&](int64_t i) { return Op::term(value(i)); }).value());
 #pragma unroll 4
-      for (int64_t i = group.thread(); i < length; i += Group::kSize) to[i] = narrow<T>(Op::output(value(i), number));
+      for (int64_t i = group.thread(); i < length; i += group.size()) to[i] = narrow<T>(Op::output(value(i), number));
     };
     if (keeps) {
 #pragma unroll 4
-      for (int64_t i = group.thread(); i < length; i += Group::kSize) kept[i] = make(i);
+      for (int64_t i = group.thread(); i < length; i += group.size()) kept[i] = make(i);
       group.meet();
       finish([&](int64_t i) { return kept[i]; });
     } else {
@@ -153,7 +153,7 @@ void along_axis(const Stream& stream, const AxisBlocks& p, const T* a, const T* 
   }
   const RowPlan<typename Op::Kept> plan(p.before, p.length);
   const auto launch = [&](auto kernel) {
-    kernel<<<plan.blocks, kThreads, plan.shared, stream.handle>>>(p.before, p.length, plan.keeps, a, b, y);
+    kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p.before, p.length, plan.keeps, a, b, y);
   };
   if (plan.teams) {
     launch(&along_rows<TeamRow<A>, Op, T>);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cuda/device/folds.cuh"
+#include "cuda/device/last_block.cuh"
 #include "formulas/arithmetic.h"
 
 namespace tilegrad::cuda {
@@ -34,10 +35,50 @@ __device__ __forceinline__ void for_each_column_chunk(const Columns& s, const Co
 }
 inline ColumnLaunch launch_for(const Columns& s) { return {s.batch * s.chunks(), s.columns}; }
 
+// A sum over chunks for a team, where accumulator i % 16 adds value i: f(total, i) adds it.
+template <typename Total, typename F>
+__device__ __forceinline__ Total accumulate(int64_t count, F f) {
+  Total mine;
+#pragma unroll 4
+  for (int64_t i = team_lane(); i < count; i += kLanes) f(mine, i);
+  return join_accumulators(mine);
+}
+
+// How many blocks of neighbouring columns have come to their end; 0 between launches.
+inline constexpr int kMostGroups = 1024;
+[[maybe_unused]] __device__ unsigned column_arrivals[kMostGroups];
+
+// Whether a launch over one matrix can finish its columns itself. (Blocks that take several chunks at once have all columns.)
+inline bool finishes_columns(const Columns& s, const ColumnLaunch& launch) {
+  return s.batch == 1 && s.chunks() > 0 && s.chunks() <= kManyChunks &&
+         ceil_div(s.columns, int64_t{1} << launch.log_width) <= kMostGroups;
+}
+// The last of the blocks that have chunks of the same columns calls finish(column) with a team for each of them.
+template <typename Finish>
+__device__ __forceinline__ void finish_columns(const Columns& s, const ColumnPlace& at, const Finish& finish) {
+  if constexpr (!std::is_same_v<Finish, Nothing>) {
+    const int64_t chunks = s.chunks();
+    const bool alone = s.columns <= int64_t{1} << at.log_width;
+    const int64_t group = alone ? 0 : blockIdx.x / chunks;
+    if (!is_last_block(column_arrivals + group, alone ? gridDim.x : static_cast<unsigned>(chunks))) return;
+    for (int c = static_cast<int>(threadIdx.x) / kLanes; c < 1 << at.log_width;
+         c += static_cast<int>(blockDim.x) / kLanes) {
+      const int64_t column = (group << at.log_width) + c;
+      if (column < s.columns) finish(column);
+    }
+  }
+}
+// The same as a launch of its own.
+template <typename Finish>
+__global__ void __launch_bounds__(kThreads) finish_all_columns(int64_t columns, Finish finish) {
+  const int64_t step = int64_t{gridDim.x} * kTeams;
+  for (int64_t c = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; c < columns; c += step) finish(c);
+}
+
 // Of every chunk of every column the sum and the sum of squares about the chunk's own mean.
-template <typename T>
+template <typename T, typename Finish>
 __global__ void __launch_bounds__(kColumnThreads)
-    find_moments(Columns s, int log_width, const T* x, Wide<T>* sums, Wide<T>* squares) {
+    find_moments(Columns s, int log_width, const T* x, Wide<T>* sums, Wide<T>* squares, Finish finish) {
   using A = Wide<T>;
   constexpr int kFew = 8, kAll = kSumChunk / kLanes;
   __shared__ A room[kColumnThreads];
@@ -93,13 +134,14 @@ __global__ void __launch_bounds__(kColumnThreads)
       put();
     }
   });
+  finish_columns(s, at, finish);
 }
 
 // Of every chunk of every column the sums of two values of each element, which f makes: f.column(batch, column) gives what
 // it wants to know of a column, and f.add(that, row, place, sums) adds an element's values to the two sums.
-template <typename A, typename F>
+template <typename A, typename F, typename Finish>
 __global__ void __launch_bounds__(kColumnThreads)
-    add_columns(Columns s, int log_width, F f, A* __restrict__ first, A* __restrict__ second) {
+    add_columns(Columns s, int log_width, F f, A* first, A* second, Finish finish) {
   __shared__ A room[kColumnThreads];
   const ColumnPlace at(log_width);
   const int64_t chunks = s.chunks();
@@ -125,6 +167,7 @@ __global__ void __launch_bounds__(kColumnThreads)
     first[to] = sums[0];
     second[to] = sums[1];
   });
+  finish_columns(s, at, finish);
 }
 
 // The two sums of every column of one matrix, whose parts lie one after the other. Each may be unwanted.
@@ -140,25 +183,33 @@ struct TwoSums : SumFold<A> {
     }
   }
 };
+template <typename A>
+struct FinishTwoSums {
+  int64_t chunks;
+  const A *of_first, *of_second;
+  A *first, *second;
+  __device__ __forceinline__ A sum(const A* parts) const {
+    return accumulate<SumTotal<A>>(chunks, [&](SumTotal<A>& total, int64_t b) { total.add(fresh(parts + b)); }).value();
+  }
+  __device__ __forceinline__ void operator()(int64_t column) const {
+    const A one = sum(of_first + column * chunks), other = sum(of_second + column * chunks);
+    if (team_lane() != 0) return;
+    if (first) first[column] = one;
+    if (second) second[column] = other;
+  }
+};
 template <typename F, typename A>
 void sum_columns(const Stream& stream, const Columns& s, const F& f, A* first, A* second) {
-  const int64_t parts = s.columns * s.chunks();
+  const int64_t chunks = s.chunks(), parts = s.columns * chunks;
   A* const of_first = stream.scratch_of<A>(2 * s.parts());
-  if (parts > 0) {
-    const ColumnLaunch launch = launch_for(s);
-    add_columns<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, f, of_first,
-                                                                     of_first + parts);
-  }
-  join_parts(stream, 2 * s.columns, s.chunks(), of_first, TwoSums<A>{{first, 1.0}, s.columns, second});
-}
-
-// A sum over chunks for a team, where accumulator i % 16 adds value i: f(total, i) adds it.
-template <typename Total, typename F>
-__device__ __forceinline__ Total accumulate(int64_t count, F f) {
-  Total mine;
-#pragma unroll 4
-  for (int64_t i = team_lane(); i < count; i += kLanes) f(mine, i);
-  return join_accumulators(mine);
+  const ColumnLaunch launch = launch_for(s);
+  const auto add = [&](const auto& finish) {
+    add_columns<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, f, of_first, of_first + parts,
+                                                                     finish);
+  };
+  if (finishes_columns(s, launch)) return add(FinishTwoSums<A>{chunks, of_first, of_first + parts, first, second});
+  if (parts > 0) add(Nothing());
+  join_parts(stream, 2 * s.columns, chunks, of_first, TwoSums<A>{{first, 1.0}, s.columns, second});
 }
 
 // Works on all elements, kVector of one row at a time: f.store(known, place, f.load(place)), where known[v] is

@@ -101,7 +101,7 @@ __global__ void __launch_bounds__(kColumnThreads)
       const T* const from = x + offset_of(p.outer, o);
       const auto known = fold.known(o);
       with_places(p.inner, begin, [&](auto place) {
-#pragma unroll 8
+#pragma unroll(kUnroll<Part>)
         for (int i = at.lane; i < count; i += kLanes) {
           part = Fold::join(part, fold.map(from[place(i)], known, begin + i));
         }

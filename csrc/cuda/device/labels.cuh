@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cuda/device/folds.cuh"
+#include "cuda/device/last_block.cuh"
 #include "cuda/device/rows.cuh"
 #include "params/loss.h"
 
@@ -84,19 +85,29 @@ RowLosses<T> row_losses(const Stream& stream, LossReduction reduction, int64_t r
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads) add_losses(int64_t rows, Divisor divisor, const Wide<T>* losses, T* loss) {
-  using A = Wide<T>;
-  __shared__ RowRoom<A> room;
-  const BlockRow<A> all(&room);
-  const SumTotal<A> total = all.sum(rows, [&](int64_t n) { return losses[n]; });
-  if (threadIdx.x == 0) *loss = narrow<T>(total.quotient(divisor.get()));
+__device__ __forceinline__ void add_all(int64_t rows, Divisor divisor, const RowLosses<T>& losses,
+                                        RowRoom<Wide<T>>& room) {
+  const BlockRow<Wide<T>> all(&room);
+  const SumTotal<Wide<T>> total = all.sum(rows, [&](int64_t n) { return fresh(losses.scratch + n); });
+  if (threadIdx.x == 0) *losses.each = narrow<T>(total.quotient(divisor.get()));
 }
 
-// The loss of all rows.
+// The loss of all rows: by the last block of the launch that makes those of the rows, in which all blocks come here,
+[[maybe_unused]] __device__ unsigned loss_arrivals;
 template <typename T>
-void reduce_rows(const Stream& stream, int64_t rows, Divisor divisor, RowLosses<T> losses) {
-  if (!losses.scratch) return;
-  add_losses<T><<<1, kThreads, 0, stream.handle>>>(rows, divisor, losses.scratch, losses.each);
+__device__ __forceinline__ void finish_losses(int64_t rows, Divisor divisor, const RowLosses<T>& losses,
+                                              RowRoom<Wide<T>>& room) {
+  if (losses.scratch && is_last_block(&loss_arrivals, gridDim.x)) add_all(rows, divisor, losses, room);
+}
+// or, where there is no row, by a launch of its own.
+template <typename T>
+__global__ void __launch_bounds__(kThreads) add_no_losses(Divisor divisor, RowLosses<T> losses) {
+  __shared__ RowRoom<Wide<T>> room;
+  add_all(0, divisor, losses, room);
+}
+template <typename T>
+void reduce_no_rows(const Stream& stream, Divisor divisor, const RowLosses<T>& losses) {
+  if (losses.scratch) add_no_losses<<<1, kThreads, 0, stream.handle>>>(divisor, losses);
 }
 
 }  // namespace

@@ -8,21 +8,23 @@
 namespace tilegrad::cuda {
 namespace {
 
-// What a group has in shared memory.
+inline constexpr int kMostRowThreads = 512;  // of a block
+
+// What a block has in shared memory.
 template <typename A>
 struct RowRoom {
-  Room<SumTotal<A>, kTeams> totals;
-  Room<A, kTeams> largest;
+  Room<SumTotal<A>, kLanes> totals;
+  Room<A, kMostRowThreads / kLanes> largest;
 };
 
-// A row by a team. Elements of a row are kept in `kept`, where there is room for them: element i is this thread's own where
-// i % kThreadsOfGroup is its lane.
+// A row by a team. Where there is room to keep elements of a row, element i is kept by thread i % size().
 template <typename A>
 struct TeamRow {
-  static constexpr int kSize = kLanes, kGroups = kTeams;  // threads of a group, and groups of a block
   __device__ __forceinline__ explicit TeamRow(RowRoom<A>*) {}
+  __device__ __forceinline__ static int size() { return kLanes; }
   __device__ __forceinline__ static int thread() { return team_lane(); }
   __device__ __forceinline__ static int group() { return static_cast<int>(threadIdx.x) / kLanes; }
+  __device__ __forceinline__ static int groups() { return static_cast<int>(blockDim.x) / kLanes; }
   __device__ __forceinline__ void meet() const { __syncwarp(team_mask()); }
 
   template <typename F>
@@ -41,30 +43,32 @@ struct TeamRow {
   }
 };
 
-// A row by a block. All threads meet in sum() and largest().
+// A row by a block of any size. All threads meet in sum() and largest().
 template <typename A>
 struct BlockRow {
-  static constexpr int kSize = kThreads, kGroups = 1;
   RowRoom<A>* room;
   __device__ __forceinline__ explicit BlockRow(RowRoom<A>* room) : room(room) {}
+  __device__ __forceinline__ static int size() { return static_cast<int>(blockDim.x); }
   __device__ __forceinline__ static int thread() { return static_cast<int>(threadIdx.x); }
   __device__ __forceinline__ static int group() { return 0; }
+  __device__ __forceinline__ static int groups() { return 1; }
   __device__ __forceinline__ void meet() const { __syncthreads(); }
 
   template <typename F>
   __device__ __forceinline__ SumTotal<A> sum(int64_t length, F f) const {
-    const int team = static_cast<int>(threadIdx.x) / kLanes;
-    SumTotal<A> mine;
-    for (int64_t begin = int64_t{team} * kSumChunk; begin < length; begin += kTeams * kSumChunk) {
-      const int count = static_cast<int>(smaller<int64_t>(kSumChunk, length - begin));
-      mine.add(sum_chunk<A>(count, [&](int i) { return f(begin + i); }));
+    const int used = static_cast<int>(smaller<int64_t>(kLanes, ceil_div(length, kSumChunk)));  // accumulators
+    __syncthreads();
+    for (int a = static_cast<int>(threadIdx.x) / kLanes; a < used; a += size() / kLanes) {
+      SumTotal<A> mine;
+      for (int64_t begin = int64_t{a} * kSumChunk; begin < length; begin += kLanes * kSumChunk) {
+        const int count = static_cast<int>(smaller<int64_t>(kSumChunk, length - begin));
+        mine.add(sum_chunk<A>(count, [&](int i) { return f(begin + i); }));
+      }
+      if (team_lane() == 0) room->totals[a] = mine;
     }
     __syncthreads();
-    if (team_lane() == 0) room->totals[team] = mine;
-    __syncthreads();
     SumTotal<A> total;
-    const int used = static_cast<int>(smaller<int64_t>(kTeams, ceil_div(length, kSumChunk)));
-    for (int i = 0; i < used; ++i) total.join(room->totals[i]);
+    for (int a = 0; a < used; ++a) total.join(room->totals[a]);
     return total;
   }
   __device__ __forceinline__ A largest(A own) const {
@@ -74,7 +78,7 @@ struct BlockRow {
     if (team_lane() == 0) room->largest[static_cast<int>(threadIdx.x) / kLanes] = own;
     __syncthreads();
     A all = room->largest[0];
-    for (int i = 1; i < kTeams; ++i) all = larger_number(all, room->largest[i]);
+    for (int i = 1; i < size() / kLanes; ++i) all = larger_number(all, room->largest[i]);
     return all;
   }
 };
@@ -87,13 +91,16 @@ template <typename Kept>
 struct RowPlan {
   bool teams, keeps;
   unsigned blocks;
+  int threads;
   int shared;  // bytes
   RowPlan(int64_t rows, int64_t length) {
     // Teams wait for nobody, but there must be enough of them.
-    constexpr int64_t kShort = 64, kManyRows = 8192;
+    constexpr int64_t kShort = 64, kManyRows = 8192, kLong = 4096;
     const int64_t of_row = length * static_cast<int64_t>(sizeof(Kept));
     teams = length <= kShort || (rows >= kManyRows && kTeams * of_row <= kMostKept);
     const int64_t groups = teams ? kTeams : 1;
+    // Sums are a few threads' work: more rows at once are worth more than more threads for each.
+    threads = teams ? kThreads : length <= kLong ? 128 : kMostRowThreads;
     keeps = groups * of_row <= kMostKept;
     shared = keeps ? static_cast<int>(groups * of_row) : 0;
     blocks = blocks_for(rows, 1, static_cast<int>(groups));
@@ -103,8 +110,8 @@ struct RowPlan {
 // Calls at(row) for the group's rows. All groups of a warp, and all threads of a block, go through their own.
 template <typename Group, typename At>
 __device__ __forceinline__ void for_each_row(int64_t rows, At at) {
-  for (int64_t r = int64_t{blockIdx.x} * Group::kGroups + Group::group(); r < rows;
-       r += int64_t{gridDim.x} * Group::kGroups) {
+  const int64_t step = int64_t{gridDim.x} * Group::groups();
+  for (int64_t r = int64_t{blockIdx.x} * Group::groups() + Group::group(); r < rows; r += step) {
     at(r);
   }
 }

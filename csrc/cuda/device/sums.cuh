@@ -100,15 +100,19 @@ __device__ __forceinline__ Part join_lanes(Part part, Join join) {
   return part;
 }
 
+// How many elements are loaded before the first is joined: fewer where what is folded is more than a number.
+template <typename Part>
+inline constexpr int kUnroll = sizeof(Part) > 8 ? 2 : 8;
+
 // The fold of one chunk f(0) ... f(count - 1), count <= kSumChunk, by a team; lane 0 has the result.
 template <typename Part, typename Join, typename F>
 __device__ __forceinline__ Part fold_chunk(int count, Part identity, Join join, F f) {
   Part part = identity;
   if (count == kSumChunk) {
-#pragma unroll 8
+#pragma unroll(kUnroll<Part>)
     for (int k = 0; k < kSumChunk / kLanes; ++k) part = join(part, f(k * kLanes + team_lane()));
   } else {
-#pragma unroll 4
+#pragma unroll(kUnroll<Part> / 2)
     for (int i = team_lane(); i < count; i += kLanes) part = join(part, f(i));
   }
   return join_lanes(part, join);
