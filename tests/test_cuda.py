@@ -318,7 +318,7 @@ def test_autocast_computes_products_in_16_bits(dtype: str) -> None:
     for p, want in zip(model.parameters(), expected, strict=True):
         assert p.grad.dtype == "float32"
         found = p.grad.cpu().numpy()
-        assert np.linalg.norm(found - want) <= 0.06 * np.linalg.norm(want) + 1e-4
+        assert np.linalg.norm(found - want) <= (0.15 if dtype == "bfloat16" else 0.03) * np.linalg.norm(want) + 1e-4
 
 
 @NEEDS_GPU

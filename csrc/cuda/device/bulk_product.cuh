@@ -1,6 +1,7 @@
-// Large matrix products on Hopper: one warp has blocks of both operands copied in bulk, four stages ahead, and two warpgroups
-// do nothing but multiply. 128 x 256 outputs of a tile need 96 bytes of shared memory a multiply-add of 64 x 256 x 16, half of
-// what it can be read with.
+// Large matrix products on Hopper: one warp has blocks of both operands copied in bulk, four stages ahead, and two
+// warpgroups do nothing but multiply. Two blocks with tiles below each other form a cluster: each has half of the columns
+// that both need copied to both. Without that, tiles of 128 x 256 outputs want 9 TB/s of the L2 cache, more than it has
+// (365 TFLOP/s at 4096 on an H200).
 #pragma once
 
 #include "cuda/device/bulk_copy.cuh"
@@ -15,6 +16,7 @@ using BulkTile = WgmmaTile<T, 256, 4, 1>;  // the sums and where they go
 
 inline constexpr int kBulkStages = 4;
 inline constexpr int kBulkThreads = 3 * 128;  // the third warpgroup copies
+inline constexpr int kCluster = 2;
 
 struct BulkBarriers {
   uint64_t full[kBulkStages], empty[kBulkStages];
@@ -25,7 +27,7 @@ inline constexpr int kBulkBytes =
     kBulkStages * BulkTile<typename Problem::Element>::kStageBytes + 1024 + static_cast<int>(sizeof(BulkBarriers));
 
 template <bool kAlongA, bool kAlongB, typename T>
-__global__ void __launch_bounds__(kBulkThreads, 1)
+__global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kBulkThreads, 1)
     multiply_in_bulk(const __grid_constant__ CUtensorMap map_a, const __grid_constant__ CUtensorMap map_b,
                      const __grid_constant__ GemmProblem<T, kAlongA, kAlongB> problem,
                      const __grid_constant__ Layout layout) {
@@ -38,13 +40,18 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
   if (threadIdx.x == 0) {
     for (int s = 0; s < kBulkStages; ++s) {
       barrier_init(&barriers.full[s], 1);
-      barrier_init(&barriers.empty[s], 2);  // one arrival of each warpgroup
+      barrier_init(&barriers.empty[s], 2 * kCluster);  // one arrival of each warpgroup that multiplies
     }
     asm volatile("fence.mbarrier_init.release.cluster;\n" ::: "memory");
   }
   fence_shared();
-  __syncthreads();
-  const int blocks = static_cast<int>(layout.tiles_m * layout.tiles_n);
+  meet_in_cluster();
+  // A cluster takes two tiles with the same columns; where the rows are odd in number, the last has none to write.
+  const int rank = static_cast<int>(block_of_cluster());
+  Layout pairs = layout;
+  pairs.tiles_m = (layout.tiles_m + kCluster - 1) / kCluster;
+  const int blocks = static_cast<int>(pairs.tiles_m * pairs.tiles_n);
+  const int first = static_cast<int>(blockIdx.x) / kCluster, step = static_cast<int>(gridDim.x) / kCluster;
   const int count = static_cast<int>((layout.K + kSwizzledDepth - 1) / kSwizzledDepth);
   int stage = 0, phase = 0;
   const auto next = [&] {
@@ -53,9 +60,9 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
   if (threadIdx.x >= Tile::kTeam) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 40;\n");
     if (threadIdx.x == Tile::kTeam) {
-      for (int block = static_cast<int>(blockIdx.x); block < blocks; block += static_cast<int>(gridDim.x)) {
-        const Place place = place_of(layout, block);
-        const int64_t m = place.m * Tile::kM, n = place.n * Tile::kN;
+      for (int block = first; block < blocks; block += step) {
+        const Place place = place_of(pairs, block);
+        const int64_t m = (place.m * kCluster + rank) * Tile::kM, n = place.n * Tile::kN;
         for (int b = 0; b < count; ++b, next()) {
           barrier_wait(&barriers.empty[stage], phase ^ 1);
           uint64_t* const full = &barriers.full[stage];
@@ -68,10 +75,15 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
           } else {
             for (int i = 0; i < Tile::kM; i += 64) bulk_copy(a + i * 128, map_a, m + i, k, full);
           }
+          constexpr int kShare = Tile::kN / kCluster;
+          const int begin = rank * kShare;
+          constexpr uint16_t kAll = (1 << kCluster) - 1;
           if constexpr (kAlongB) {
-            bulk_copy(to_b, map_b, k, n, full);
+            bulk_copy_to_all(to_b + begin * 128, map_b, k, n + begin, full, kAll);
           } else {
-            for (int i = 0; i < Tile::kN; i += 64) bulk_copy(to_b + i * 128, map_b, n + i, k, full);
+            for (int i = begin; i < begin + kShare; i += 64) {
+              bulk_copy_to_all(to_b + i * 128, map_b, n + i, k, full, kAll);
+            }
           }
         }
       }
@@ -80,13 +92,17 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
     asm volatile("setmaxnreg.inc.sync.aligned.u32 232;\n");
     const int row = static_cast<int>(threadIdx.x) / 128 * 64;
     const auto view = problem.view(0);
-    for (int block = static_cast<int>(blockIdx.x); block < blocks; block += static_cast<int>(gridDim.x)) {
-      const Place place = place_of(layout, block);
-      const int64_t m = place.m * Tile::kM, n = place.n * Tile::kN;
+    for (int block = first; block < blocks; block += step) {
+      const Place place = place_of(pairs, block);
+      const int64_t m = (place.m * kCluster + rank) * Tile::kM, n = place.n * Tile::kN;
       Tile tile;
 #pragma unroll
       for (int i = 0; i < Tile::kN / 2; ++i) tile.sums[i] = 0;
-      int before = -1;  // the stage that may still be read
+      int before = -1;              // the stage that may still be read
+      const auto give_back = [&] {  // to both that copy into it
+        const uint32_t lane = threadIdx.x % 128;
+        if (before >= 0 && lane < kCluster) barrier_arrive_at(&barriers.empty[before], lane);
+      };
       for (int b = 0; b < count; ++b, next()) {
         barrier_wait(&barriers.full[stage], phase);
         const char* const block_a = shared + stage * Tile::kStageBytes;
@@ -99,11 +115,11 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
         }
         warpgroup_commit();
         warpgroup_wait<1>();
-        if (before >= 0 && threadIdx.x % 128 == 0) barrier_arrive(&barriers.empty[before]);
+        give_back();
         before = stage;
       }
       warpgroup_wait<0>();
-      if (before >= 0 && threadIdx.x % 128 == 0) barrier_arrive(&barriers.empty[before]);
+      give_back();
       tile.for_each_row([&](int i, const auto& for_each_run) {
         if (m + i >= layout.M) return;
         T* const to = view.out.row(m + i);
@@ -111,6 +127,8 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
       });
     }
   }
+  // Nobody leaves while another may still copy to it or arrive at its barriers.
+  meet_in_cluster();
 }
 
 // Whether a product is one for this kernel: large enough to fill the device with its tiles.
@@ -133,14 +151,15 @@ void multiply_large(const Stream& stream, const GemmProblem<T, kAlongA, kAlongB>
   const Gemm& g = problem.sizes;
   const CUtensorMap map_a = kAlongA ? tensor_map(problem.a_data, g.M, g.K, g.a_row_stride, Tile::kM)
                                     : tensor_map(problem.a_data, g.K, g.M, g.a_col_stride, 64);
-  const CUtensorMap map_b = kAlongB ? tensor_map(problem.b_data, g.N, g.K, g.b_col_stride, Tile::kN)
+  const CUtensorMap map_b = kAlongB ? tensor_map(problem.b_data, g.N, g.K, g.b_col_stride, Tile::kN / kCluster)
                                     : tensor_map(problem.b_data, g.K, g.N, g.b_row_stride, 64);
   const auto kernel = &multiply_in_bulk<kAlongA, kAlongB, T>;
   constexpr int kBytes = kBulkBytes<GemmProblem<T, kAlongA, kAlongB>>;
   [[maybe_unused]] static const cudaError_t allowed =
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
-  const int64_t blocks = layout.tiles_m * layout.tiles_n;
-  const unsigned grid = static_cast<unsigned>(blocks < stream.multiprocessors ? blocks : stream.multiprocessors);
+  const int64_t pairs = ceil_div(layout.tiles_m, kCluster) * layout.tiles_n;
+  const int64_t room = stream.multiprocessors / kCluster;
+  const unsigned grid = static_cast<unsigned>(kCluster * (pairs < room ? pairs : room));
   kernel<<<grid, kBulkThreads, kBytes, stream.handle>>>(map_a, map_b, problem, layout);
 }
 
