@@ -197,18 +197,19 @@ struct MmaTile {
   }
 
   template <typename F>
-  __device__ __forceinline__ void for_each_row(const F& put) const {
-    const int lane = static_cast<int>(threadIdx.x) % 32;
+  __device__ __forceinline__ void for_each_row(const F& put) {
+    constexpr bool kTurned = sizeof(T) == 2;
 #pragma unroll
     for (int i = 0; i < kTilesM; ++i) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        put(warp_m() + i * 16 + half * 8 + lane / 4, [&](const auto& run) {
+        const auto pair = [&](int j) { return &sums[i][j][half * 2]; };
+        if constexpr (kTurned) {
 #pragma unroll
-          for (int j = 0; j < kTilesN; ++j) {
-            const float two[2] = {sums[i][j][half * 2], sums[i][j][half * 2 + 1]};
-            run(warp_n() + j * 8 + lane % 4 * 2, two);
-          }
+          for (int j = 0; j < kTilesN; j += 4) turn_quad({pair(j), pair(j + 1), pair(j + 2), pair(j + 3)});
+        }
+        put(warp_m() + i * 16 + half * 8 + static_cast<int>(threadIdx.x) % 32 / 4, [&](const auto& run) {
+          for_each_run<kTurned, kTilesN>(pair, [&](int n, const auto& some) { run(warp_n() + n, some); });
         });
       }
     }

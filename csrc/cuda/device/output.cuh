@@ -59,6 +59,45 @@ __device__ __forceinline__ void store_sums(T* row, int64_t n, int64_t columns, c
   }
 }
 
+// What the tensor cores leave in a quad of lanes: of every 8 columns lane t has 2 t and 2 t + 1. Neighbours in 16 bits are
+// too short to be stored well. Of 4 such pairs, of 32 columns, lane t gives pair u to lane u and so gets all of columns
+// 8 t to 8 t + 7.
+__device__ __forceinline__ void swap_between(float& low, float& high, bool is_high, int distance) {
+  const float received = __shfl_xor_sync(~0u, is_high ? low : high, distance);
+  low = is_high ? received : low;
+  high = is_high ? high : received;
+}
+__device__ __forceinline__ void turn_quad(float* const (&pairs)[4]) {
+  const int lane = static_cast<int>(threadIdx.x) % 4;
+#pragma unroll
+  for (int e = 0; e < 2; ++e) {
+    swap_between(pairs[0][e], pairs[1][e], lane % 2 != 0, 1);
+    swap_between(pairs[2][e], pairs[3][e], lane % 2 != 0, 1);
+    swap_between(pairs[0][e], pairs[2][e], lane / 2 != 0, 2);
+    swap_between(pairs[1][e], pairs[3][e], lane / 2 != 0, 2);
+  }
+}
+
+// Gives the pairs of one row of kTiles times 8 columns to run(column, sums): pair(j) is where those of tile j are.
+template <bool kTurned, int kTiles, typename Pair, typename Run>
+__device__ __forceinline__ void for_each_run(const Pair& pair, const Run& run) {
+  const int lane = static_cast<int>(threadIdx.x) % 4;
+  if constexpr (kTurned) {
+#pragma unroll
+    for (int j = 0; j < kTiles; j += 4) {
+      const float eight[8] = {pair(j)[0],     pair(j)[1],     pair(j + 1)[0], pair(j + 1)[1],
+                              pair(j + 2)[0], pair(j + 2)[1], pair(j + 3)[0], pair(j + 3)[1]};
+      run((j + lane) * 8, eight);
+    }
+  } else {
+#pragma unroll
+    for (int j = 0; j < kTiles; ++j) {
+      const float two[2] = {pair(j)[0], pair(j)[1]};
+      run(j * 8 + lane * 2, two);
+    }
+  }
+}
+
 // Rows at equal distances.
 template <typename T>
 struct Rows {

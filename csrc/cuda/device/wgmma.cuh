@@ -27,6 +27,13 @@ __device__ __forceinline__ void warpgroup_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(kPending) : "memory");
 }
 
+// Keeps the compiler from moving uses of the sums across the waits and fences, which do not name them.
+template <int kCount>
+__device__ __forceinline__ void pin_sums(float (&sums)[kCount]) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(sums[i])::"memory");
+}
+
 // d += a b for 64 x 64, 128 or 256 outputs and 16 terms; kTurned: the matrix lies along its rows, not along k. Thread
 // t of the warpgroup holds rows t / 32 * 16 + t % 32 / 4 (+ 8) and columns 8 j + t % 4 * 2 (+ 1): d[4 j] to d[4 j + 3].
 // clang-format off

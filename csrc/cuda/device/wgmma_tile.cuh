@@ -96,6 +96,7 @@ struct WgmmaTile {
     __syncthreads();  // the tile before this one may still be read
 #pragma unroll
     for (int s = 0; s < kStages - 2; ++s) start(s);
+    pin_sums(sums);
     const int row = static_cast<int>(threadIdx.x) / 128 * 64;
     for (int block = 0; block < count; ++block) {
       wait_for_copies<kStages - 3>();
@@ -114,21 +115,20 @@ struct WgmmaTile {
       warpgroup_wait<1>();
     }
     warpgroup_wait<0>();
+    pin_sums(sums);
     wait_for_copies<0>();
   }
 
   template <typename F>
-  __device__ __forceinline__ void for_each_row(const F& put) const {
-    const int thread = static_cast<int>(threadIdx.x), lane = thread % 32;
+  __device__ __forceinline__ void for_each_row(const F& put) {
+    const int thread = static_cast<int>(threadIdx.x);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      put(thread / 32 * 16 + half * 8 + lane / 4, [&](const auto& run) {
+      const auto pair = [&](int j) { return &sums[j * 4 + half * 2]; };
 #pragma unroll
-        for (int j = 0; j < kN / 8; ++j) {
-          const float two[2] = {sums[j * 4 + half * 2], sums[j * 4 + half * 2 + 1]};
-          run(j * 8 + lane % 4 * 2, two);
-        }
-      });
+      for (int j = 0; j < kN / 8; j += 4) turn_quad({pair(j), pair(j + 1), pair(j + 2), pair(j + 3)});
+      put(thread / 32 * 16 + half * 8 + thread % 32 / 4,
+          [&](const auto& run) { for_each_run<true, kN / 8>(pair, run); });
     }
   }
 };
