@@ -45,7 +45,6 @@ __device__ __forceinline__ Total accumulate(int64_t count, F f) {
 }
 
 // How many blocks of neighbouring columns have come to their end; 0 between launches.
-inline constexpr int kMostGroups = 1024;
 [[maybe_unused]] __device__ unsigned column_arrivals[kMostGroups];
 
 // Whether a launch over one matrix can finish its columns itself. (Blocks that take several chunks at once have all columns.)

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "cuda/device/column_place.cuh"
+#include "cuda/device/last_block.cuh"
 #include "params/reduce.h"
 
 namespace tilegrad::cuda {
@@ -52,11 +53,38 @@ __device__ __forceinline__ void with_places(const LoopNest<1>& nest, int64_t beg
 // What a fold knows of an output where it needs nothing.
 struct Nothing {};
 
-// A team takes a chunk of an output. With one chunk for every output they are finished, otherwise parts are
-// [output][chunk].
+// Chunks' parts of an output, [output][chunk], joined by a team.
+template <typename Fold>
+__device__ __forceinline__ void join_output(const Fold& fold, int64_t o, int64_t chunks,
+                                            const typename Fold::Part* parts) {
+  typename Fold::Total mine;
+#pragma unroll 8
+  for (int64_t b = team_lane(); b < chunks; b += kLanes) {
+    if constexpr (std::is_arithmetic_v<typename Fold::Part>) {
+      mine.add(fresh(parts + o * chunks + b));
+    } else {
+      mine.add(parts[o * chunks + b]);
+    }
+  }
+  const typename Fold::Total total = join_accumulators(mine);
+  if (team_lane() == 0) fold.finish(o, total);
+}
+
+// How many blocks of an output, or of outputs that lie side by side, have come to their end; 0 between launches.
+inline constexpr int kMostGroups = 1024;
+[[maybe_unused]] __device__ unsigned fold_arrivals[kMostGroups];
+
+// Whether the last block may join the parts.
+template <typename Fold>
+constexpr bool may_join(int64_t chunks) {
+  return std::is_arithmetic_v<typename Fold::Part> && chunks > 1 && chunks <= kManyChunks;
+}
+
+// A team takes a chunk of an output. With one chunk for every output they are finished, otherwise there are parts, which the
+// last block may have to join where there is one output.
 template <typename T, typename Fold>
-__global__ void __launch_bounds__(kThreads)
-    fold_rows(const __grid_constant__ Reduce p, int64_t chunks, const T* x, Fold fold, typename Fold::Part* parts) {
+__global__ void __launch_bounds__(kThreads) fold_rows(const __grid_constant__ Reduce p, int64_t chunks, const T* x,
+                                                      Fold fold, typename Fold::Part* parts, bool joins) {
   using Part = typename Fold::Part;
   const int64_t items = p.outer.numel * chunks, step = int64_t{gridDim.x} * kTeams;
   for (int64_t item = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; item < items; item += step) {
@@ -78,13 +106,14 @@ __global__ void __launch_bounds__(kThreads)
       parts[item] = part;
     }
   }
+  if (joins && is_last_block(fold_arrivals, gridDim.x) && threadIdx.x < kLanes) join_output(fold, 0, chunks, parts);
 }
 
 // Outputs that lie side by side: column_place.cuh.
 template <typename T, typename Fold>
 __global__ void __launch_bounds__(kColumnThreads)
     fold_columns(const __grid_constant__ Reduce p, int64_t chunks, int log_width, const T* x, Fold fold,
-                 typename Fold::Part* parts) {
+                 typename Fold::Part* parts, bool joins) {
   using Part = typename Fold::Part;
   __shared__ Room<Part, kColumnThreads> room;
   const ColumnPlace at(log_width);
@@ -117,19 +146,23 @@ __global__ void __launch_bounds__(kColumnThreads)
       parts[o * chunks + chunk] = part;
     }
   }
+  if (!joins) return;
+  const bool alone = items == chunks;  // one group of outputs
+  const int64_t group = alone ? 0 : blockIdx.x / chunks;
+  if (!is_last_block(fold_arrivals + group, alone ? gridDim.x : static_cast<unsigned>(chunks))) return;
+  const int64_t first = group % across << log_width, before = group / across * row_width;
+  for (int c = static_cast<int>(threadIdx.x) / kLanes; c < 1 << log_width; c += static_cast<int>(blockDim.x) / kLanes) {
+    if (first + c < row_width) join_output(fold, before + first + c, chunks, parts);
+  }
 }
 
-// Chunks' parts joined: by a team for each output,
+// Joined by a team for each output,
 template <typename Fold>
 __global__ void __launch_bounds__(kThreads)
     fold_parts(int64_t outputs, int64_t chunks, const typename Fold::Part* parts, Fold fold) {
   const int64_t step = int64_t{gridDim.x} * kTeams;
   for (int64_t o = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; o < outputs; o += step) {
-    typename Fold::Total mine;
-#pragma unroll 4
-    for (int64_t b = team_lane(); b < chunks; b += kLanes) mine.add(parts[o * chunks + b]);
-    const typename Fold::Total total = join_accumulators(mine);
-    if (team_lane() == 0) fold.finish(o, total);
+    join_output(fold, o, chunks, parts);
   }
 }
 // or, where there are many chunks, by a block.
@@ -175,14 +208,21 @@ void fold_axes(const Stream& stream, const Reduce& p, const T* x, const Fold& fo
   const int64_t outputs = p.outer.numel, chunks = ceil_div(p.inner.numel, kSumChunk);
   if (outputs == 0) return;
   Part* const parts = chunks > 1 ? stream.scratch_of<Part>(outputs * chunks) : nullptr;
+  bool joins = may_join<Fold>(chunks);
   if (chunks > 0 && runs_down_columns(p)) {
     const int64_t width = p.outer.shape[p.outer.ndim - 1];
     const ColumnLaunch launch(outputs / width * chunks, width);
-    fold_columns<<<launch.blocks, launch.threads, 0, stream.handle>>>(p, chunks, launch.log_width, x, fold, parts);
+    const int64_t groups = outputs / width * ceil_div(width, int64_t{1} << launch.log_width);
+    // (A block that takes several chunks at once must not have some of another group.)
+    joins = joins && (groups == 1 || (groups <= kMostGroups && launch.threads == kLanes << launch.log_width));
+    fold_columns<<<launch.blocks, launch.threads, 0, stream.handle>>>(p, chunks, launch.log_width, x, fold, parts,
+                                                                      joins);
   } else if (chunks > 0) {
-    fold_rows<<<blocks_for(outputs * chunks, 1, kTeams), kThreads, 0, stream.handle>>>(p, chunks, x, fold, parts);
+    joins = joins && outputs == 1;
+    fold_rows<<<blocks_for(outputs * chunks, 1, kTeams), kThreads, 0, stream.handle>>>(p, chunks, x, fold, parts,
+                                                                                       joins);
   }
-  if (chunks != 1) join_parts(stream, outputs, chunks, parts, fold);
+  if (chunks != 1 && !joins) join_parts(stream, outputs, chunks, parts, fold);
 }
 
 // A sum over axes of elements T.
