@@ -89,7 +89,7 @@ def test_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     assert "accuracy 0." in lines[0]
     import sys
 
-    monkeypatch.setitem(sys.modules, "tqdm", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)  # as if it were not installed
     trainer().fit((X, Y), verbose=1)
     assert capsys.readouterr().out.startswith("epoch 1/1: loss 0.")
 

@@ -299,6 +299,11 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"data": (X, Y), "batch_size": 0}, tg.ArgumentError, "batch_size must be an integer from 1"),
     ({"data": (X, Y), "verbose": 3}, tg.ArgumentError, "verbose must be 0, 1 or 2"),
     ({"data": (X, Y), "callbacks": [tg.train.TerminateOnNaN]}, tg.ArgumentError, "the class TerminateOnNaN; make an"),
+    (
+        {"data": (X, Y), "callbacks": tg.train.TerminateOnNaN()},
+        tg.ArgumentError,
+        "must be a list, found TerminateOnNaN",
+    ),
     ({"data": (X, Y), "resume": True}, tg.ArgumentError, "resume needs checkpoint"),
     ({"data": (X, Y), "checkpoint_every": 5}, tg.ArgumentError, "checkpoint_every needs checkpoint"),
     ({"data": (X, Y), "steps_per_epoch": 0}, tg.ArgumentError, "steps_per_epoch must be"),

@@ -13,7 +13,7 @@ from ..autograd import no_grad
 from ..capture import capture
 from .batch_statistics import has_batch_norm, kept_statistics, update_batch_norm
 from .callback import Callback
-from .placement import device_of, on_device, on_host
+from .placement import on_host
 
 if TYPE_CHECKING:
     from ..nn.module import Module
@@ -36,7 +36,7 @@ class _Average(Callback):
         self._current: dict[str, Tensor] = {}  # the model's own, whose memory stays where it is
         self._model: Module | None = None
         self._is_swapped = self._is_restored = False
-        self._blend_all = capture(_blend_all)
+        self._shares: dict[str, Tensor] = {}  # of the weights in the next update, by dtype
         if model is not None:
             self._begin(model)
 
@@ -48,6 +48,9 @@ class _Average(Callback):
             found.update(model.named_buffers())
         self._current = {path: tensor.detach() for path, tensor in found.items() if tensor.dtype.is_floating}
         self._averages = {path: _C.copy(tensor) for path, tensor in self._current.items()}
+        # What the captured call reads, so that it needs no arguments.
+        self._shares = {t.dtype.name: _C.full((), 0.0, t.dtype, t.device) for t in self._current.values()}
+        self._blend_all = capture(self._blended)
 
     def _the_model(self) -> Module:
         if self._model is None:
@@ -58,11 +61,15 @@ class _Average(Callback):
 
     def _blend(self, share: float) -> None:
         """``average += share * (weight - average)`` for all tensors."""
-        device = device_of(self._the_model())
-        dtypes = {tensor.dtype.name for tensor in self._averages.values()}
-        shares = {name: on_device(ops.tensor(share, name), device) for name in dtypes}
-        self._blend_all(list(self._averages.values()), list(self._current.values()), shares)
+        for tensor in self._shares.values():
+            _C.fill_(tensor, share)
+        self._blend_all()
         self.count += 1
+
+    @no_grad()
+    def _blended(self) -> None:
+        for average, tensor in zip(self._averages.values(), self._current.values(), strict=True):
+            average.add_((tensor - average) * self._shares[tensor.dtype.name])
 
     def swap(self) -> None:
         """Exchange the model's weights and the averages; twice is as never."""
@@ -124,12 +131,6 @@ class _Average(Callback):
         """Take over what :meth:`state` returned."""
         self._averages = {path: ops.tensor(np.asarray(array)) for path, array in state["averages"].items()}
         self.count, self._is_restored = state["count"], True
-
-
-@no_grad()
-def _blend_all(averages: list[Tensor], tensors: list[Tensor], shares: dict[str, Tensor]) -> None:
-    for average, tensor in zip(averages, tensors, strict=True):
-        average.add_((tensor - average) * shares[tensor.dtype.name])
 
 
 class EMA(_Average):

@@ -118,6 +118,8 @@ class Callbacks:
     """The callbacks of a fit, called as one."""
 
     def __init__(self, callbacks: Sequence[Callback]) -> None:
+        if not isinstance(callbacks, (list, tuple)):
+            raise _C.ArgumentError(f"fit: callbacks must be a list, found {_name(callbacks)}")
         for position, callback in enumerate(callbacks):
             if not isinstance(callback, Callback):
                 hint = "; make an instance of it" if isinstance(callback, type) else ""

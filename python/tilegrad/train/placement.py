@@ -19,7 +19,9 @@ def device_of(model: Module) -> str:
 
 
 def on_device(value: Any, device: str) -> Any:
-    """A structure of tensors on a device; itself where nothing is elsewhere."""
+    """A structure of tensors on a device. For the CPU itself: nobody makes batches elsewhere for it."""
+    if device == "cpu":
+        return value
     return replace(value, lambda part: _is_elsewhere(part, device), lambda tensor: _C.to_device(tensor, device))
 
 

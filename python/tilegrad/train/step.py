@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import no_grad
-from ..capture import Captured
 from ..capture import capture as captured
+from ..capture import depends_on
 from .evaluation import call
 from .metrics import Metric
 from .metrics.base import Function
@@ -56,21 +56,11 @@ class Step:
         self.training, self.judging = Totals(metrics), Totals(metrics)
         self._penalty, self._accumulate = penalty, accumulate
         self._norm: Tensor = _C.full((2,), 0.0, _C.float64, optimizer.groups[0]._rate.device)
-        self._programs: list[Captured[Any]] = []
-        self._run = self._kept(self._whole, capture)
-        self._half = self._kept(self._gradients, capture)
-        self._finish = self._kept(self._update, capture)
-        self._check = self._kept(self._measure_gradients, capture)
-        self._judge = self._kept(self._judged, capture)
-        self.forward = self._kept(self.forward_eagerly, capture)
-        """The same, with it."""
-
-    def _kept(self, function: Callable[..., Any], capture: bool) -> Callable[..., Any]:
-        if not capture:
-            return function
-        program = captured(function)
-        self._programs.append(program)
-        return program
+        run: Callable[..., Any] = captured if capture else _as_it_is
+        self._run, self._half, self._finish = run(self._whole), run(self._gradients), run(self._update)
+        self._check, self._judge = run(self._measure_gradients), run(self._judged)
+        self.forward = run(self.forward_eagerly)
+        """The model's output for inputs in the form of a batch."""
 
     # A step of training.
 
@@ -113,6 +103,7 @@ class Step:
         self.optimizer.step()
 
     def _measure_gradients(self) -> None:
+        depends_on(self.optimizer._settings)  # on which parameters are frozen
         gradients = [p.grad for group in self.optimizer.groups for p in group.parameters if p.grad is not None]
         _C.gradient_norm(self._norm, gradients, math.inf)
 
@@ -138,7 +129,7 @@ class Step:
         return whole if self._accumulate == 1 else whole * (1 / self._accumulate)
 
     def forward_eagerly(self, inputs: Any) -> Any:
-        """The model's output for inputs in the form of a batch, without capture."""
+        """The same, never captured."""
         return call(self.model, inputs)
 
     # Evaluation.
@@ -153,3 +144,7 @@ class Step:
         output = self.forward_eagerly(batch.inputs)
         self.judging.add(self.loss_of(output, batch), output, batch.target, batch.samples)
         return output if self.judging.functions else None
+
+
+def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
