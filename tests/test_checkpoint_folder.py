@@ -350,6 +350,20 @@ def test_a_forked_child_holds_nothing(tmp_path: Path) -> None:
         locks._held.clear()
 
 
+def test_a_full_disk_does_not_keep_a_run_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(locks, "_write", full)
+    with CheckpointFolder(tmp_path):
+        second = CheckpointFolder(tmp_path)
+        with pytest.raises(tg.FolderInUseError, match="another run, which has not said its name yet,"):
+            second.__enter__()
+    monkeypatch.setattr(locks, "_lock", lambda descriptor: None)
+    with pytest.raises(OSError, match="No space left"):
+        second.__enter__()
+
+
 def test_where_there_are_no_locks_the_text_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "_lock", lambda descriptor: None)
     with CheckpointFolder(tmp_path):

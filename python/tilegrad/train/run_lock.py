@@ -55,7 +55,11 @@ class RunLock:
             if locked is False or (locked is None and _lives(owner)):
                 raise FolderInUseError(self._refusal(owner, certain=locked is False))
             about = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
-            _write(descriptor, json.dumps(about).encode())
+            try:
+                _write(descriptor, json.dumps(about).encode())
+            except OSError:  # a full disk: the lock is held all the same
+                if locked is None:
+                    raise
         except BaseException:
             os.close(descriptor)
             raise

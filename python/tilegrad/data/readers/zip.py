@@ -73,7 +73,8 @@ def directory(file: BinaryIO, size: int, where: str) -> tuple[int, int, int]:
     if at + 22 + comment != len(tail):
         raise DataError(f"{where}: {len(tail) - at - 22} bytes follow the archive, {comment} are its comment")
     end = first + at
-    if FULL16 in (count, here) or FULL32 in (length, offset):
+    file.seek(max(0, end - 20))
+    if file.read(4) == LOCATOR or FULL16 in (count, here) or FULL32 in (length, offset):  # some write it always
         end, here, count, length, offset = _end64(file, end, where)
     if disk or start_disk or here != count:
         raise DataError(f"{where}: part of an archive of several files")
