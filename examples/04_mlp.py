@@ -5,7 +5,13 @@ python examples/04_mlp.py --data DIR --network 784-50-50-10   # one of them
 
 DIR has the folders mnist/ and cifar10/; without --data they are downloaded into the cache folder. ReLU, He's initial
 weights, pixels from 0 to 1 (those of CIFAR-10 standardised, each by itself), Adam; a tenth of the training data is held
-out for validation.
+out for validation. Test accuracy for the seeds 0 to 4:
+
+    784-50-50-10          0.9660 0.9673 0.9662 0.9664 0.9671
+    784-100-100-10        0.9797 0.9797 0.9802 0.9801 0.9799
+    784-256-100-10        0.9800 0.9825 0.9783 0.9783 0.9803
+    784-256-100-10 decay  0.9822 0.9824 0.9839 0.9818 0.9830
+    cifar10 100-50-25     0.5240 0.5181 0.5189 0.5182 0.5283
 """
 
 from __future__ import annotations

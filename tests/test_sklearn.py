@@ -338,7 +338,7 @@ def test_in_scikit_learns_tools() -> None:
 def test_training_that_diverges_or_is_ended_by_an_error() -> None:
     message = r"NetRegressor: training diverged, the weights are not finite: standardise X, lower learning_rate"
     with pytest.raises(ValueError, match=message):
-        NetRegressor((), optimizer="sgd", learning_rate=10.0, epochs=500, random_state=0).fit(1e3 * X, X[:, 0])
+        NetRegressor((), optimizer="sgd", learning_rate=10.0, n_iter_no_change=None).fit(1e3 * X, X[:, 0])
 
     class End(tg.train.Callback):
         def on_epoch_end(self, trainer: Any, epoch: int, results: dict[str, float]) -> None:
