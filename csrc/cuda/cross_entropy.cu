@@ -127,8 +127,8 @@ void cross_entropy(const Stream& stream, const CrossEntropy& p, const T* logits,
     kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, plan.keeps, divisor, logits, target, weight,
                                                                       losses, gradient, target_gradient, stream.error);
   };
-  if (plan.teams) {
-    launch(&cross_entropy_rows<TeamRow<A>, T>);
+  if (plan.warps) {
+    launch(&cross_entropy_rows<WarpRow<A>, T>);
   } else {
     launch(&cross_entropy_rows<BlockRow<A>, T>);
   }

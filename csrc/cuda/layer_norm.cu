@@ -62,8 +62,8 @@ void layer_norm(const Stream& stream, const LayerNorm& p, const T* x, const Wide
   const auto launch = [&](auto kernel) {
     kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, plan.keeps, x, gamma, beta, y, mean, inverse);
   };
-  if (plan.teams) {
-    launch(&normalise_rows<TeamRow<A>, T>);
+  if (plan.warps) {
+    launch(&normalise_rows<WarpRow<A>, T>);
   } else {
     launch(&normalise_rows<BlockRow<A>, T>);
   }
@@ -145,8 +145,8 @@ void layer_norm_backward(const Stream& stream, const LayerNorm& p, const T* x, c
       kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, plan.keeps, x, gamma, mean, inverse, grad,
                                                                         dx);
     };
-    if (plan.teams) {
-      launch(&rows_backward<TeamRow<A>, T>);
+    if (plan.warps) {
+      launch(&rows_backward<WarpRow<A>, T>);
     } else {
       launch(&rows_backward<BlockRow<A>, T>);
     }

@@ -94,8 +94,8 @@ void multi_margin_loss(const Stream& stream, const MultiMargin& p, const T* x, c
     kernel<<<plan.blocks, plan.threads, 0, stream.handle>>>(p, divisor, x, target, weight, losses, gradient,
                                                             stream.error);
   };
-  if (plan.teams) {
-    launch(&margin_rows<TeamRow<T>, T>);
+  if (plan.warps) {
+    launch(&margin_rows<WarpRow<T>, T>);
   } else {
     launch(&margin_rows<BlockRow<T>, T>);
   }
@@ -143,8 +143,8 @@ void kl_div(const Stream& stream, const KlDivergence& p, const T* x, const T* ta
   const auto launch = [&](auto kernel) {
     kernel<<<plan.blocks, plan.threads, 0, stream.handle>>>(p, x, target, losses, gradient, target_gradient);
   };
-  if (plan.teams) {
-    launch(p.log_target ? &divergence_rows<TeamRow<T>, true, T> : &divergence_rows<TeamRow<T>, false, T>);
+  if (plan.warps) {
+    launch(p.log_target ? &divergence_rows<WarpRow<T>, true, T> : &divergence_rows<WarpRow<T>, false, T>);
   } else {
     launch(p.log_target ? &divergence_rows<BlockRow<T>, true, T> : &divergence_rows<BlockRow<T>, false, T>);
   }

@@ -155,8 +155,8 @@ void along_axis(const Stream& stream, const AxisBlocks& p, const T* a, const T* 
   const auto launch = [&](auto kernel) {
     kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p.before, p.length, plan.keeps, a, b, y);
   };
-  if (plan.teams) {
-    launch(&along_rows<TeamRow<A>, Op, T>);
+  if (plan.warps) {
+    launch(&along_rows<WarpRow<A>, Op, T>);
   } else {
     launch(&along_rows<BlockRow<A>, Op, T>);
   }

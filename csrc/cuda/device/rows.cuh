@@ -1,5 +1,6 @@
 // Rows of contiguous elements, each worked on by a group of threads that can take the row's sums and its largest element:
-// a team of 16 threads for short rows, a block for long ones. Sums are in the order of device/sums.cuh by both.
+// a warp for short rows, and for those of medium length where there are many; a block for others, with sums in the order of
+// device/sums.cuh, which keeps 16 threads busy for each 1024 elements.
 #pragma once
 
 #include "cuda/device/sums.cuh"
@@ -17,28 +18,43 @@ struct RowRoom {
   Room<A, kMostRowThreads / kLanes> largest;
 };
 
-// A row by a team. Where there is room to keep elements of a row, element i is kept by thread i % size().
+// A row by a warp. Where there is room to keep elements of a row, element i is kept by thread i % size(). Lane l adds up
+// elements l, l + 32, ..., every fourth of them on its own, and then the lanes' sums are added as a tree.
 template <typename A>
-struct TeamRow {
-  __device__ __forceinline__ explicit TeamRow(RowRoom<A>*) {}
-  __device__ __forceinline__ static int size() { return kLanes; }
-  __device__ __forceinline__ static int thread() { return team_lane(); }
-  __device__ __forceinline__ static int group() { return static_cast<int>(threadIdx.x) / kLanes; }
-  __device__ __forceinline__ static int groups() { return static_cast<int>(blockDim.x) / kLanes; }
-  __device__ __forceinline__ void meet() const { __syncwarp(team_mask()); }
+struct WarpRow {
+  static constexpr int kSize = 32;
+  __device__ __forceinline__ explicit WarpRow(RowRoom<A>*) {}
+  __device__ __forceinline__ static int size() { return kSize; }
+  __device__ __forceinline__ static int thread() { return static_cast<int>(threadIdx.x) % kSize; }
+  __device__ __forceinline__ static int group() { return static_cast<int>(threadIdx.x) / kSize; }
+  __device__ __forceinline__ static int groups() { return static_cast<int>(blockDim.x) / kSize; }
+  __device__ __forceinline__ void meet() const { __syncwarp(); }
 
   template <typename F>
   __device__ __forceinline__ SumTotal<A> sum(int64_t length, F f) const {
-    SumTotal<A> total;
-    for (int64_t begin = 0; begin < length; begin += kSumChunk) {
-      const int count = static_cast<int>(smaller<int64_t>(kSumChunk, length - begin));
-      total.add(from_lane(sum_chunk<A>(count, [&](int i) { return f(begin + i); }), 0));
+    constexpr int kChains = 4;
+    A parts[kChains] = {};
+    int64_t i = thread();
+    for (; i + (kChains - 1) * kSize < length; i += kChains * kSize) {
+#pragma unroll
+      for (int c = 0; c < kChains; ++c) parts[c] = parts[c] + f(i + c * kSize);
     }
+#pragma unroll
+    for (int c = 0; c < kChains - 1; ++c) {
+      if (i + c * kSize < length) parts[c] = parts[c] + f(i + c * kSize);
+    }
+    A part = (parts[0] + parts[1]) + (parts[2] + parts[3]);
+#pragma unroll
+    for (int half = kSize / 2; half > 0; half /= 2) part = part + from_thread(0xffffffffu, part, thread() ^ half);
+    SumTotal<A> total;
+    total.add(part);
     return total;
   }
   __device__ __forceinline__ A largest(A own) const {
 #pragma unroll
-    for (int half = kLanes / 2; half > 0; half /= 2) own = larger_number(own, from_lane(own, team_lane() ^ half));
+    for (int half = kSize / 2; half > 0; half /= 2) {
+      own = larger_number(own, from_thread(0xffffffffu, own, thread() ^ half));
+    }
     return own;
   }
 };
@@ -86,21 +102,22 @@ struct BlockRow {
 // What the rows of a block may keep in shared memory, in bytes: as much as every launch gets.
 inline constexpr int64_t kMostKept = 40 * 1024;
 
-// How the rows of a launch are shared out, and whether there is room to keep `Kept` for each element. It is part of no result.
+// How the rows of a launch are shared out, and whether there is room to keep `Kept` for each element. The group is part of
+// the result: it depends on the length and the number of rows alone.
 template <typename Kept>
 struct RowPlan {
-  bool teams, keeps;
+  bool warps, keeps;
   unsigned blocks;
   int threads;
   int shared;  // bytes
   RowPlan(int64_t rows, int64_t length) {
-    // Teams wait for nobody, but there must be enough of them.
-    constexpr int64_t kShort = 64, kManyRows = 8192, kLong = 4096;
+    // Warps wait for nobody, but there must be enough of them to fill a device.
+    constexpr int64_t kShort = 64, kManyRows = 2048, kLong = 4096, kWarps = kThreads / 32;
     const int64_t of_row = length * static_cast<int64_t>(sizeof(Kept));
-    teams = length <= kShort || (rows >= kManyRows && kTeams * of_row <= kMostKept);
-    const int64_t groups = teams ? kTeams : 1;
+    warps = length <= kShort || (rows >= kManyRows && kWarps * of_row <= kMostKept);
+    const int64_t groups = warps ? kWarps : 1;
     // Sums are a few threads' work: more rows at once are worth more than more threads for each.
-    threads = teams ? kThreads : length <= kLong ? 128 : kMostRowThreads;
+    threads = warps ? kThreads : length <= kLong ? 128 : kMostRowThreads;
     keeps = groups * of_row <= kMostKept;
     shared = keeps ? static_cast<int>(groups * of_row) : 0;
     blocks = blocks_for(rows, 1, static_cast<int>(groups));
