@@ -1,5 +1,5 @@
-// Scatters that add. What goes to one place is added by one thread in ascending order of the index, as on the CPU: no atomics
-// on floating-point numbers, and the same bits in every run.
+// Scatters that add. What goes to one place is added in ascending order of the index, as on the CPU: no atomics on
+// floating-point numbers, and the same bits in every run.
 #include "cuda/device/indexed.cuh"
 #include "cuda/device/row_grid.cuh"
 #include "cuda/device/scatter_order.cuh"
@@ -8,35 +8,120 @@
 namespace tilegrad::cuda {
 namespace {
 
-template <typename T>
-__global__ void __launch_bounds__(kThreads)
-    add_slices(const __grid_constant__ Gather p, const __grid_constant__ ScatterOrder order, const T* values, T* y) {
+// Values that one thread adds. What goes to one place is cut in pieces of so many, counted from its first value: the first
+// piece is added to the place, value by value, then the sums of the others are, in ascending order.
+inline constexpr int kPiece = 32;
+
+// begins[s]: where the values begin that go where number s does.
+__global__ void __launch_bounds__(kThreads) find_begins(const __grid_constant__ ScatterOrder order, int64_t* begins) {
+  for_each_element(order.count, [&](int64_t s) {
+    int64_t low = 0, high = s;
+    while (low < high) {
+      const int64_t middle = (low + high) / 2;
+      if (order.keys[middle] < order.keys[s]) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    begins[s] = low;
+  });
+}
+
+// Calls add(place of y, s, outer, item) for every element of the slices that go where number s does.
+template <typename T, typename Add>
+__device__ __forceinline__ void for_each_sum(const Gather& p, const ScatterOrder& order, T* y, Add add) {
   const bool dense = is_dense(p.inner);
   for_each_row(p.outer.numel * p.count, p.inner.numel, [&](int64_t r) {
     const int64_t outer = r / p.count, s = r - outer * p.count;
+    const bool wanted = order.is_somewhere(s) && add.wants(s);
     const Located<2> place = locate(p.outer, outer);
-    const bool adds = order.is_somewhere(s) && order.is_first(s);
-    T* const to = y + place.at[0] + (adds ? order.offset(s) : 0);
-    const T* const from = values + place.at[1];
-    return [&p, &order, dense, adds, to, from, s](int64_t item) {
-      if (!adds) return;
+    T* const to = y + place.at[0] + (wanted ? order.offset(s) : 0);
+    return [&p, &add, dense, wanted, to, place, outer, s](int64_t item) {
+      if (!wanted) return;
       const Located<2> inside = dense ? Located<2>{{item, item}} : locate(p.inner, item);
-      const uint64_t key = order.keys[s];
-      T sum = to[inside.at[0]];
-      for (int64_t k = s; k < order.count && order.keys[k] == key; ++k) {
-        sum = formulas::add(sum, from[order.index(k) * p.small_stride + inside.at[1]]);
-      }
-      to[inside.at[0]] = sum;
+      add(to + inside.at[0], place.at[1] + inside.at[1], s, outer, item);
     };
   });
+}
+
+// The sums of pieces that are not the first of their place, each behind the number of its first value / kPiece: no two of
+// them begin within kPiece values.
+template <typename T>
+struct PieceSums {
+  T* sums;
+  int64_t pieces, items;
+  __device__ __forceinline__ T& at(int64_t outer, int64_t s, int64_t item) const {
+    return sums[(outer * pieces + s / kPiece) * items + item];
+  }
+};
+
+template <typename T>
+struct AddPiece {
+  const ScatterOrder& order;
+  const int64_t* begins;
+  const T* values;
+  int64_t stride;
+  PieceSums<T> others;
+
+  __device__ __forceinline__ bool wants(int64_t s) const { return (s - begins[s]) % kPiece == 0; }
+  __device__ __forceinline__ void operator()(T* place, int64_t from, int64_t s, int64_t outer, int64_t item) const {
+    const uint64_t key = order.keys[s];
+    int count = 1;
+    while (count < kPiece && s + count < order.count && order.keys[s + count] == key) ++count;
+    const bool first = begins[s] == s;
+    T sum = first ? *place : T(0);
+#pragma unroll 4
+    for (int k = 0; k < count; ++k) sum = formulas::add(sum, values[from + order.index(s + k) * stride]);
+    *(first ? place : &others.at(outer, s, item)) = sum;
+  }
+};
+
+template <typename T>
+struct AddOthers {
+  const ScatterOrder& order;
+  const int64_t* begins;
+  PieceSums<T> others;
+
+  __device__ __forceinline__ bool continues(int64_t s, int64_t piece) const {
+    return piece < order.count && order.keys[piece] == order.keys[s];
+  }
+  __device__ __forceinline__ bool wants(int64_t s) const { return begins[s] == s && continues(s, s + kPiece); }
+  __device__ __forceinline__ void operator()(T* place, int64_t, int64_t s, int64_t outer, int64_t item) const {
+    T sum = *place;
+    for (int64_t piece = s + kPiece; continues(s, piece); piece += kPiece) {
+      sum = formulas::add(sum, others.at(outer, piece, item));
+    }
+    *place = sum;
+  }
+};
+
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    add_pieces(const __grid_constant__ Gather p, const __grid_constant__ ScatterOrder order, const int64_t* begins,
+               const T* values, PieceSums<T> others, T* y) {
+  for_each_sum(p, order, y, AddPiece<T>{order, begins, values, p.small_stride, others});
+}
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    add_other_pieces(const __grid_constant__ Gather p, const __grid_constant__ ScatterOrder order,
+                     const int64_t* begins, PieceSums<T> others, T* y) {
+  for_each_sum(p, order, y, AddOthers<T>{order, begins, others});
 }
 
 template <typename T>
 void scatter_add_slices(const Stream& stream, const Gather& p, const T* values, const int64_t* offsets, T* y) {
   if (p.outer.numel == 0 || p.inner.numel == 0 || p.count == 0) return;
   const ScatterOrder order = order_of(stream, p, offsets);
+  int64_t* const begins = stream.scratch_of<int64_t>(p.count);
+  find_begins<<<blocks_for(p.count), kThreads, 0, stream.handle>>>(order, begins);
   const RowGrid grid = row_grid(p.outer.numel * p.count, p.inner.numel);
-  add_slices<<<grid.blocks, grid.threads, 0, stream.handle>>>(p, order, values, y);
+  const bool several = p.count > kPiece;
+  const int64_t pieces = ceil_div(p.count, kPiece);
+  T* const sums = several ? stream.scratch_of<T>(p.outer.numel * pieces * p.inner.numel) : nullptr;
+  const PieceSums<T> others{sums, pieces, p.inner.numel};
+  add_pieces<<<grid.blocks, grid.threads, 0, stream.handle>>>(p, order, begins, values, others, y);
+  if (several) add_other_pieces<<<grid.blocks, grid.threads, 0, stream.handle>>>(p, order, begins, others, y);
 }
 
 // Values of one line along the axis may meet in one place, those of different lines cannot: a thread takes a line.
