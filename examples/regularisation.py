@@ -7,7 +7,16 @@ python examples/regularisation.py --data DIR --noise 0     # with right labels
 DIR has MNIST's four IDX files; without --data they are downloaded into the cache folder. 1,000 training images are all
 there is, and a fifth of them got a random label. A network of 270,000 weights learns even those: without regularisation
 it ends with a training accuracy of 1. Every way is the same network, the same images and 60 epochs of Adam, and one
-change. TABLE
+change. Test accuracy with --seeds 2, mean and deviation, and the training accuracy at the end:
+
+    nothing          0.8093 +- 0.0064  1.0000
+    l1               0.8354 +- 0.0112  0.7815
+    l2               0.8388 +- 0.0246  0.7845
+    l0               0.8349 +- 0.0169  0.8065
+    max-norm         0.8392 +- 0.0206  0.7990
+    dropout          0.8483 +- 0.0097  0.8820
+    augmentation     0.8846 +- 0.0074  0.8430
+    early-stopping   0.8441 +- 0.0078  0.9581
 """
 
 from __future__ import annotations
@@ -71,7 +80,7 @@ def sample(images: Any, labels: Any, count: int, noise: float, seed: int) -> tup
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(images))[:count]
     found = labels[chosen].astype(np.int64)
-    return images[chosen], np.where(rng.random(count) < noise, rng.integers(0, CLASSES, count), found)
+    return images[chosen], np.where(rng.random(len(found)) < noise, rng.integers(0, CLASSES, len(found)), found)
 
 
 def train(way: Way, images: Any, labels: Any, epochs: int, seed: int) -> tuple[tg.train.Trainer, float]:
