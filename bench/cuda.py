@@ -124,7 +124,7 @@ class Table:
 def compare(name: str, got: Any, want: Any, allowed: float) -> None:
     """Values first: the relative distance of the results."""
     a, b = got.astype("float64").cpu().numpy(), want.double().cpu().numpy()
-    distance = float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-30))
+    distance = float(np.linalg.norm(a - b)) / max(float(np.linalg.norm(b)), 1e-30)
     if not distance <= allowed:
         print(f"        {name}: VALUES DIFFER, relative distance {distance:.2e} > {allowed:g}", flush=True)
 
@@ -144,8 +144,9 @@ def memory(table: Table, theirs: Theirs | None, quick: bool) -> None:
     count = 1 << (24 if quick else 27)
     host = rng.normal(size=count).astype(np.float32)
     x, y = tg.tensor(host, device="cuda"), tg.tensor(host[::-1].copy(), device="cuda")
-    p, q = (theirs.tensor(host), theirs.tensor(host[::-1].copy())) if theirs else (None, None)
-    torch = theirs.torch if theirs else None
+    p: Any = theirs and theirs.tensor(host)
+    q: Any = theirs and theirs.tensor(host[::-1].copy())
+    torch: Any = theirs and theirs.torch
 
     def row(name: str, mine: Callable[[], Any], other: Any, size: float) -> None:
         kernel(table, theirs, "memory", name, mine, other if theirs else None, size, "B", 1e-5)
@@ -156,14 +157,16 @@ def memory(table: Table, theirs: Theirs | None, quick: bool) -> None:
     row("gelu", lambda: tg.gelu(x), lambda: torch.nn.functional.gelu(p), 8.0 * count)
     row("sum", lambda: x.sum(), lambda: p.sum(), 4.0 * count)
     rows, columns = count // 1024, 1024
-    m, n = x.reshape((rows, columns)), None if p is None else p.reshape(rows, columns)
+    m = x.reshape((rows, columns))
+    n: Any = theirs and p.reshape(rows, columns)
     row("softmax rows of 1024", lambda: tg.softmax(m), lambda: torch.softmax(n, -1), 8.0 * count)
     row("sum over rows", lambda: m.sum(axis=0), lambda: n.sum(0), 4.0 * count)
     row("bias and ReLU", lambda: tg.relu(m + y[:columns]), lambda: torch.relu(n + q[:columns]), 16.0 * count)
     row("layer norm of 1024", lambda: tg.layer_norm(m), lambda: torch.nn.functional.layer_norm(n, (1024,)),
         8.0 * count)  # fmt: skip
     labels = rng.integers(0, columns, rows)
-    ours_at, theirs_at = tg.tensor(labels, device="cuda"), None if theirs is None else theirs.tensor(labels)
+    ours_at = tg.tensor(labels, device="cuda")
+    theirs_at: Any = theirs and theirs.tensor(labels)
     row("cross-entropy, 1024 classes", lambda: tg.cross_entropy(m, ours_at),
         lambda: torch.nn.functional.cross_entropy(n, theirs_at), 4.0 * count)  # fmt: skip
 
@@ -174,7 +177,7 @@ def gemm(table: Table, theirs: Theirs | None, quick: bool) -> None:
     for dtype, precision, allowed in (
         ("float32", "highest", 1e-5), ("float32", "high", 2e-3), ("bfloat16", "high", 2e-2), ("float16", "high", 5e-3),
     ):  # fmt: skip
-        tg.set_float32_precision(precision)
+        _C.set_float32_precision(precision)
         if theirs:
             theirs.torch.backends.cuda.matmul.allow_tf32 = precision == "high"
         label = {"highest": "float32", "high": "TF32"}[precision] if dtype == "float32" else dtype
@@ -183,12 +186,26 @@ def gemm(table: Table, theirs: Theirs | None, quick: bool) -> None:
                 continue
             a, b = (rng.normal(size=(size, size)).astype(np.float32) for _ in range(2))
             x, y = (tg.tensor(v, device="cuda").astype(dtype) for v in (a, b))
-            p, q = (theirs.tensor(v, dtype) for v in (a, b)) if theirs else (None, None)
-            kernel(table, theirs, "gemm", f"{label} {size}", lambda x=x, y=y: x @ y,
-                   (lambda p=p, q=q: p @ q) if theirs else None, 2.0 * size**3, "F", allowed)  # fmt: skip
+            p, q = (theirs and theirs.tensor(v, dtype) for v in (a, b))
+            gemm_row(table, theirs, f"{label} {size}", (x, y), (p, q), size, allowed)
     tg.set_float32_precision("high")
     if theirs:
         theirs.torch.backends.cuda.matmul.allow_tf32 = True
+
+
+def gemm_row(
+    table: Table,
+    theirs: Theirs | None,
+    name: str,
+    mine: tuple[Any, Any],
+    other: tuple[Any, Any],
+    size: int,
+    allowed: float,
+) -> None:
+    def theirs_product() -> Any:
+        return other[0] @ other[1]
+
+    kernel(table, theirs, "gemm", name, lambda: mine[0] @ mine[1], theirs_product, 2.0 * size**3, "F", allowed)
 
 
 def conv(table: Table, theirs: Theirs | None, quick: bool) -> None:
@@ -208,9 +225,11 @@ def convolution(table: Table, theirs: Theirs | None, shape: Shape, dtype: str, a
     filters = rng.normal(size=(shape.R, shape.R, shape.C // shape.groups, shape.K)).astype(np.float32)
     grad = rng.normal(size=(shape.N, shape.P, shape.P, shape.K)).astype(np.float32)
     x, w, dy = (tg.tensor(v, device="cuda").astype(dtype) for v in (host, filters, grad))
-    p = v = g = torch = None
+    p: Any = None
+    v: Any = None
+    g: Any = None
+    torch: Any = theirs and theirs.torch
     if theirs:
-        torch = theirs.torch
         last = torch.channels_last
         p, g = (theirs.tensor(a.transpose(0, 3, 1, 2), dtype).contiguous(memory_format=last) for a in (host, grad))
         v = theirs.tensor(filters.transpose(3, 2, 0, 1), dtype).contiguous(memory_format=last)

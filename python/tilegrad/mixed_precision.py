@@ -103,9 +103,13 @@ def _casting(function: Callable[P, R], dtype_for: Callable[[Any, Any], Any]) -> 
             return function(*args, **kwargs)
 
         def cast(x: Any) -> Any:
-            return x.astype(dtype_for(x, dtype)) if isinstance(x, _C.TensorBase) else x
+            if not isinstance(x, _C.TensorBase):
+                return x
+            tensor: Any = x
+            return tensor.astype(dtype_for(tensor, dtype))
 
-        args = tuple(cast(x) for x in args)  # type: ignore[assignment]
-        return function(*args, **{name: cast(x) for name, x in kwargs.items()})  # type: ignore[arg-type]
+        call: Any = function
+        result: R = call(*map(cast, args), **{name: cast(x) for name, x in kwargs.items()})
+        return result
 
     return wrapped

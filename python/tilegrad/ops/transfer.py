@@ -41,10 +41,10 @@ def to_device(x: Tensor, device: str) -> Tensor:
     'cpu'
     """
     require_tensor("to_device", x)
-    device = _C.parse_device(device)
-    if x.device == device:
+    target = _C.parse_device(device)
+    if x.device == target:
         return x
-    return record(_C.to_device(x, device), _to_device_gradient, (x,), x.device)
+    return record(_C.to_device(x, target), _to_device_gradient, (x,), x.device)
 
 
 def _to_device_gradient(needs: tuple[bool, ...], grad: Tensor, device: str) -> tuple[Tensor]:

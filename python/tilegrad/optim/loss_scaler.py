@@ -75,7 +75,8 @@ class LossScaler:
     def scale(self, loss: Tensor) -> Tensor:
         """The loss times the factor: call ``backward()`` on it."""
         self._prepare(loss.device)
-        return loss * self._state[0].astype(loss.dtype)
+        factor: Tensor = self._state[0].astype(loss.dtype)
+        return loss * factor
 
     def step(self, optimizer: Optimizer) -> None:
         """The optimizer's step with the gradients of the unscaled loss, if they are finite."""
@@ -98,7 +99,8 @@ class LossScaler:
         counted = _C.where(grows, 0.0, _C.add(streak, 1.0))
         _C.copy_into(_C.where(finite, kept, _C.multiply(scale, self._backoff)), scale)
         _C.copy_into(_C.where(finite, counted, 0.0), streak)
-        return self._clip
+        clip: Tensor = self._clip
+        return clip
 
     def state_dict(self) -> dict[str, float]:
         """The factor and the number of good updates in a row, for a checkpoint."""
