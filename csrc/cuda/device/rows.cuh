@@ -1,5 +1,5 @@
 // Rows of contiguous elements, each worked on by a group of threads that can take the row's sums and its largest element:
-// a warp for short rows, and for those of medium length where there are many; a block for others, with sums in the order of
+// a warp for rows of short and medium length; a block for others, with sums in the order of
 // device/sums.cuh, which keeps 16 threads busy for each 1024 elements.
 #pragma once
 
@@ -103,7 +103,7 @@ struct BlockRow {
 inline constexpr int64_t kMostKept = 40 * 1024;
 
 // How the rows of a launch are shared out, and whether there is room to keep `Kept` for each element. The group is part of
-// the result: it depends on the length and the number of rows alone.
+// the result, and depends on the length alone: a row has the same bits alone and among others.
 template <typename Kept>
 struct RowPlan {
   bool warps, keeps;
@@ -111,13 +111,13 @@ struct RowPlan {
   int threads;
   int shared;  // bytes
   RowPlan(int64_t rows, int64_t length) {
-    // Warps wait for nobody, but there must be enough of them to fill a device.
-    constexpr int64_t kShort = 64, kManyRows = 2048, kLong = 4096, kWarps = kThreads / 32;
+    constexpr int64_t kManyRows = 2048, kLong = 4096, kWarps = kThreads / 32;
     const int64_t of_row = length * static_cast<int64_t>(sizeof(Kept));
-    warps = length <= kShort || (rows >= kManyRows && kWarps * of_row <= kMostKept);
-    const int64_t groups = warps ? kWarps : 1;
-    // Sums are a few threads' work: more rows at once are worth more than more threads for each.
-    threads = warps ? kThreads : length <= kLong ? 128 : kMostRowThreads;
+    warps = kWarps * of_row <= kMostKept;
+    // Few rows are spread over the device by blocks of one warp.
+    const int64_t groups = warps && rows >= kManyRows ? kWarps : 1;
+    // Sums of blocks are a few threads' work: more rows at once are worth more than more threads for each.
+    threads = warps ? static_cast<int>(32 * groups) : length <= kLong ? 128 : kMostRowThreads;
     keeps = groups * of_row <= kMostKept;
     shared = keeps ? static_cast<int>(groups * of_row) : 0;
     blocks = blocks_for(rows, 1, static_cast<int>(groups));
