@@ -77,7 +77,7 @@ def test_clipping_by_the_norm(dtype: str) -> None:
     norms = [optim.clip_grad_norm_(parameters, 1.0).item() for parameters in (here, there)]
     assert norms[1] == pytest.approx(norms[0], rel=1e-14)
     for a, b in zip(here, there, strict=True):
-        np.testing.assert_allclose(b.grad.cpu().numpy(), a.grad.numpy(), rtol=4 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(b.grad.cpu().numpy(), a.grad.numpy(), rtol=4 * float(np.finfo(dtype).eps))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
