@@ -299,6 +299,7 @@ def ill() -> dict[str, list[Callable[[], Run]]]:
         "vanishing gradients": [
             lambda: Run(mlp("sigmoid", (32,) * 10), pixels),
             lambda: trained(cnn("sigmoid", (8,) * 10), images, sgd(0.1), 4),
+            lambda: Run(mlp("relu", (32,) * 6, **_normal(0.01)), pixels),
         ],
         "exploding gradients": [
             lambda: Run(mlp("relu", (32,) * 8, **_normal(1.5)), pixels),

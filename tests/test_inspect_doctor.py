@@ -108,6 +108,10 @@ def test_sorted_arrays_are_a_note() -> None:
     order = np.argsort(y, kind="stable")
     (found,) = Run(mlp(), (x[order], y[order])).examined()
     assert (found.diagnosis, found.severity) == ("unshuffled data", "note")
+    (found,) = Run(mlp(), tg.data.ArrayDataset(x[order], y[order])).examined()
+    assert found.severity == "note"
+    (found,) = Run(mlp(), [(x[order[k : k + 50]], y[order[k : k + 50]]) for k in range(0, 1200, 50)]).examined()
+    assert found.severity == "error"
     shuffled = tg.data.DataLoader((x[order], y[order]), batch_size=32, shuffle=True)
     assert Run(mlp(), shuffled).examined() == []
     targets = np.sort(patients.waves(0)[0][:, 0])[:, None]

@@ -23,11 +23,15 @@ __all__ = ["gradients", "judge_gradients", "units"]
 # Between the first and the last layer of networks that learn well the gradients, relative to the weights, differ by
 # less than a factor of a hundred; a thousand means that one end stands still at any rate that the other end bears.
 FACTOR = 1e3
-# |g| / |w| of a whole layer: at a rate of 0.01 a step of SGD would turn the layer into something else.
-HUGE = 1e2
+# |g| / |w| of a whole layer, 1e-2 to 1 as a rule: at a rate of 0.01 a step of SGD would change a third of the layer.
+HUGE = 30.0
+# The same of all layers before training: at a rate of 0.1 a million steps would not move the largest.
+TINY = 1e-5
 # The share of a layer's units: fewer are the price of ReLU (a tenth to a third is usual after long training), half of a
 # layer is half of its capacity. Layers of fewer than four units say nothing.
 MANY, FEWEST = 0.5, 4
+# What is left of the loss of knowing nothing where next to nothing was learnt.
+LEFT = 0.6
 
 
 def _relative_gradients(case: Case, model: Module) -> dict[str, float]:
@@ -58,25 +62,28 @@ def gradients(case: Case) -> Iterator[Finding]:
     for when, model in states:
         if model is None:
             continue
-        for finding in judge_gradients(_relative_gradients(case, model), f"{when}, for {case.look.samples} samples"):
+        # Where all is learnt, all gradients are small.
+        is_start = model is case.start or loss_of(model, case.loss, case.look) > LEFT * (case.chance or math.inf)
+        seen = _relative_gradients(case, model)
+        for finding in judge_gradients(seen, f"{when}, for {case.look.samples} samples", is_start):
             if finding.diagnosis not in told:
                 told.add(finding.diagnosis)
                 yield finding
     if case.monitor is not None:
         for inspection in case.monitor.inspections[:1]:
             layers = inspection.layers()
-            seen = {
+            relative = {
                 layer: part.gradient_norm / part.norm
                 for layer, part in layers.items()
                 if part.gradient_norm is not None and part.gradient_norm > 0 and part.norm > 0
             }
-            for finding in judge_gradients(seen, f"in step {inspection.step}"):
+            for finding in judge_gradients(relative, f"in step {inspection.step}"):
                 if finding.diagnosis not in told:
                     told.add(finding.diagnosis)
                     yield finding
 
 
-def judge_gradients(relative: dict[str, float], when: str) -> Iterator[Finding]:
+def judge_gradients(relative: dict[str, float], when: str, is_start: bool = True) -> Iterator[Finding]:
     """What |g| / |w| by layer, in the order of the calls, tells."""
     broken = [path for path, ratio in relative.items() if not math.isfinite(ratio)]
     if broken:
@@ -94,11 +101,11 @@ def judge_gradients(relative: dict[str, float], when: str) -> Iterator[Finding]:
         return
     first, *_, last = relative
     early, late = relative[first], relative[last]
-    if early * FACTOR < late:
+    if early * FACTOR < late or (is_start and max(relative.values()) < TINY):
         yield Finding(
             "vanishing gradients",
-            f"{when}, |gradient| / |weights| is {early:.1e} in {first} and {late:.1e} in {last}: it shrinks by a "
-            f"factor of {late / early:.0e} on its way back through {len(relative)} layers",
+            f"{when}, |gradient| / |weights| is {early:.1e} in {first} and {late:.1e} in {last}: 1e-2 to 1 is "
+            f"usual in all of {len(relative)} layers",
             "take ReLU instead of sigmoid or tanh, He's initialisation, batch normalisation between the layers, or "
             "residual connections",
             "error",
@@ -114,7 +121,7 @@ def judge_gradients(relative: dict[str, float], when: str) -> Iterator[Finding]:
 def _exploding(when: str, path: str, ratio: float, more: str = "") -> Finding:
     return Finding(
         "exploding gradients",
-        f"{when}, |gradient| / |weights| is {ratio:.1e} in {path}{more}; 1e-3 to 10 is usual",
+        f"{when}, |gradient| / |weights| is {ratio:.1e} in {path}{more}; 1e-2 to 1 is usual",
         "lower the scale of the initial weights (He's or Xavier's), normalise inputs and layers, limit gradients with "
         "the optimizer's clip_norm=1.0",
         "error",

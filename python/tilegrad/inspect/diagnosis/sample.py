@@ -41,8 +41,7 @@ class Sample:
     """
 
     def __init__(self, data: Any, batch_size: int, seed: int) -> None:
-        self.is_loader = isinstance(data, DataLoader)
-        self.is_arrays = are_arrays(data) or not hasattr(data, "__iter__")
+        self.is_arrays = are_arrays(data) or (hasattr(data, "__getitem__") and not isinstance(data, (DataLoader, list)))
         """Whether ``Trainer.fit`` shuffles it."""
         read: list[Batch] = []
         total = size = 0
