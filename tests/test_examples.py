@@ -149,7 +149,7 @@ def test_mnist(tmp_path: Path) -> None:
 
 def test_regularisation(tmp_path: Path) -> None:
     data = mnist_folder(tmp_path / "data", count=60)
-    printed = run(tmp_path, "regularisation.py", "--data", str(data), "--quick")
+    printed = run(tmp_path, "12_regularisation.py", "--data", str(data), "--quick")
     found = re.findall(r"^([a-z0-9-]+) +(\d\.\d{4}) \+- 0\.0000 ", printed, re.MULTILINE)
     assert [name for name, _ in found] == [
         "nothing", "l1", "l2", "l0", "max-norm", "dropout", "augmentation", "early-stopping",
@@ -158,7 +158,7 @@ def test_regularisation(tmp_path: Path) -> None:
 
 def test_ensembles(tmp_path: Path) -> None:
     data = mnist_folder(tmp_path / "data", count=60)
-    printed = run(tmp_path, "ensembles.py", "--data", str(data), "--quick")
+    printed = run(tmp_path, "10_ensembles.py", "--data", str(data), "--quick")
     found = re.findall(r"^([a-zA-Z, ]+?) +(\d\.\d{4}) \+- 0\.0000$", printed, re.MULTILINE)
     assert len(found) == 10
     assert {name for name, _ in found} > {"majority vote", "snapshots together", "high rate, SWA"}

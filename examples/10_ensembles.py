@@ -1,7 +1,7 @@
-"""Ensembles: networks that err differently are together better than the best of them.
+"""10. Ensembles: networks that err differently are together better than the best of them.
 
-python examples/ensembles.py --data DIR                 # five seeds
-python examples/ensembles.py --data DIR --members 10
+python examples/10_ensembles.py --data DIR                 # five seeds
+python examples/10_ensembles.py --data DIR --members 10
 
 DIR has Fashion-MNIST's four IDX files; without --data they are downloaded into the cache folder. 2,000 training images,
 and a small convolutional network, trained several times from other weights and on other draws of the images (bagging);

@@ -1,8 +1,8 @@
-"""Regularisation: seven ways to keep a network from learning its few, partly wrong samples by heart.
+"""12. Regularisation: seven ways to keep a network from learning its few, partly wrong samples by heart.
 
-python examples/regularisation.py --data DIR               # all ways, five seeds
-python examples/regularisation.py --data DIR --ways nothing dropout
-python examples/regularisation.py --data DIR --noise 0     # with right labels
+python examples/12_regularisation.py --data DIR               # all ways, five seeds
+python examples/12_regularisation.py --data DIR --ways nothing dropout
+python examples/12_regularisation.py --data DIR --noise 0     # with right labels
 
 DIR has MNIST's four IDX files; without --data they are downloaded into the cache folder. 1,000 training images are all
 there is, and a fifth of them got a random label. A network of 270,000 weights learns even those: without regularisation
