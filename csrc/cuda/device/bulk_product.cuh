@@ -98,6 +98,7 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kBulkThreads,
       Tile tile;
 #pragma unroll
       for (int i = 0; i < Tile::kN / 2; ++i) tile.sums[i] = 0;
+      pin_sums(tile.sums);
       int before = -1;              // the stage that may still be read
       const auto give_back = [&] {  // to both that copy into it
         const uint32_t lane = threadIdx.x % 128;
@@ -119,6 +120,7 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kBulkThreads,
         before = stage;
       }
       warpgroup_wait<0>();
+      pin_sums(tile.sums);
       give_back();
       tile.for_each_row([&](int i, const auto& for_each_run) {
         if (m + i >= layout.M) return;
