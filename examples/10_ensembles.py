@@ -6,7 +6,8 @@ python examples/10_ensembles.py --data DIR --members 10
 DIR has Fashion-MNIST's four IDX files; without --data they are downloaded into the cache folder. 2,000 training images,
 and a small convolutional network, trained several times from other weights and on other draws of the images (bagging);
 then once, on all images, with a rate that falls and jumps up again, whose weights at the end of each cycle are members
-that cost nothing (snapshots); then with a rate that stays high, and averages of its weights. Test accuracy of five seeds, mean and deviation:
+that cost nothing (snapshots); then with a rate that stays high, and averages of its weights. Test accuracy of five
+seeds, mean and deviation:
 
     one member, mean         0.8351 +- 0.0033
     one member, best         0.8399 +- 0.0044
