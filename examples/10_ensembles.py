@@ -5,8 +5,20 @@ python examples/10_ensembles.py --data DIR --members 10
 
 DIR has Fashion-MNIST's four IDX files; without --data they are downloaded into the cache folder. 2,000 training images,
 and a small convolutional network, trained several times from other weights and on other draws of the images (bagging);
-then once with a rate that falls and jumps up again, whose weights at the end of each cycle are members that cost
-nothing (snapshots); then with a rate that stays high, and the averages of its weights. TABLE
+then once, on all images, with a rate that falls and jumps up again, whose weights at the end of each cycle are members
+that cost nothing (snapshots); then with a rate that stays high, and averages of its weights. Test accuracy of five
+seeds, mean and deviation:
+
+    one member, mean         0.8351 +- 0.0033
+    one member, best         0.8399 +- 0.0044
+    majority vote            0.8542 +- 0.0045
+    confidence vote          0.8545 +- 0.0046
+    mean probability         0.8552 +- 0.0037
+    last snapshot            0.8488 +- 0.0044
+    snapshots together       0.8500 +- 0.0029
+    high rate, last weights  0.8442 +- 0.0050
+    high rate, EMA           0.8494 +- 0.0036
+    high rate, SWA           0.8502 +- 0.0056
 """
 
 from __future__ import annotations
@@ -21,7 +33,7 @@ import numpy as np
 import tilegrad as tg
 from tilegrad import nn
 
-BATCH, RATE = 50, 3e-3
+BATCH, RATE, HIGH_RATE = 50, 3e-3, 1e-2
 
 
 def network() -> nn.Sequential:
@@ -89,13 +101,13 @@ def snapshots(data: Any, test: Any, members: int, epochs: int, seed: int) -> dic
 
 def averages(data: Any, test: Any, epochs: int, seed: int) -> dict[str, float]:
     """One training at a high rate, and two averages of its weights."""
-    trainer = trainer_of(RATE, seed)
+    trainer = trainer_of(HIGH_RATE, seed)
     ema, swa = tg.train.EMA(decay=0.99, apply_at_end=False), tg.train.SWA(start=epochs // 2)
     trainer.fit(data, epochs, BATCH, callbacks=[ema], seed=seed, verbose=0)
     found = {"high rate, last weights": alone(trainer.model, test)}
     with ema.swapped() as model:
         found["high rate, EMA"] = alone(model, test)
-    trainer = trainer_of(RATE, seed)
+    trainer = trainer_of(HIGH_RATE, seed)
     trainer.fit(data, epochs, BATCH, callbacks=[swa], seed=seed, verbose=0)
     found["high rate, SWA"] = alone(trainer.model, test)
     return found

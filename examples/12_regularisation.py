@@ -7,16 +7,16 @@ python examples/12_regularisation.py --data DIR --noise 0     # with right label
 DIR has MNIST's four IDX files; without --data they are downloaded into the cache folder. 1,000 training images are all
 there is, and a fifth of them got a random label. A network of 270,000 weights learns even those: without regularisation
 it ends with a training accuracy of 1. Every way is the same network, the same images and 60 epochs of Adam, and one
-change. Test accuracy with --seeds 2, mean and deviation, and the training accuracy at the end:
+change. Test accuracy of five seeds, mean and deviation; in how many it is better than without; the training accuracy:
 
-    nothing          0.8093 +- 0.0064  1.0000
-    l1               0.8354 +- 0.0112  0.7815
-    l2               0.8388 +- 0.0246  0.7845
-    l0               0.8349 +- 0.0169  0.8065
-    max-norm         0.8392 +- 0.0206  0.7990
-    dropout          0.8483 +- 0.0097  0.8820
-    augmentation     0.8846 +- 0.0074  0.8430
-    early-stopping   0.8441 +- 0.0078  0.9581
+    nothing          0.8110 +- 0.0038          1.0000
+    l1               0.8287 +- 0.0103  5 of 5  0.7728
+    l2               0.8367 +- 0.0136  5 of 5  0.7834
+    l0               0.8373 +- 0.0128  5 of 5  0.8118
+    max-norm         0.8323 +- 0.0180  4 of 5  0.7946
+    dropout          0.8583 +- 0.0126  5 of 5  0.8844
+    augmentation     0.8832 +- 0.0126  5 of 5  0.8090
+    early-stopping   0.8430 +- 0.0070  5 of 5  0.9615
 """
 
 from __future__ import annotations
