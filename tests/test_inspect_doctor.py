@@ -138,6 +138,14 @@ def test_schedules_count_with_their_largest_rate() -> None:
     assert findings.diagnoses[0] == "learning rate too high"
 
 
+def test_a_rate_is_not_blamed_for_labels_that_nothing_tells() -> None:
+    tg.manual_seed(0)
+    (x, y), _ = patients.flat_digits()
+    by_chance = np.random.default_rng(0).integers(0, 10, len(y))
+    model = patients._with_last(mlp(), 0.01)
+    assert "learning rate too low" not in patients._with(model, (x, by_chance), sgd(0.01)).examined().diagnoses
+
+
 def test_a_monitor_is_read() -> None:
     tg.manual_seed(0)
     data = patients.flat_digits()[0]
