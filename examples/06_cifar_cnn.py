@@ -7,7 +7,10 @@ python examples/06_cifar_cnn.py --data DIR --epochs 20 --plain     # without aug
 DIR has the archive cifar-10-binary.tar.gz (or .tar.xz) or its .bin files; without --data the archive is downloaded into
 the cache folder. The network is six convolutions with batch normalisation and dropout. Every image is shifted by up to
 four pixels and flipped at random, anew in each epoch: what it shows stays, its pixels do not, so that they cannot be
-learnt by heart. Seed 0, 20 epochs, without augmentation: test accuracy 0.86.
+learnt by heart. That takes longer to learn from: seed 0, test accuracy
+
+    10 epochs with augmentation     0.7857
+    20 epochs without               0.86
 """
 
 from __future__ import annotations
