@@ -13,14 +13,8 @@ namespace {
 __device__ __forceinline__ void barrier_init(uint64_t* barrier, int arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;\n" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
 }
-// At the barrier of the same place in a block of the cluster, this one or another.
-__device__ __forceinline__ void barrier_arrive_at(uint64_t* barrier, uint32_t block) {
-  asm volatile(
-      "{\n.reg .b32 there;\n"
-      "mapa.shared::cluster.u32 there, %0, %1;\n"
-      "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there];\n}\n" ::"r"(shared_address(barrier)),
-      "r"(block)
-      : "memory");
+__device__ __forceinline__ void barrier_arrive(uint64_t* barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];\n" ::"r"(shared_address(barrier)) : "memory");
 }
 // The arrival of the thread that has these bytes copied.
 __device__ __forceinline__ void barrier_expect(uint64_t* barrier, int bytes) {
@@ -44,28 +38,6 @@ __device__ __forceinline__ void bulk_copy(void* to, const CUtensorMap& map, int6
       "l"(reinterpret_cast<uint64_t>(&map)), "r"(static_cast<int>(column)), "r"(static_cast<int>(row)),
       "r"(shared_address(barrier))
       : "memory");
-}
-
-// The same to the same place in every block of the cluster whose bit is set, whose barrier there counts the bytes.
-__device__ __forceinline__ void bulk_copy_to_all(void* to, const CUtensorMap& map, int64_t column, int64_t row,
-                                                 uint64_t* barrier, uint16_t blocks) {
-  asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, "
-      "%3}], [%4], %5;\n" ::"r"(shared_address(to)),
-      "l"(reinterpret_cast<uint64_t>(&map)), "r"(static_cast<int>(column)), "r"(static_cast<int>(row)),
-      "r"(shared_address(barrier)), "h"(blocks)
-      : "memory");
-}
-
-__device__ __forceinline__ uint32_t block_of_cluster() {
-  uint32_t rank;
-  asm volatile("mov.u32 %0, %%cluster_ctarank;\n" : "=r"(rank));
-  return rank;
-}
-// All threads of all blocks of the cluster.
-__device__ __forceinline__ void meet_in_cluster() {
-  __syncwarp();  // the instruction is one of whole warps
-  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;\n" ::: "memory");
 }
 
 // A matrix of 16-bit elements [lines, length], `step` elements from one line to the next, that is copied in boxes of 64

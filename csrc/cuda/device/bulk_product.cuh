@@ -1,7 +1,6 @@
-// Large matrix products on Hopper: one warp has blocks of both operands copied in bulk, four stages ahead, and two
-// warpgroups do nothing but multiply. Two blocks with tiles below each other form a cluster: each has half of the columns
-// that both need copied to both. Without that, tiles of 128 x 256 outputs want 9 TB/s of the L2 cache, more than it has
-// (365 TFLOP/s at 4096 on an H200).
+// Large matrix products on Hopper: one warp has blocks of both operands copied in bulk, four stages ahead, and two warpgroups
+// do nothing but multiply. 128 x 256 outputs of a tile need 96 bytes of shared memory a multiply-add of 64 x 256 x 16, half of
+// what it can be read with.
 #pragma once
 
 #include "cuda/device/bulk_copy.cuh"
@@ -16,7 +15,6 @@ using BulkTile = WgmmaTile<T, 256, 4, 1>;  // the sums and where they go
 
 inline constexpr int kBulkStages = 4;
 inline constexpr int kBulkThreads = 3 * 128;  // the third warpgroup copies
-inline constexpr int kCluster = 2;
 
 struct BulkBarriers {
   uint64_t full[kBulkStages], empty[kBulkStages];
@@ -27,7 +25,7 @@ inline constexpr int kBulkBytes =
     kBulkStages * BulkTile<typename Problem::Element>::kStageBytes + 1024 + static_cast<int>(sizeof(BulkBarriers));
 
 template <bool kAlongA, bool kAlongB, typename T>
-__global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kBulkThreads, 1)
+__global__ void __launch_bounds__(kBulkThreads, 1)
     multiply_in_bulk(const __grid_constant__ CUtensorMap map_a, const __grid_constant__ CUtensorMap map_b,
                      const __grid_constant__ GemmProblem<T, kAlongA, kAlongB> problem,
                      const __grid_constant__ Layout layout) {
@@ -40,18 +38,13 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kBulkThreads,
   if (threadIdx.x == 0) {
     for (int s = 0; s < kBulkStages; ++s) {
       barrier_init(&barriers.full[s], 1);
-      barrier_init(&barriers.empty[s], 2 * kCluster);  // one arrival of each warpgroup that multiplies
+      barrier_init(&barriers.empty[s], 2);  // one arrival of each warpgroup
     }
     asm volatile("fence.mbarrier_init.release.cluster;\n" ::: "memory");
   }
   fence_shared();
-  meet_in_cluster();
-  // A cluster takes two tiles with the same columns; where the rows are odd in number, the last has none to write.
-  const int rank = static_cast<int>(block_of_cluster());
-  Layout pairs = layout;
-  pairs.tiles_m = (layout.tiles_m + kCluster - 1) / kCluster;
-  const int blocks = static_cast<int>(pairs.tiles_m * pairs.tiles_n);
-  const int first = static_cast<int>(blockIdx.x) / kCluster, step = static_cast<int>(gridDim.x) / kCluster;
+  __syncthreads();
+  const int blocks = static_cast<int>(layout.tiles_m * layout.tiles_n);
   const int count = static_cast<int>((layout.K + kSwizzledDepth - 1) / kSwizzledDepth);
   int stage = 0, phase = 0;
   const auto next = [&] {
@@ -60,9 +53,9 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kBulkThreads,
   if (threadIdx.x >= Tile::kTeam) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 40;\n");
     if (threadIdx.x == Tile::kTeam) {
-      for (int block = first; block < blocks; block += step) {
-        const Place place = place_of(pairs, block);
-        const int64_t m = (place.m * kCluster + rank) * Tile::kM, n = place.n * Tile::kN;
+      for (int block = static_cast<int>(blockIdx.x); block < blocks; block += static_cast<int>(gridDim.x)) {
+        const Place place = place_of(layout, block);
+        const int64_t m = place.m * Tile::kM, n = place.n * Tile::kN;
         for (int b = 0; b < count; ++b, next()) {
           barrier_wait(&barriers.empty[stage], phase ^ 1);
           uint64_t* const full = &barriers.full[stage];
@@ -75,15 +68,10 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kBulkThreads,
           } else {
             for (int i = 0; i < Tile::kM; i += 64) bulk_copy(a + i * 128, map_a, m + i, k, full);
           }
-          constexpr int kShare = Tile::kN / kCluster;
-          const int begin = rank * kShare;
-          constexpr uint16_t kAll = (1 << kCluster) - 1;
           if constexpr (kAlongB) {
-            bulk_copy_to_all(to_b + begin * 128, map_b, k, n + begin, full, kAll);
+            bulk_copy(to_b, map_b, k, n, full);
           } else {
-            for (int i = begin; i < begin + kShare; i += 64) {
-              bulk_copy_to_all(to_b + i * 128, map_b, n + i, k, full, kAll);
-            }
+            for (int i = 0; i < Tile::kN; i += 64) bulk_copy(to_b + i * 128, map_b, n + i, k, full);
           }
         }
       }
@@ -92,18 +80,14 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kBulkThreads,
     asm volatile("setmaxnreg.inc.sync.aligned.u32 232;\n");
     const int row = static_cast<int>(threadIdx.x) / 128 * 64;
     const auto view = problem.view(0);
-    for (int block = first; block < blocks; block += step) {
-      const Place place = place_of(pairs, block);
-      const int64_t m = (place.m * kCluster + rank) * Tile::kM, n = place.n * Tile::kN;
+    for (int block = static_cast<int>(blockIdx.x); block < blocks; block += static_cast<int>(gridDim.x)) {
+      const Place place = place_of(layout, block);
+      const int64_t m = place.m * Tile::kM, n = place.n * Tile::kN;
       Tile tile;
 #pragma unroll
       for (int i = 0; i < Tile::kN / 2; ++i) tile.sums[i] = 0;
       pin_sums(tile.sums);
-      int before = -1;              // the stage that may still be read
-      const auto give_back = [&] {  // to both that copy into it
-        const uint32_t lane = threadIdx.x % 128;
-        if (before >= 0 && lane < kCluster) barrier_arrive_at(&barriers.empty[before], lane);
-      };
+      int before = -1;  // the stage that may still be read
       for (int b = 0; b < count; ++b, next()) {
         barrier_wait(&barriers.full[stage], phase);
         const char* const block_a = shared + stage * Tile::kStageBytes;
@@ -116,12 +100,12 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kBulkThreads,
         }
         warpgroup_commit();
         warpgroup_wait<1>();
-        give_back();
+        if (before >= 0 && threadIdx.x % 128 == 0) barrier_arrive(&barriers.empty[before]);
         before = stage;
       }
       warpgroup_wait<0>();
       pin_sums(tile.sums);
-      give_back();
+      if (before >= 0 && threadIdx.x % 128 == 0) barrier_arrive(&barriers.empty[before]);
       tile.for_each_row([&](int i, const auto& for_each_run) {
         if (m + i >= layout.M) return;
         T* const to = view.out.row(m + i);
@@ -129,8 +113,6 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kBulkThreads,
       });
     }
   }
-  // Nobody leaves while another may still copy to it or arrive at its barriers.
-  meet_in_cluster();
 }
 
 // Whether a product is one for this kernel: large enough to fill the device with its tiles.
@@ -153,15 +135,14 @@ void multiply_large(const Stream& stream, const GemmProblem<T, kAlongA, kAlongB>
   const Gemm& g = problem.sizes;
   const CUtensorMap map_a = kAlongA ? tensor_map(problem.a_data, g.M, g.K, g.a_row_stride, Tile::kM)
                                     : tensor_map(problem.a_data, g.K, g.M, g.a_col_stride, 64);
-  const CUtensorMap map_b = kAlongB ? tensor_map(problem.b_data, g.N, g.K, g.b_col_stride, Tile::kN / kCluster)
+  const CUtensorMap map_b = kAlongB ? tensor_map(problem.b_data, g.N, g.K, g.b_col_stride, Tile::kN)
                                     : tensor_map(problem.b_data, g.K, g.N, g.b_row_stride, 64);
   const auto kernel = &multiply_in_bulk<kAlongA, kAlongB, T>;
   constexpr int kBytes = kBulkBytes<GemmProblem<T, kAlongA, kAlongB>>;
   [[maybe_unused]] static const cudaError_t allowed =
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
-  const int64_t pairs = ceil_div(layout.tiles_m, kCluster) * layout.tiles_n;
-  const int64_t room = stream.multiprocessors / kCluster;
-  const unsigned grid = static_cast<unsigned>(kCluster * (pairs < room ? pairs : room));
+  const int64_t blocks = layout.tiles_m * layout.tiles_n;
+  const unsigned grid = static_cast<unsigned>(blocks < stream.multiprocessors ? blocks : stream.multiprocessors);
   kernel<<<grid, kBulkThreads, kBytes, stream.handle>>>(map_a, map_b, problem, layout);
 }
 
