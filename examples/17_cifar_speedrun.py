@@ -205,7 +205,7 @@ def main() -> None:
     train, test = tg.data.CIFAR10(options.data, train=True), tg.data.CIFAR10(options.data, train=False)
     limit = 512 if options.quick else None
     if options.quick:
-        options.batch_size, options.epochs = 128, 2.0
+        options.batch_size, options.epochs = min(128, len(train) // 2), 2.0
 
     def prepared(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
         images = dataset.images[:limit].astype(np.float32) / 255

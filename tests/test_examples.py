@@ -207,3 +207,12 @@ def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     printed = capsys.readouterr().out
     assert 0 <= accuracy(printed) <= 1
     assert (tmp_path / "cifar_cnn.safetensors").exists()
+
+
+def test_cifar_speedrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    cifar_archive(tmp_path / "cifar-10-binary.tar.gz", "w:gz", MEMBERS)
+    monkeypatch.setattr(tg.data.CIFAR10, "file_checksums", {})
+    arguments = ["17_cifar_speedrun.py", "--data", str(tmp_path), "--quick", "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    runpy.run_path(str(EXAMPLES / "17_cifar_speedrun.py"), run_name="__main__")
+    assert 0 <= accuracy(capsys.readouterr().out) <= 1
