@@ -1,6 +1,6 @@
 #include "core/cuda.h"
 
-#include "bindings/bindings.h"
+#include "bindings/memory_stats.h"
 #include "core/long_call.h"
 
 namespace tilegrad::bindings {
@@ -28,16 +28,7 @@ void register_cuda(py::module_& m) {
       .def(py::init<>())
       .def("start", &cuda::Stopwatch::start)
       .def("stop", &cuda::Stopwatch::stop, "Nanoseconds; waits.");
-  m.def("cuda_memory_stats", [] {
-    const MemoryStats s = cuda::memory_stats();
-    py::dict result;
-    result["bytes_in_use"] = s.bytes_in_use;
-    result["bytes_cached"] = s.bytes_cached;
-    result["peak_bytes_in_use"] = s.peak_bytes_in_use;
-    result["allocations"] = s.allocations;
-    result["cache_hits"] = s.cache_hits;
-    return result;
-  });
+  m.def("cuda_memory_stats", [] { return to_dict(cuda::memory_stats()); });
   m.def("cuda_reset_peak_memory", &cuda::reset_peak);
   m.def("cuda_empty_cache", &cuda::trim);
 }

@@ -1,6 +1,6 @@
 #include <pybind11/stl.h>
 
-#include "bindings/bindings.h"
+#include "bindings/memory_stats.h"
 #include "core/allocator.h"
 #include "core/launch.h"
 #include "core/precision.h"
@@ -28,16 +28,7 @@ void register_runtime(py::module_& m) {
   m.def("float32_precision", [] { return name(float32_precision()); });
   m.def("threads_from", [] { return threads::maker(); }, "\"pool\" or \"openmp\".");
   m.def("compiler", [] { return TILEGRAD_COMPILER; });
-  m.def("memory_stats", [] {
-    const MemoryStats s = cpu_memory::stats();
-    py::dict result;
-    result["bytes_in_use"] = s.bytes_in_use;
-    result["bytes_cached"] = s.bytes_cached;
-    result["peak_bytes_in_use"] = s.peak_bytes_in_use;
-    result["allocations"] = s.allocations;
-    result["cache_hits"] = s.cache_hits;
-    return result;
-  });
+  m.def("memory_stats", [] { return to_dict(cpu_memory::stats()); });
   m.def("reset_peak_memory", &cpu_memory::reset_peak);
   m.def("empty_cache", &cpu_memory::trim);
 }
