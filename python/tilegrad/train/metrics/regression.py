@@ -15,7 +15,25 @@ if TYPE_CHECKING:
 __all__ = ["MAE", "MSE", "RMSE"]
 
 
-class MSE(Metric):
+class _OverElements(Metric):
+    """The mean of what a derived class makes of differences, over all elements."""
+
+    def measure(self, output: Tensor, target: Tensor) -> Tensor:
+        """The sum over samples of each one's mean."""
+        check_same_shape(self.name, output, target)
+        error = self._error(ops.astype(output, "float64") - ops.astype(target, "float64"))
+        total = ops.sum(error)
+        return total * (len(output) / max(output.size, 1)) if output.ndim else total
+
+    def result(self, total: NDArray, samples: int) -> float:
+        """The mean."""
+        return float(total) / samples
+
+    def _error(self, difference: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class MSE(_OverElements):
     """The mean squared error, over all elements.
 
     Parameters
@@ -33,15 +51,8 @@ class MSE(Metric):
     def __init__(self, name: str = "mse") -> None:
         super().__init__(name)
 
-    def measure(self, output: Tensor, target: Tensor) -> Tensor:
-        """The sum over samples of each one's mean."""
-        check_same_shape(self.name, output, target)
-        difference = ops.astype(output, "float64") - ops.astype(target, "float64")
-        return _of_samples(ops.sum(difference * difference), output)
-
-    def result(self, total: NDArray, samples: int) -> float:
-        """The mean."""
-        return float(total) / samples
+    def _error(self, difference: Tensor) -> Tensor:
+        return difference * difference
 
 
 class RMSE(MSE):
@@ -62,7 +73,7 @@ class RMSE(MSE):
         return float(np.sqrt(super().result(total, samples)))
 
 
-class MAE(Metric):
+class MAE(_OverElements):
     """The mean absolute error, over all elements.
 
     Parameters
@@ -80,17 +91,5 @@ class MAE(Metric):
     def __init__(self, name: str = "mae") -> None:
         super().__init__(name)
 
-    def measure(self, output: Tensor, target: Tensor) -> Tensor:
-        """The sum over samples of each one's mean."""
-        check_same_shape(self.name, output, target)
-        difference = ops.astype(output, "float64") - ops.astype(target, "float64")
-        return _of_samples(ops.sum(ops.absolute(difference)), output)
-
-    def result(self, total: NDArray, samples: int) -> float:
-        """The mean."""
-        return float(total) / samples
-
-
-def _of_samples(total: Tensor, output: Tensor) -> Tensor:
-    """A sum over elements as a sum over samples of means."""
-    return total * (len(output) / max(output.size, 1)) if output.ndim else total
+    def _error(self, difference: Tensor) -> Tensor:
+        return ops.absolute(difference)
