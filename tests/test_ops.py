@@ -157,8 +157,8 @@ def test_layout(op: Op, dtype: str, layout: Any, target: str) -> None:
                 assert bits(a) == bits(b), sample
 
 
-def run_with_gradients(op: Op, sample: Sample, dtype: str) -> list[bytes]:
-    """The bits of the outputs and of all gradients."""
+def with_backward(op: Op, sample: Sample, dtype: str) -> list[tg.Tensor]:
+    """The outputs, and the gradients of all of them."""
     leaves: list[tg.Tensor] = []
 
     def make(array: np.ndarray) -> tg.Tensor:
@@ -169,12 +169,21 @@ def run_with_gradients(op: Op, sample: Sample, dtype: str) -> list[bytes]:
         return tensor
 
     results = outputs(call(op, sample, make))
-    found = [bits(r) for r in results]
     for result in results:
         if result.requires_grad:
             seed = np.random.default_rng(0).normal(size=result.shape)
             result.backward(tg.tensor(seed.astype(dtype), device=device()), retain_graph=True)
-    return found + [bits(leaf.grad) for leaf in leaves if leaf.grad is not None]
+    return [*results, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
+
+
+def run_with_gradients(op: Op, sample: Sample, dtype: str) -> list[bytes]:
+    """The bits of the outputs and of all gradients."""
+    return [bits(tensor) for tensor in with_backward(op, sample, dtype)]
+
+
+def gradients_of(op: Op, sample: Sample, dtype: str) -> list[np.ndarray]:
+    """The values of both."""
+    return [as_reference(tensor).astype(np.float64) for tensor in with_backward(op, sample, dtype)]
 
 
 @pytest.mark.parametrize(("op", "dtype"), CASES)
@@ -211,26 +220,6 @@ def test_gpu_bits_and_gradients(op: Op, dtype: str) -> None:
                 scale = float(np.max(np.abs(np.where(np.isfinite(want), want, 0)), initial=1.0))
                 close = np.abs(got - want) <= 512 * EPSILON.get(dtype, 0.0) * scale
                 assert (close | (got == want) | both_nan(got, want)).all(), (sample, got, want)
-
-
-def gradients_of(op: Op, sample: Sample, dtype: str) -> list[np.ndarray]:
-    """The outputs and the gradients of all of them."""
-    leaves: list[tg.Tensor] = []
-
-    def make(array: np.ndarray) -> tg.Tensor:
-        tensor = cast(array, dtype)
-        if op.gradient and tensor.dtype in ("float32", "float64"):
-            tensor.requires_grad = True
-            leaves.append(tensor)
-        return tensor
-
-    results = outputs(call(op, sample, make))
-    for result in results:
-        if result.requires_grad:
-            seed = np.random.default_rng(0).normal(size=result.shape)
-            result.backward(tg.tensor(seed.astype(dtype), device=device()), retain_graph=True)
-    found = [*results, *(t.grad for t in leaves if t.grad is not None)]
-    return [as_reference(t).astype(np.float64) for t in found]
 
 
 @pytest.mark.parametrize("op", [pytest.param(op, id=op.name) for op in OPS if op.gradient])
