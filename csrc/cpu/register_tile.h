@@ -39,6 +39,11 @@ template <typename T, int kVectors>
 inline constexpr int kMaxRows =
     kHasFma ? smaller(14, (kVectorRegisters - 1 - kVectors) / kVectors) : (kVectors == 1 ? 4 : 2);
 
+// As many as the registers allow: for accessors whose addresses need few registers (Interleaved, TallRows).
+template <typename T, int kVectors>
+inline constexpr int kTallestRows =
+    kHasFma ? smaller(28, (kVectorRegisters - 1 - kVectors) / kVectors) : kMaxRows<T, kVectors>;
+
 // M rows in tiles of at most `most`, whose heights differ by at most one: no lone row is left for a last tile.
 struct RowTiles {
   int64_t count, height, taller;  // `taller` tiles of height + 1 come first
@@ -70,6 +75,27 @@ struct RowsInPlace {
   int64_t row_stride;
   TILEGRAD_INLINE T at(int m) const { return base[m * row_stride]; }
   TILEGRAD_INLINE void next() { ++base; }
+};
+
+// RowsInPlace for tall tiles: every eighth row has a pointer, so that all addresses fit the registers. (gcc would put the
+// pointers together again if it could see what they are.)
+template <typename T, int kRows>
+struct TallRows {
+  static constexpr int kBases = (kRows + 7) / 8;
+  const T* base[kBases];
+  int64_t row_stride;
+  TILEGRAD_INLINE TallRows(const T* first, int64_t row_stride) : row_stride(row_stride) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kBases; ++i) {
+      base[i] = first + i * 8 * row_stride;
+      asm("" : "+r"(base[i]));
+    }
+  }
+  TILEGRAD_INLINE T at(int m) const { return base[m / 8][m % 8 * row_stride]; }
+  TILEGRAD_INLINE void next() {
+#pragma GCC unroll 4
+    for (int i = 0; i < kBases; ++i) ++base[i];
+  }
 };
 
 // a(m, k) = base[m + k * step]: a packed [k][rows] panel (step = rows), or columns of a matrix where they lie.
@@ -117,7 +143,7 @@ struct RegisterTile {
   // Loops over the tile, unrolled: otherwise the sums would live in memory.
   template <typename F>
   TILEGRAD_INLINE static void each(F f) {
-#pragma GCC unroll 16
+#pragma GCC unroll 32
     for (int m = 0; m < kRows; ++m) {
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) f(m, v);
@@ -161,7 +187,7 @@ struct RegisterTile {
       Vec<T> row[kVectors];
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) row[v] = load_vector(b, v);
-#pragma GCC unroll 16
+#pragma GCC unroll 32
       for (int m = 0; m < kRows; ++m) {
         const Vec<T> x = broadcast(a.at(m));
 #pragma GCC unroll 8

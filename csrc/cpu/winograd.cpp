@@ -117,17 +117,17 @@ template <typename T, int kRows, int kVectors>
   RegisterTile<T, kRows, kVectors> tile;
   for (int64_t c = 0; c < p.channels; c += p.chunk) {
     tile.clear();
-    tile.accumulate(smaller(p.chunk, p.channels - c), RowsInPlace<T>{p.v + c, p.v_row}, p.u + c * p.u_row, p.u_row);
+    tile.accumulate(smaller(p.chunk, p.channels - c), TallRows<T, kRows>(p.v + c, p.v_row), p.u + c * p.u_row, p.u_row);
     if (c > 0) tile.add_to(p.m, p.m_row);
     tile.store(p.m, p.m_row);
   }
 }
 
 // `tiles` rows of a plane's product. Register tiles have an even height (fewer of them are compiled): one row more than
-// there are tiles may be computed.
+// there are tiles may be computed. Tall ones, because with 16 channels a tile's start and end are a third of its time.
 template <typename T, int kVectors>
 TILEGRAD_INLINE void multiply_rows(Product<T> p, int64_t tiles) {
-  constexpr int kMost = kMaxRows<T, kVectors> / 2;
+  constexpr int kMost = kTallestRows<T, kVectors> / 2;
   const RowTiles pairs(ceil_div(tiles, 2), kMost);
   for (int64_t i = 0; i < pairs.count; ++i) {
     const int count = pairs.rows(i);
@@ -150,24 +150,33 @@ struct WinogradBlocks {
   T* y;
   T* scratch;
 
+  TILEGRAD_INLINE TiledImages<T> inputs() const {
+    return {x, p.H, p.W, p.C, p.tile_rows(), p.tile_columns(), kTile, p.pad_top, p.pad_left, scratch + at.zeros};
+  }
+  TILEGRAD_INLINE TiledImages<T> outputs() const {
+    return {y, p.P, p.Q, p.K, p.tile_rows(), p.tile_columns(), kTile, 0, 0, nullptr};
+  }
+
   // Transforms the inputs of tiles [begin, end); the block's first is tile `first`.
   void load_tiles(int64_t first, int64_t begin, int64_t end) const {
-    const TiledImages<T> inputs{
-        x, p.H, p.W, p.C, p.tile_rows(), p.tile_columns(), kTile, p.pad_top, p.pad_left, scratch + at.zeros};
+    const TiledImages<T> images = inputs();
     for (int64_t i = begin; i < end; ++i) {
-      const T* pixels[kPlanes];
-      inputs.template find<kSide>(i, pixels);
-      transform_input<T, kTile>(pixels, p.C, scratch + at.v + (i - first) * at.v_row, at.v_plane);
+      images.template with_tile<kSide>(i, [&](const auto& pixels) {
+        transform_input<T, kTile>(pixels, p.C, scratch + at.v + (i - first) * at.v_row, at.v_plane);
+      });
     }
   }
 
-  // The products [begin, end) of a block of `tiles` tiles, counted by plane, then panel of columns.
-  void multiply_planes(int64_t tiles, int64_t begin, int64_t end) const {
+  // The products [begin, end) of a block of `tiles` tiles, counted by plane, then panel of columns. Memory rests meanwhile:
+  // what is read and written next is fetched.
+  void multiply_planes(int64_t tiles, int64_t begin, int64_t end, Prefetch<T> read, Prefetch<T> written) const {
     constexpr int kVectors = 2;
     constexpr int64_t kColumns = kVectors * kLanes<T>;
     const int64_t panels = ceil_div(p.K, kWinogradPanel), columns = winograd_columns(p.K);
     const int64_t chunk = contraction_chunk(p.C), u_plane = winograd_weights_plane(p.C, p.K);
     for (int64_t i = begin; i < end; ++i) {
+      read.part();
+      written.part();
       const int64_t plane = i / panels, first = i % panels * kWinogradPanel;
       const int64_t width = smaller(kWinogradPanel, columns - first);
       Product<T> product{scratch + at.v + plane * at.v_plane,
@@ -225,7 +234,10 @@ void run_winograd(const Team& team, const Winograd& p, const T* x, const T* u, c
     const Range my_tiles = working.share(tiles), my_products = working.share(products);
     blocks.load_tiles(first, first + my_tiles.begin, first + my_tiles.end);
     working.barrier();
-    blocks.multiply_planes(tiles, my_products.begin, my_products.end);
+    const int64_t after = smaller(first + p.block, mine.end), parts = my_products.end - my_products.begin;
+    blocks.multiply_planes(tiles, my_products.begin, my_products.end,
+                           blocks.inputs().prefetch_lines(after, smaller(after + p.block, mine.end), parts),
+                           blocks.outputs().prefetch_lines(first + my_tiles.begin, first + my_tiles.end, parts));
     working.barrier();  // and the next block's v is not read before its own first barrier, nor is m written
     blocks.store_tiles(first, first + my_tiles.begin, first + my_tiles.end);
   }

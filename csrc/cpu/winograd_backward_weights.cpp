@@ -18,10 +18,11 @@ namespace {
 constexpr int kTile = 4, kSide = kTile + 2;
 constexpr int64_t kPlanes = kSide * kSide;
 
-template <typename T>
-[[gnu::noinline]] void transform_gradient(const T* const* pixels, int64_t channels, T* d, int64_t plane) {
-  transform_pixels<kTile, kSide>(pixels, channels, d, plane,
-                                 [](const auto& dy, auto& to) { Transform<T, kTile>::gradient(dy, to); });
+template <typename T, typename Pixels>
+[[gnu::noinline]] void transform_gradient(const Pixels& pixels, int64_t channels, T* d, int64_t plane) {
+  transform_pixels<kTile, kSide>(pixels, channels, d, plane, [](const auto& dy, auto& to) __attribute__((always_inline)) {
+    Transform<T, kTile>::gradient(dy, to);
+  });
 }
 
 // dw[tap][k] = G^T sums G for the filters of one channel, where the sums are those of `chunks` chunks, added in order.
@@ -85,7 +86,7 @@ template <typename T, int kRows, int kVectors>
 // All channels. Register tiles have an even height: the sums of one channel more than there are may be computed.
 template <typename T, int kVectors>
 TILEGRAD_INLINE void accumulate_channels(Accumulation<T> p, int64_t channels) {
-  constexpr int kMost = kMaxRows<T, kVectors> / 2;
+  constexpr int kMost = kTallestRows<T, kVectors> / 2;
   const RowTiles pairs(ceil_div(channels, 2), kMost);
   for (int64_t i = 0; i < pairs.count; ++i) {
     const int count = pairs.rows(i);
@@ -107,19 +108,15 @@ struct WinogradGradient {
   // Transforms tiles begin, ..., end - 1 of a block whose first is tile `first`; each is fetched while others are
   // transformed.
   void load_tiles(int64_t first, int64_t begin, int64_t end, T* v, T* d) const {
-    if (begin == end) return;
-    const T* pixels[kPlanes];
-    const T* outputs[kTile * kTile];
-    inputs.template find<kSide>(begin, pixels);
     for (int64_t i = begin; i < end; ++i) {
-      gradients.template find<kTile>(i, outputs);
-      prefetch_pixels(outputs, p.K);
-      transform_input<T, kTile>(pixels, p.C, v + (i - first) * at.v_row, at.v_plane);
-      if (i + 1 < end) {
-        inputs.template find<kSide>(i + 1, pixels);
-        prefetch_pixels(pixels, p.C);
-      }
-      transform_gradient(outputs, p.K, d + (i - first) * at.d_row, at.d_plane);
+      gradients.template prefetch_tile<kTile>(i);
+      inputs.template with_tile<kSide>(i, [&](const auto& pixels) {
+        transform_input<T, kTile>(pixels, p.C, v + (i - first) * at.v_row, at.v_plane);
+      });
+      if (i + 1 < end) inputs.template prefetch_tile<kSide>(i + 1);
+      gradients.template with_tile<kTile>(i, [&](const auto& pixels) {
+        transform_gradient(pixels, p.K, d + (i - first) * at.d_row, at.d_plane);
+      });
     }
   }
 

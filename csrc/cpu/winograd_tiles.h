@@ -6,6 +6,38 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
+// The pixels of a tile that lies inside its image: no table is needed, and most tiles are of this kind.
+template <typename T>
+struct WholeTile {
+  const T* first;
+  int64_t line, C;
+  TILEGRAD_INLINE const T* at(int row, int column) const { return first + row * line + column * C; }
+};
+
+// The pixels of a tile of which some lie outside the image.
+template <typename T, int kSide>
+struct CutTile {
+  const T* pixels[kSide * kSide];
+  TILEGRAD_INLINE const T* at(int row, int column) const { return pixels[row * kSide + column]; }
+};
+
+// Memory that is needed soon, fetched into the L2 cache in parts, between other work.
+template <typename T>
+class Prefetch {
+ public:
+  static constexpr int64_t kLine = 64 / sizeof(T);
+  // Of `elements` from `first` on, in `parts` calls of part(); a few more may be fetched, which harms nothing.
+  TILEGRAD_INLINE Prefetch(const T* first, int64_t elements, int64_t parts)
+      : next(first), lines(ceil_div(ceil_div(elements, kLine), larger<int64_t>(parts, 1))) {}
+  TILEGRAD_INLINE void part() {
+    for (int64_t i = 0; i < lines; ++i, next += kLine) __builtin_prefetch(next, 0, 2);
+  }
+
+ private:
+  const T* next;
+  int64_t lines;
+};
+
 // Tiles of some images [N, H, W, C], in row-major order: down x across for each image, `step` pixels apart, the first
 // `top` and `left` pixels outside the image. zeros is a pixel of zeros, for all that is outside.
 template <typename T>
@@ -15,35 +47,51 @@ struct TiledImages {
   int64_t down, across, step, top, left;
   const T* zeros;
 
-  // Where the kSide x kSide pixels of a tile are.
-  template <int kSide>
-  TILEGRAD_INLINE void find(int64_t tile, const T* (&pixels)[kSide * kSide]) const {
+  // Calls f(the pixels of a tile), a WholeTile or a CutTile of kSide x kSide pixels.
+  template <int kSide, typename F>
+  TILEGRAD_INLINE void with_tile(int64_t tile, F f) const {
     const int64_t row = tile / across % down * step - top, column = tile % across * step - left;
-    const T* const image = images + tile / (across * down) * H * W * C;
-    for (int64_t r = 0; r < kSide; ++r) {
+    const T* const first = images + ((tile / (across * down) * H + row) * W + column) * C;
+    if (row >= 0 && row + kSide <= H && column >= 0 && column + kSide <= W) return f(WholeTile<T>{first, W * C, C});
+    CutTile<T, kSide> cut;
+    bool exists[kSide];
+    for (int s = 0; s < kSide; ++s) exists[s] = column + s >= 0 && column + s < W;
+#pragma GCC unroll 6
+    for (int r = 0; r < kSide; ++r) {
       const bool row_exists = row + r >= 0 && row + r < H;
-      const T* const first = image + ((row + r) * W + column) * C;
-      for (int64_t s = 0; s < kSide; ++s) {
-        const bool exists = row_exists && column + s >= 0 && column + s < W;
-        pixels[r * kSide + s] = exists ? first + s * C : zeros;
-      }
+      const T* const line = row_exists ? first + r * W * C : zeros;
+      const int64_t step_to_next = row_exists ? C : 0;
+#pragma GCC unroll 6
+      for (int s = 0; s < kSide; ++s) cut.pixels[r * kSide + s] = exists[s] ? line + s * step_to_next : zeros;
     }
+    f(cut);
+  }
+
+  // The lines of images that tiles [begin, end) are made of, but for those that they share with the tiles above and below.
+  TILEGRAD_INLINE Prefetch<T> prefetch_lines(int64_t begin, int64_t end, int64_t parts) const {
+    const auto line = [&](int64_t row) { return row / down * H + smaller(row % down * step, H); };  // of a row of tiles
+    const int64_t first = line(begin / across), last = line(ceil_div(end, across));
+    return {images + first * W * C, (last - first) * W * C, parts};
+  }
+
+  // Fetches a tile that is transformed soon: its rows are too short for the hardware to see a stream.
+  template <int kSide>
+  TILEGRAD_INLINE void prefetch_tile(int64_t tile) const {
+    constexpr int64_t kLine = 64 / sizeof(T);
+    with_tile<kSide>(tile, [&](const auto& pixels) {
+      for (int r = 0; r < kSide; ++r) {
+        for (int s = 0; s < kSide; ++s) {
+          for (int64_t c = 0; c < C; c += kLine) __builtin_prefetch(pixels.at(r, s) + c);
+        }
+      }
+    });
   }
 };
 
-// Fetches pixels that are transformed soon: rows of a tile are too short for the hardware to see a stream.
-template <typename T, int kCount>
-TILEGRAD_INLINE void prefetch_pixels(const T* const (&pixels)[kCount], int64_t channels) {
-  constexpr int64_t kLine = 64 / sizeof(T);
-  for (const T* pixel : pixels) {
-    for (int64_t c = 0; c < channels; c += kLine) __builtin_prefetch(pixel + c);
-  }
-}
-
 // Applies `transform`, from kFrom to kTo elements, along the columns and then along the rows of the kFrom x kFrom pixels,
 // in vectors of channels of which the last overlaps the one before. Element (i, j) goes to plane i * kTo + j.
-template <int kFrom, int kTo, typename T, typename F>
-TILEGRAD_INLINE void transform_pixels(const T* const* pixels, int64_t channels, T* planes, int64_t plane, F transform) {
+template <int kFrom, int kTo, typename T, typename Pixels, typename F>
+TILEGRAD_INLINE void transform_pixels(const Pixels& pixels, int64_t channels, T* planes, int64_t plane, F transform) {
   const int64_t last = channels - kLanes<T>;
   for (int64_t first = 0; first < channels; first += kLanes<T>) {
     const int64_t c = smaller(first, last);
@@ -52,7 +100,7 @@ TILEGRAD_INLINE void transform_pixels(const T* const* pixels, int64_t channels, 
     for (int j = 0; j < kFrom; ++j) {
       Vec<T> from[kFrom], to[kTo];
 #pragma GCC unroll 6
-      for (int i = 0; i < kFrom; ++i) from[i] = load(pixels[i * kFrom + j] + c);
+      for (int i = 0; i < kFrom; ++i) from[i] = load(pixels.at(i, j) + c);
       transform(from, to);
 #pragma GCC unroll 6
       for (int i = 0; i < kTo; ++i) half[i][j] = to[i];
@@ -69,10 +117,11 @@ TILEGRAD_INLINE void transform_pixels(const T* const* pixels, int64_t channels, 
 }
 
 // v = B^T d B of a tile's inputs.
-template <typename T, int kTile>
-[[gnu::noinline]] void transform_input(const T* const* pixels, int64_t channels, T* v, int64_t plane) {
-  transform_pixels<kTile + 2, kTile + 2>(pixels, channels, v, plane,
-                                         [](const auto& d, auto& to) { Transform<T, kTile>::input(d, to); });
+template <typename T, int kTile, typename Pixels>
+[[gnu::noinline]] void transform_input(const Pixels& pixels, int64_t channels, T* v, int64_t plane) {
+  transform_pixels<kTile + 2, kTile + 2>(pixels, channels, v, plane, [](const auto& d, auto& to) __attribute__((always_inline)) {
+    Transform<T, kTile>::input(d, to);
+  });
 }
 
 }  // namespace
