@@ -20,9 +20,9 @@ constexpr int64_t kPlanes = kSide * kSide;
 
 template <typename T, typename Pixels>
 [[gnu::noinline]] void transform_gradient(const Pixels& pixels, int64_t channels, T* d, int64_t plane) {
-  transform_pixels<kTile, kSide>(pixels, channels, d, plane, [](const auto& dy, auto& to) __attribute__((always_inline)) {
-    Transform<T, kTile>::gradient(dy, to);
-  });
+  transform_pixels<kTile, kSide>(pixels, channels, d, plane,
+                                 [](const auto& dy, auto& to)
+                                     __attribute__((always_inline)) { Transform<T, kTile>::gradient(dy, to); });
 }
 
 // dw[tap][k] = G^T sums G for the filters of one channel, where the sums are those of `chunks` chunks, added in order.
@@ -105,29 +105,31 @@ struct WinogradGradient {
   const WinogradSums& at;
   TiledImages<T> inputs, gradients;
 
-  // Transforms tiles begin, ..., end - 1 of a block whose first is tile `first`; each is fetched while others are
-  // transformed.
+  // Transforms tiles begin, ..., end - 1 of a block whose first is tile `first`.
   void load_tiles(int64_t first, int64_t begin, int64_t end, T* v, T* d) const {
     for (int64_t i = begin; i < end; ++i) {
-      gradients.template prefetch_tile<kTile>(i);
       inputs.template with_tile<kSide>(i, [&](const auto& pixels) {
         transform_input<T, kTile>(pixels, p.C, v + (i - first) * at.v_row, at.v_plane);
       });
-      if (i + 1 < end) inputs.template prefetch_tile<kSide>(i + 1);
-      gradients.template with_tile<kTile>(i, [&](const auto& pixels) {
-        transform_gradient(pixels, p.K, d + (i - first) * at.d_row, at.d_plane);
-      });
+      gradients.template with_tile<kTile>(
+          i, [&](const auto& pixels) { transform_gradient(pixels, p.K, d + (i - first) * at.d_row, at.d_plane); });
     }
   }
 
-  // sums = (or, if `continues`, +=) the products of a block; plus `total` if it is given.
+  // sums = (or, if `continues`, +=) the products of a block; plus `total` if it is given. Memory rests meanwhile:
+  // tiles `next`, which the member transforms next, are fetched.
   void accumulate(const Team& team, int64_t tiles, const T* v, const T* d, bool continues, T* sums, const T* total,
-                  T* to) const {
+                  T* to, Range next) const {
     constexpr int kVectors = 2;
     constexpr int64_t kColumns = kVectors * kLanes<T>;
     const int64_t columns = winograd_columns(p.K), panels = ceil_div(columns, kColumns);
     const Range mine = team.share(kPlanes * panels);
+    const int64_t parts = mine.end - mine.begin;
+    Prefetch<T> x_lines = inputs.prefetch_lines(next.begin, next.end, parts);
+    Prefetch<T> dy_lines = gradients.prefetch_lines(next.begin, next.end, parts);
     for (int64_t i = mine.begin; i < mine.end; ++i) {
+      x_lines.part();
+      dy_lines.part();
       const int64_t plane = i / panels, first = i % panels * kColumns, place = plane * at.sum_plane + first;
       const Accumulation<T> sum{tiles,
                                 v + plane * at.v_plane,
@@ -154,7 +156,10 @@ struct WinogradGradient {
       load_tiles(first, first + mine.begin, first + mine.end, v, d);
       team.barrier();
       const bool ends = next == end;
-      accumulate(team, next - first, v, d, first > begin, sums, ends ? total : nullptr, ends ? to : sums);
+      const int64_t after = smaller(next + p.block, p.tiles());
+      const Range mine_after = team.share(after - next);
+      accumulate(team, next - first, v, d, first > begin, sums, ends ? total : nullptr, ends ? to : sums,
+                 Range{next + mine_after.begin, next + mine_after.end});
       team.barrier();
     }
   }

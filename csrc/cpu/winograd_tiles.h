@@ -73,19 +73,6 @@ struct TiledImages {
     const int64_t first = line(begin / across), last = line(ceil_div(end, across));
     return {images + first * W * C, (last - first) * W * C, parts};
   }
-
-  // Fetches a tile that is transformed soon: its rows are too short for the hardware to see a stream.
-  template <int kSide>
-  TILEGRAD_INLINE void prefetch_tile(int64_t tile) const {
-    constexpr int64_t kLine = 64 / sizeof(T);
-    with_tile<kSide>(tile, [&](const auto& pixels) {
-      for (int r = 0; r < kSide; ++r) {
-        for (int s = 0; s < kSide; ++s) {
-          for (int64_t c = 0; c < C; c += kLine) __builtin_prefetch(pixels.at(r, s) + c);
-        }
-      }
-    });
-  }
 };
 
 // Applies `transform`, from kFrom to kTo elements, along the columns and then along the rows of the kFrom x kFrom pixels,
@@ -119,9 +106,9 @@ TILEGRAD_INLINE void transform_pixels(const Pixels& pixels, int64_t channels, T*
 // v = B^T d B of a tile's inputs.
 template <typename T, int kTile, typename Pixels>
 [[gnu::noinline]] void transform_input(const Pixels& pixels, int64_t channels, T* v, int64_t plane) {
-  transform_pixels<kTile + 2, kTile + 2>(pixels, channels, v, plane, [](const auto& d, auto& to) __attribute__((always_inline)) {
-    Transform<T, kTile>::input(d, to);
-  });
+  transform_pixels<kTile + 2, kTile + 2>(pixels, channels, v, plane,
+                                         [](const auto& d, auto& to)
+                                             __attribute__((always_inline)) { Transform<T, kTile>::input(d, to); });
 }
 
 }  // namespace
