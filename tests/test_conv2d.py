@@ -102,6 +102,30 @@ def test_a_sample_does_not_see_its_batch(image: Any, kernel: Any, options: Any, 
         assert run(slice(i, i + 1)) == [everything[i]]
 
 
+@pytest.mark.parametrize("isa", AVAILABLE)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("channels", range(1, 9))
+def test_few_channels_are_the_first_of_many(channels: int, dtype: Any, isa: str) -> None:
+    """Images of one channel: few output channels take another kernel than many, and have the same bits."""
+    rng = np.random.default_rng(channels)
+    with running_on(isa):
+        for width, kernel, options in (
+            (40, (5, 5), {"padding": 2, "activation": "relu"}),
+            (19, (3, 4), {"activation": "tanh", "stride": (2, 1)}),
+            (9, (3, 3), {"padding": 1, "dilation": (1, 2)}),
+            (5, (5, 3), {"padding": "same"}),
+        ):
+            x = tg.tensor(rng.normal(size=(3, 7, width, 1)).astype(dtype))
+            w, bias = rng.normal(size=(*kernel, 1, 40)).astype(dtype), rng.normal(size=40).astype(dtype)
+            few = tg.conv2d(x, tg.tensor(w[..., :channels]), tg.tensor(bias[:channels]), **options).numpy()
+            many = tg.conv2d(x, tg.tensor(w), tg.tensor(bias), **options).numpy()
+            assert few.tobytes() == many[..., :channels].tobytes()
+            assert (
+                few[1:2].tobytes()
+                == tg.conv2d(x[1:2], tg.tensor(w), tg.tensor(bias), **options)[..., :channels].numpy().tobytes()
+            )
+
+
 def chain(products: list[tuple[np.float32, np.float32]], total: int) -> np.float32:
     """The documented sum: fused multiply-adds in chunks of 512, each rounded once; chunks added in order."""
     assert total <= 16384

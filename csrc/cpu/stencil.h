@@ -7,6 +7,7 @@
 #include "cpu/conv_tile.h"
 #include "cpu/stencil_batch.h"
 #include "cpu/stencil_depthwise.h"
+#include "cpu/stencil_pixels.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
@@ -168,6 +169,7 @@ template <typename T>
 TILEGRAD_INLINE void stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const T* x,
                              const StencilWeights<T>& weights, const Epilogue<T>& epilogue, T* y, Workspace workspace) {
   if (plan.block) return run_batch_stencil(team, s, plan, x, weights, epilogue, y, workspace);
+  if (plan.pixels) return run_pixels(team, s, plan, x, weights, epilogue, y, workspace);
   if (s.channelwise && s.terms() <= kDepthwiseTaps) return run_depthwise(team, s, x, weights, epilogue, y);
   if (s.channelwise) return run_stencil<Kind::channelwise>(team, s, plan, x, weights, epilogue, y, workspace);
   run_stencil<Kind::dense>(team, s, plan, x, weights, epilogue, y, workspace);

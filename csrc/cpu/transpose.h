@@ -45,6 +45,22 @@ TILEGRAD_INLINE void transpose_square(V (&rows)[kCount]) {
   for (int i = 0; i < kCount; ++i) keep_whole(rows[i]);
 }
 
+// The same for every block of kCount lanes on its own: rows[i][b * kCount + j] becomes rows[j][b * kCount + i].
+template <int kCount, int kHalf = kCount / 2, typename V>
+TILEGRAD_INLINE void transpose_blocks(V (&rows)[kCount]) {
+  if constexpr (kHalf > 0) {
+    constexpr int kAll = sizeof(V) / sizeof(rows[0][0]);
+#pragma GCC unroll 16
+    for (int i = 0; i < kCount; ++i) {
+      if ((i & kHalf) == 0) swap_halves<kHalf>(rows[i], rows[i + kHalf], std::make_integer_sequence<int, kAll>{});
+    }
+    transpose_blocks<kCount, kHalf / 2>(rows);
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < kCount; ++i) keep_whole(rows[i]);
+  }
+}
+
 template <typename T>
 TILEGRAD_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
   transpose_square(rows);

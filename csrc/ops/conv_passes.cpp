@@ -131,7 +131,29 @@ bool runs_along_images(const Stencil& s, int64_t item_size) {
   return blocks * (1.1 * terms * static_cast<double>(s.out_channels) + 6.0 * moved) < along_channels;
 }
 
+// Whether lanes run along the pixels of a row: images of one channel, few channels out. In the same units, for a pixel: rows
+// do not fill their last vector, and sums are transposed at the cost of about 2 multiply-adds.
+bool runs_along_pixels(const Stencil& s, int64_t item_size) {
+  constexpr int64_t kMostChannels = 8;
+  if (s.in_channels != 1 || s.out_channels > kMostChannels || s.terms() > contraction_chunk(s.terms())) return false;
+  if (s.row.period != 1 || s.column.period != 1 || s.column.step() != 1) return false;
+  const int64_t lanes = 64 / item_size;
+  const double filled = static_cast<double>(s.column.out) / static_cast<double>(ceil_div(s.column.out, lanes) * lanes);
+  const double terms = static_cast<double>(s.terms());
+  return terms * static_cast<double>(s.out_channels) / static_cast<double>(lanes) / filled + 2 < terms;
+}
+
+ConvPlan plan_pixels_stencil(const char* op, const Stencil& s, int64_t item_size) {
+  ConvPlan plan = plan_stencil(op, s, item_size);
+  plan.pixels = true;
+  plan.images = plan.parts = 1;
+  plan.members = std::min<int64_t>(threads::count(), s.N * s.row.out);
+  plan.window = window_elements(op, s.row.extent(plan.band), s.column.extent(s.column.out), 1, item_size);
+  return plan;
+}
+
 ConvPlan plan_any_stencil(const char* op, const Stencil& s, int64_t item_size) {
+  if (runs_along_pixels(s, item_size)) return plan_pixels_stencil(op, s, item_size);
   const ConvPlan plan = plan_stencil(op, s, item_size);
   return runs_along_images(s, item_size) && plan.window * kBatchLanes * item_size <= kMostWindowBytes
              ? plan_batch_stencil(s, item_size)

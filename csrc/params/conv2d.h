@@ -18,6 +18,7 @@ struct ConvPlan {
   int64_t block;     // elements of a unit's output where lanes run along images (cpu/stencil_batch.h), of a line of x
                      // where they run along dw (cpu/weights_blocks.h); else 0
   int64_t partials;  // backward-weights: how many partial results are kept at once
+  bool pixels;       // whether lanes run along the pixels of a row (cpu/stencil_pixels.h)
 };
 
 // y[n, p, q, k] = bias[k] + sum over r, s, c of x[n, p * stride_h + r * dilation_h - pad_top, ..., c] * w[r, s, c, k],
