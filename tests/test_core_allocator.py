@@ -28,9 +28,11 @@ def _clean_cache() -> Iterator[None]:
 
 
 def expected_class(bytes_asked: int) -> int:
-    """Four sizes an octave, in whole cache lines: an independent statement of the rule."""
+    """Four sizes an octave, in whole cache lines; from 1 MiB on units of 64 KiB: the rule, stated once more."""
     if bytes_asked <= 64:
         return 64
+    if bytes_asked >= 2**20:
+        return -(-bytes_asked // 2**16) * 2**16
     octave = 64
     while octave * 2 < bytes_asked:
         octave *= 2
@@ -65,9 +67,7 @@ def test_rounding_loses_at_most_a_quarter_and_a_line() -> None:
 def test_alignment(size: int) -> None:
     tensors = [tg.empty(size, dtype="uint8") for _ in range(3)]
     for x in tensors:
-        assert x.data_ptr() % 64 == 0
-        if size >= 2**21:  # a huge page
-            assert x.data_ptr() % 2**21 == 0
+        assert x.data_ptr() % (2**16 if size >= 2**20 else 64) == 0
 
 
 def test_freed_block_is_used_again() -> None:
@@ -80,6 +80,59 @@ def test_freed_block_is_used_again() -> None:
     assert tg.memory_stats()["cache_hits"] == hits + 1
     z = tg.empty(1000, dtype="uint8")  # y still has it
     assert z.data_ptr() != address
+
+
+def total() -> int:
+    stats = tg.memory_stats()
+    return stats["bytes_in_use"] + stats["bytes_cached"]
+
+
+MIB = 2**20
+
+
+def test_large_blocks_grow_together_and_are_cut() -> None:
+    """Blocks of other sizes take the place of large ones: nothing is asked of the system a second time."""
+    blocks = [tg.empty(size * MIB, dtype="uint8") for size in (4, 6, 2, 8)]
+    largest = total()
+    del blocks
+    one = tg.empty(20 * MIB, dtype="uint8")
+    assert total() == largest
+    one.fill_(7)
+    del one
+    pieces = [tg.full((size * MIB + 1,), number, dtype="uint8") for number, size in enumerate((1, 9, 3, 5))]
+    assert total() - largest < MIB  # the numbers that they were filled with
+    for number, piece in enumerate(pieces):
+        assert (piece.numpy() == number).all()
+
+
+def test_a_hole_between_blocks_in_use_is_filled() -> None:
+    first, hole, last = (tg.full((4 * MIB,), number, dtype="uint8") for number in range(3))
+    address, before = hole.data_ptr(), total()
+    del hole
+    smaller = tg.full((MIB,), 3, dtype="uint8")
+    assert smaller.data_ptr() == address, "the smallest range that holds it, at its start"
+    rest = tg.full((3 * MIB,), 4, dtype="uint8")
+    assert rest.data_ptr() == address + MIB
+    assert total() == before
+    for number, block in ((0, first), (2, last), (3, smaller), (4, rest)):
+        assert (block.numpy() == number).all()
+
+
+def test_large_blocks_never_overlap() -> None:
+    """Drawn sizes and lifetimes: what was written into each block stays there, and the books are right."""
+    rng = np.random.default_rng(0)
+    alive: list[tuple[int, tg.Tensor]] = []
+    before = in_use()
+    for number in range(200):
+        if alive and rng.random() < 0.5:
+            value, block = alive.pop(int(rng.integers(len(alive))))
+            assert (block.numpy() == value).all()
+            del block
+        else:
+            alive.append((number % 251, tg.full((int(rng.integers(MIB // 2, 3 * MIB)),), number % 251, dtype="uint8")))
+        assert in_use() - before == sum(expected_class(block.size) for _, block in alive)
+    for value, block in alive:
+        assert (block.numpy() == value).all()
 
 
 def test_block_lives_as_long_as_a_view_of_it() -> None:

@@ -1,6 +1,7 @@
 #include "tensor/autograd.h"
 
 #include "bindings/bindings.h"
+#include "ops/matmul.h"
 
 namespace tilegrad::bindings {
 namespace {
@@ -40,6 +41,15 @@ void register_autograd(py::module_& m) {
       },
       py::arg("outputs"), py::arg("grads"), py::arg("inputs"), py::arg("retain_graph"),
       "The gradients of the sum of all outputs with respect to each input.");
+  m.def(
+      "activation_backward",
+      [](py::handle grad, const Array& out, const char* activation) {
+        if (!is_tensor(grad.ptr())) throw py::type_error("activation_backward: grad must be a tensor");
+        return py::reinterpret_steal<py::object>(
+            activation_backward(grad.ptr(), out, ops::activation_named("activation_backward", activation)));
+      },
+      py::arg("grad"), py::arg("out"), py::arg("activation"),
+      "The gradient before an activation, for the last use that a rule makes of grad: it may be overwritten.");
   m.def("set_tensor_class", [](py::handle type) {
     if (!PyType_Check(type.ptr()) || !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type.ptr()), tensor_base_type)) {
       throw py::type_error("expected a subclass of TensorBase");

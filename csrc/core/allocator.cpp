@@ -3,8 +3,8 @@
 #include <cstdlib>
 
 #include <pthread.h>
-#if defined(__linux__)
 #include <sys/mman.h>
+#if defined(__linux__)
 #include <sys/sysinfo.h>
 #endif
 #if defined(__SANITIZE_ADDRESS__)
@@ -17,15 +17,28 @@
 namespace tilegrad::cpu_memory {
 namespace {
 
-constexpr size_t kHugePage = size_t{2} << 20;  // from here blocks are aligned to, and advised as, huge pages
+constexpr size_t kHugePage = size_t{2} << 20;  // ranges are made of, and advised as, huge pages
 
 struct Source {
-  static void* allocate(size_t bytes) {
-    const bool huge = bytes >= kHugePage;
-    const size_t alignment = huge ? kHugePage : SizeClass::kSmallest;
-    void* data = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  static constexpr size_t kCutFrom = size_t{1} << 20, kCutUnit = size_t{64} << 10;
+
+  static void* allocate(size_t bytes) { return std::aligned_alloc(SizeClass::kSmallest, bytes); }
+
+  static void* add_range(void* above, size_t& bytes) {
+    bytes = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+    void* data = MAP_FAILED;
+    if (above) {
+      // A wish, which is granted where nothing lies there.
+      data = mmap(static_cast<char*>(above) - bytes, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    }
+    if (data != MAP_FAILED && reinterpret_cast<uintptr_t>(data) % kHugePage != 0) {
+      munmap(data, bytes);
+      data = MAP_FAILED;
+    }
+    if (data == MAP_FAILED) data = map_aligned(bytes);
+    if (data == MAP_FAILED) return nullptr;
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (huge && data) madvise(data, bytes, MADV_HUGEPAGE);
+    madvise(data, bytes, MADV_HUGEPAGE);
 #endif
     return data;
   }
@@ -33,6 +46,10 @@ struct Source {
   static void release(void* data, size_t bytes) {
     allow(data, bytes);
     std::free(data);
+  }
+  static void release_range(void* data, size_t bytes) {
+    allow(data, bytes);
+    munmap(data, bytes);
   }
 
   // More than the machine has is refused outright: a system that overcommits would hand it out, and kill the process that
@@ -63,6 +80,18 @@ struct Source {
 
   [[noreturn]] static void out_of_memory(size_t bytes) {
     fail(ErrorKind::memory, "out of memory: could not allocate %zu bytes on the CPU", bytes);
+  }
+
+ private:
+  // Maps a huge page more, and lets go of what is too much at both ends.
+  static void* map_aligned(size_t bytes) {
+    void* const all = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (all == MAP_FAILED) return all;
+    char* const first = static_cast<char*>(all);
+    const size_t before = (kHugePage - reinterpret_cast<uintptr_t>(all) % kHugePage) % kHugePage;
+    if (before > 0) munmap(first, before);
+    munmap(first + before + bytes, kHugePage - before);
+    return first + before;
   }
 };
 

@@ -1,4 +1,5 @@
-// Blocks of memory kept by size class and handed out again: the part of a caching allocator that is the same for every device.
+// Blocks of memory kept and handed out again, small ones by size class, large ones cut from ranges: the part of a caching
+// allocator that is the same for every device.
 #pragma once
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "core/allocator.h"
+#include "core/free_ranges.h"
 
 namespace tilegrad {
 
@@ -41,8 +43,10 @@ struct SizeClass {
 };
 
 // Source is where blocks come from:
+//     kCutFrom                                          blocks of this size on are cut from ranges, in units of kCutUnit
 //     void* allocate(size_t bytes)                          null where there is none
-//     void release(void* data)
+//     void* add_range(void* above, size_t& bytes)           `bytes` or more, if it can be just below `above`; or null
+//     void release(void* data, size_t bytes), release_range(void* data, size_t bytes)    a part of ranges, in units
 //     void handed_out(void* data, size_t asked, size_t bytes), taken_back(void* data, size_t bytes)   may do nothing
 //     size_t largest()                                      what is refused outright
 //     [[noreturn]] void out_of_memory(size_t bytes)
@@ -51,6 +55,55 @@ class BlockCache {
  public:
   void* allocate(size_t bytes) {
     if (bytes > largest_) source_.out_of_memory(bytes);
+    return bytes >= Source::kCutFrom ? allocate_cut(bytes) : allocate_of_class(bytes);
+  }
+
+  void release(void* data, size_t bytes) {
+    const bool is_cut = bytes >= Source::kCutFrom;
+    const SizeClass size = is_cut ? SizeClass{-1, cut_size(bytes)} : SizeClass::of(bytes);
+    std::lock_guard lock(mutex_);
+    stats_.bytes_in_use -= size.bytes;
+    try {
+      if (is_cut) {
+        ranges_.put(data, size.bytes);
+      } else {
+        free_[size.index].push_back(data);
+      }
+    } catch (const std::bad_alloc&) {  // a destructor calls this: it must not throw
+      if (is_cut) {
+        source_.release_range(data, size.bytes);
+      } else {
+        source_.release(data, size.bytes);
+      }
+      return;
+    }
+    source_.taken_back(data, size.bytes);
+    stats_.bytes_cached += size.bytes;
+  }
+
+  void trim() {
+    std::lock_guard lock(mutex_);
+    give_back();
+  }
+
+  MemoryStats stats() {
+    std::lock_guard lock(mutex_);
+    return stats_;
+  }
+
+  void reset_peak() {
+    std::lock_guard lock(mutex_);
+    stats_.peak_bytes_in_use = stats_.bytes_in_use;
+  }
+
+  // Held across fork, so that a child never finds the lock taken by a thread that it does not have.
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
+
+ private:
+  static size_t cut_size(size_t bytes) { return (bytes + Source::kCutUnit - 1) / Source::kCutUnit * Source::kCutUnit; }
+
+  void* allocate_of_class(size_t bytes) {
     const SizeClass size = SizeClass::of(bytes);
     {
       std::lock_guard lock(mutex_);
@@ -78,44 +131,62 @@ class BlockCache {
     return data;
   }
 
-  void release(void* data, size_t bytes) {
-    const SizeClass size = SizeClass::of(bytes);
-    std::lock_guard lock(mutex_);
-    stats_.bytes_in_use -= size.bytes;
-    try {
-      free_[size.index].push_back(data);
-    } catch (const std::bad_alloc&) {  // a destructor calls this: it must not throw
-      source_.release(data, size.bytes);
-      return;
+  void* allocate_cut(size_t bytes) {
+    const size_t size = cut_size(bytes);
+    std::unique_lock lock(mutex_);
+    ++stats_.allocations;
+    void* data = ranges_.take(size);
+    if (data) {
+      ++stats_.cache_hits;
+      stats_.bytes_cached -= size;
+    } else {
+      data = cut_from_more(size);
+      if (!data) {
+        give_back();
+        data = cut_from_more(size);
+      }
+      if (!data) {
+        lock.unlock();
+        source_.out_of_memory(bytes);
+      }
     }
-    source_.taken_back(data, size.bytes);
-    stats_.bytes_cached += size.bytes;
+    count_use(size);
+    source_.handed_out(data, bytes, size);
+    return data;
   }
 
-  void trim() {
-    std::lock_guard lock(mutex_);
+  // A block of ranges that the source adds: if it can, below the last, so that what is free there is part of it.
+  void* cut_from_more(size_t size) {
+    for (const size_t there : {ranges_.free_at(edge_), size_t{0}}) {
+      size_t added = size - std::min(size, there);
+      void* const more = source_.add_range(edge_, added);
+      if (!more) return nullptr;
+      try {
+        ranges_.put(more, added);
+      } catch (const std::bad_alloc&) {
+        source_.release_range(more, added);
+        return nullptr;
+      }
+      edge_ = more;
+      source_.taken_back(more, added);
+      stats_.bytes_cached += added;
+      if (void* data = ranges_.take(size)) {
+        stats_.bytes_cached -= size;
+        return data;
+      }
+    }
+    return nullptr;
+  }
+
+  void give_back() {
     for (int index = 0; index < SizeClass::kCount; ++index) {
       for (void* data : free_[index]) source_.release(data, SizeClass::bytes_of(index));
       std::vector<void*>().swap(free_[index]);
     }
+    ranges_.clear([&](void* data, size_t bytes) { source_.release_range(data, bytes); });
     stats_.bytes_cached = 0;
   }
 
-  MemoryStats stats() {
-    std::lock_guard lock(mutex_);
-    return stats_;
-  }
-
-  void reset_peak() {
-    std::lock_guard lock(mutex_);
-    stats_.peak_bytes_in_use = stats_.bytes_in_use;
-  }
-
-  // Held across fork, so that a child never finds the lock taken by a thread that it does not have.
-  void lock() { mutex_.lock(); }
-  void unlock() { mutex_.unlock(); }
-
- private:
   void count_use(size_t bytes) {
     stats_.bytes_in_use += bytes;
     stats_.peak_bytes_in_use = std::max(stats_.peak_bytes_in_use, stats_.bytes_in_use);
@@ -125,6 +196,8 @@ class BlockCache {
   const size_t largest_ = std::min(size_t{1} << 62, source_.largest());
   std::mutex mutex_;
   std::vector<void*> free_[SizeClass::kCount];
+  FreeRanges ranges_;
+  void* edge_ = nullptr;  // the lowest address of the range that was added last
   MemoryStats stats_{};
 };
 

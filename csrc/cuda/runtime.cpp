@@ -53,6 +53,9 @@ Runtime make_runtime() {
 }
 
 struct Source {
+  static constexpr size_t kCutFrom = SIZE_MAX, kCutUnit = 1;  // what was allocated is freed whole
+  static void* add_range(void*, size_t&) { return nullptr; }
+  static void release_range(void*, size_t) {}
   static void* allocate(size_t bytes) {
     runtime();
     void* data = nullptr;

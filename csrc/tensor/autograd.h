@@ -12,6 +12,7 @@
 
 #include "core/array.h"
 #include "core/profile.h"
+#include "params/gemm.h"
 
 namespace tilegrad {
 
@@ -134,6 +135,10 @@ PyObject* hooks_of(const char* function, PyObject* tensor);
 
 // Keeps the gradient of an op's output in its .grad too.
 void retain_grad(PyObject* tensor);
+
+// The gradient before an activation (relu, sigmoid or tanh) whose output was `out`, for the last use that a rule makes of
+// `grad`: it is written into grad's own memory where backward() knows that nobody else needs that.
+PyObject* activation_backward(PyObject* grad, const Array& out, Activation activation);
 
 // Adds the gradient of `tensor` (times `grad`, or 1 for a single element) to the .grad of every leaf it was made from.
 void backward(PyObject* tensor, PyObject* grad, bool retain_graph);

@@ -41,8 +41,16 @@ void accumulate(PyObject*& total, Object gradient) {
     total = gradient.release();
     return;
   }
-  const Array sum = ops::add(as_tensor(total)->array, as_tensor(gradient.get())->array);
-  Py_SETREF(total, wrap(sum));
+  const Array &before = as_tensor(total)->array, &added = as_tensor(gradient.get())->array;
+  // Into the one that nobody else has, if there is one: the bits are the same, and memory is saved.
+  if (exclusively_owned(total)) {
+    ops::binary_into(kernels::add, before, added, before);
+  } else if (exclusively_owned(gradient.get())) {
+    ops::binary_into(kernels::add, before, added, added);
+    Py_SETREF(total, gradient.release());
+  } else {
+    Py_SETREF(total, wrap(ops::add(before, added)));
+  }
 }
 
 void accumulate_into_grad(Variable* variable, Object gradient) {
@@ -93,6 +101,9 @@ void check_saved(const Node* node) {
     }
   }
 }
+
+// The gradient that the rule being called may overwrite, or null.
+thread_local PyObject* overwritable = nullptr;
 
 // rule(needs, grad, *saved). A node of several outputs gets a tuple of gradients, None where none arrived.
 Object call_rule(const Node* node, PyObject* const* arrived, const std::vector<bool>& needed) {
@@ -148,7 +159,16 @@ std::vector<Object> input_gradients(const Node* node, const std::vector<PyObject
     of_view_alone = of_view.get();
     given = &of_view_alone;
   }
-  Object result = call_rule(node, given, needed);
+  PyObject* const own = node->outputs == 1 && !at && exclusively_owned(given[0]) ? given[0] : nullptr;
+  PyObject* const outer = std::exchange(overwritable, own);
+  Object result;
+  try {
+    result = call_rule(node, given, needed);
+  } catch (...) {
+    overwritable = outer;
+    throw;
+  }
+  overwritable = outer;
   for (size_t i = 0; i < found.size(); ++i) {
     PyObject* gradient = PyTuple_GET_ITEM(result.get(), static_cast<Py_ssize_t>(i));
     if (!needed[i]) continue;
@@ -351,6 +371,7 @@ void walk(std::vector<Delivery> starts, const std::unordered_set<const Variable*
     std::vector<bool> needed;
     for (const Ref<Variable>& input : node->inputs) needed.push_back(is_needed(input));
     std::vector<Object> gradients = input_gradients(node, arrived.gradients, needed);
+    if (!retain_graph) Py_CLEAR(node->saved);  // as early as can be: it is most of what training takes
     for (size_t i = 0; i < gradients.size(); ++i) {
       if (gradients[i]) deliver(node->inputs[i], std::move(gradients[i]));
     }
@@ -370,6 +391,26 @@ void walk(std::vector<Delivery> starts, const std::unordered_set<const Variable*
 }
 
 }  // namespace
+
+PyObject* activation_backward(PyObject* grad, const Array& out, Activation activation) {
+  const Array& gradient = as_tensor(grad)->array;
+  const auto& kernel = activation == Activation::relu      ? kernels::relu_backward
+                       : activation == Activation::sigmoid ? kernels::sigmoid_backward
+                                                           : kernels::tanh_backward;
+  if (grad == overwritable && gradient.shape() == out.shape() && gradient.dtype() == out.dtype()) {
+    overwritable = nullptr;
+    ops::binary_into(kernel, gradient, out, gradient);
+    return Py_NewRef(grad);
+  }
+  switch (activation) {
+    case Activation::relu:
+      return wrap(ops::relu_backward(gradient, out));
+    case Activation::sigmoid:
+      return wrap(ops::sigmoid_backward(gradient, out));
+    default:
+      return wrap(ops::tanh_backward(gradient, out));
+  }
+}
 
 void backward(PyObject* object, PyObject* grad, bool retain_graph) {
   const Ref<Variable> variable = required("backward", object);

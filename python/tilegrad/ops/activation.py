@@ -41,7 +41,7 @@ def relu(x: Tensor) -> Tensor:
 
 
 def _relu_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
-    return (_C.relu_backward(grad, y),)
+    return (_C.activation_backward(grad, y, "relu"),)
 
 
 def add_relu(a: Tensor | float, b: Tensor | float) -> Tensor:
@@ -75,7 +75,7 @@ def add_relu(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 def _add_relu_gradient(needs: Needs, grad: Tensor, y: Tensor, a: tuple[int, ...], b: tuple[int, ...]) -> Gradients:
-    slope = _C.relu_backward(grad, y)
+    slope = _C.activation_backward(grad, y, "relu")
     return sum_to(slope, a) if needs[0] else None, sum_to(slope, b) if needs[1] else None
 
 
@@ -93,7 +93,7 @@ def sigmoid(x: Tensor) -> Tensor:
 
 
 def _sigmoid_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
-    return (_C.sigmoid_backward(grad, y),)
+    return (_C.activation_backward(grad, y, "sigmoid"),)
 
 
 def tanh(x: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ def tanh(x: Tensor) -> Tensor:
 
 
 def _tanh_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
-    return (_C.tanh_backward(grad, y),)
+    return (_C.activation_backward(grad, y, "tanh"),)
 
 
 def silu(x: Tensor) -> Tensor:

@@ -106,13 +106,7 @@ def conv2d(
 def _fused_gradient(
     needs: Needs, grad: Tensor, x: Tensor, w: Tensor, options: Options, activation: str, out: Tensor
 ) -> Gradients:
-    return _conv2d_gradient(needs, _slope(grad, out, activation), x, w, options)
-
-
-def _slope(grad: Tensor, out: Tensor, activation: str) -> Tensor:
-    """The gradient before a fused activation."""
-    backward = {"relu": _C.relu_backward, "sigmoid": _C.sigmoid_backward, "tanh": _C.tanh_backward}[activation]
-    return backward(grad, out)
+    return _conv2d_gradient(needs, _C.activation_backward(grad, out, activation), x, w, options)
 
 
 def _conv2d_gradient(needs: Needs, grad: Tensor, x: Tensor, w: Tensor, options: Options) -> Gradients:
@@ -209,7 +203,7 @@ def conv_transpose2d(
 def _fused_transpose_gradient(
     needs: Needs, grad: Tensor, x: Tensor, w: Tensor, options: TransposeOptions, activation: str, out: Tensor
 ) -> Gradients:
-    return _conv_transpose2d_gradient(needs, _slope(grad, out, activation), x, w, options)
+    return _conv_transpose2d_gradient(needs, _C.activation_backward(grad, out, activation), x, w, options)
 
 
 def _conv_transpose2d_gradient(

@@ -143,8 +143,7 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None, activation: str | None
 
 
 def _fused_gradient(needs: Needs, grad: Tensor, x: Tensor, w: Tensor, activation: str, out: Tensor) -> Gradients:
-    slope = {"relu": _C.relu_backward, "sigmoid": _C.sigmoid_backward, "tanh": _C.tanh_backward}[activation]
-    return _linear_gradient(needs, slope(grad, out), x, w)
+    return _linear_gradient(needs, _C.activation_backward(grad, out, activation), x, w)
 
 
 def _linear_gradient(needs: Needs, grad: Tensor, x: Tensor, w: Tensor) -> Gradients:
