@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from .. import _C
-from ..autograd import grad_enabled, no_grad
+from ..autograd import no_grad
 from ..capture import depends_on
-from ..hooks import HookHandle, add_hook
 from ..scopes import layer_scope
 from ..tensor import Tensor
-from .backward_hooks import GradientWatch
+from .hooked import Hooked
 from .layer_path import name_layer
 from .parameter import Parameter
 from .state import Incompatible, load_state
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Given", "Module"]
 
 M = TypeVar("M", bound="Module")
-Hook = Callable[["Module", tuple[Any, ...], Any], Any]
-PreHook = Callable[["Module", tuple[Any, ...]], Any]
 
 
 class Given(NamedTuple):
@@ -36,7 +33,7 @@ class Given(NamedTuple):
     named: dict[str, Any]
 
 
-class Module(Tree):
+class Module(Tree, Hooked):
     """The base of layers and networks.
 
     A subclass sets parameters, buffers and other modules as attributes in ``__init__`` and computes in ``forward``.
@@ -59,13 +56,10 @@ class Module(Tree):
     """
 
     training: bool
-    _inferred: Mapping[str, int] = {}  # the sizes found then
+    _inferred: Mapping[str, int] = {}  # sizes that the first input told
     _statistics_frozen = False  # whether running statistics stay while training
 
     _given: Given
-    _hooks: dict[int, Hook]
-    _pre_hooks: dict[int, PreHook]
-    _backward_hooks: dict[int, Hook]
 
     # In __new__, so that a subclass need not call super().__init__().
     def __new__(cls, *args: Any, **kwargs: Any) -> Module:
@@ -80,10 +74,6 @@ class Module(Tree):
         )
         return module
 
-    def forward(self, *inputs: Any, **named: Any) -> Any:
-        """Compute the output; every subclass has its own."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward()")
-
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         try:
             if self._unbuilt:
@@ -96,21 +86,6 @@ class Module(Tree):
         except _C.TilegradError as error:
             name_layer(error, self)
             raise
-
-    def _compute(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        if not (self._hooks or self._pre_hooks or self._backward_hooks):
-            return self.forward(*inputs, **named)
-        for before in tuple(self._pre_hooks.values()):
-            given = before(self, inputs)
-            if given is not None:
-                inputs = given if isinstance(given, tuple) else (given,)
-        watch = GradientWatch(self, inputs) if self._backward_hooks and grad_enabled() else None
-        output = self.forward(*(inputs if watch is None else watch.inputs), **named)
-        for hook in tuple(self._hooks.values()):
-            replacement = hook(self, inputs, output)
-            if replacement is not None:
-                output = replacement
-        return output if watch is None else watch.watched(output)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, (list, tuple, dict)):
@@ -260,35 +235,6 @@ class Module(Tree):
                 if changed[id(value)] is not value:
                     setattr(module, name, changed[id(value)])
         return self
-
-    def register_forward_hook(self, hook: Hook) -> HookHandle:
-        """Have ``hook(module, inputs, output)`` called after every forward; a result other than None is the output."""
-        return add_hook("register_forward_hook", self._hooks, hook)
-
-    def register_forward_pre_hook(self, hook: PreHook) -> HookHandle:
-        """Have ``hook(module, inputs)`` called before every forward.
-
-        A result other than None takes the place of the positional inputs: a tuple of them, or the only one.
-        """
-        return add_hook("register_forward_pre_hook", self._pre_hooks, hook)
-
-    def register_full_backward_hook(self, hook: Hook) -> HookHandle:
-        """Have ``hook(module, grad_input, grad_output)`` called when the gradients of the module's inputs are known.
-
-        Both are tuples, of the gradients of the positional inputs and of the outputs, with None where there is none. A
-        tuple that the hook returns takes the place of ``grad_input``. Where no input requires a gradient, as in a first
-        layer, the hook is called when the gradients of the outputs are known. Parameters' gradients have hooks of their
-        own (:meth:`Tensor.register_hook`).
-
-        Examples
-        --------
-        >>> import tilegrad as tg
-        >>> layer = tg.nn.ReLU()
-        >>> handle = layer.register_full_backward_hook(lambda module, grad_input, grad_output: print(grad_input))
-        >>> layer(tg.tensor([-1.0, 2.0], requires_grad=True)).sum().backward()
-        (tensor([0., 1.]),)
-        """
-        return add_hook("register_full_backward_hook", self._backward_hooks, hook)
 
     # Sizes that are inferred.
 
