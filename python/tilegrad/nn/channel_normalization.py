@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import _C, ops
 from ..tensor import Tensor
 from . import initial
-from .arguments import check_axes, check_eps, check_number, check_size
+from .arguments import check_axes, check_eps, check_number, check_optional_size, check_size
 from .module import Module
 from .parameter import Parameter
 from .registry import register
@@ -50,9 +50,7 @@ class GroupNorm(Module):
         self.num_channels = num_channels
         self.eps, self.affine = check_eps("GroupNorm", eps), affine
         self.weight = self.bias = None  # until the size is known
-        self._unbuilt = num_channels is None
-        if num_channels is not None:
-            self._make_parameters()
+        self._make_if_known(num_channels)
 
     def _make_parameters(self) -> None:
         channels = check_size("GroupNorm", "num_channels", self.num_channels)
@@ -77,12 +75,10 @@ class _InstanceNorm(Module):
 
     def __init__(self, num_features: int | None = None, eps: float = 1e-5, affine: bool = False) -> None:
         kind = type(self).__name__
-        self.num_features = num_features if num_features is None else check_size(kind, "num_features", num_features)
+        self.num_features = check_optional_size(kind, "num_features", num_features)
         self.eps, self.affine = check_eps(kind, eps), affine
         self.weight = self.bias = None  # until the size is known
-        self._unbuilt = num_features is None
-        if num_features is not None:
-            self._make_parameters()
+        self._make_if_known(num_features)
 
     def _make_parameters(self) -> None:
         assert self.num_features is not None

@@ -250,6 +250,14 @@ class Module(Tree, Hooked):
         """Find sizes in the first input and give them to :meth:`_infer`; of layers that set ``_unbuilt``."""
         raise NotImplementedError
 
+    def _make_if_known(self, size: int | None) -> None:
+        """Make the parameters, or have them wait for the size of the first input; the end of such a layer's
+        ``__init__``.
+        """
+        self._unbuilt = size is None
+        if size is not None:
+            self._make_parameters()
+
     def _make_parameters(self) -> None:
         """Make the parameters, when all sizes are known; of layers that set ``_unbuilt``."""
         raise NotImplementedError

@@ -7,7 +7,7 @@ from typing import Any
 from .. import _C, ops
 from ..tensor import Tensor
 from . import initial
-from .arguments import check_axes, check_eps, check_size, check_sizes
+from .arguments import check_axes, check_eps, check_optional_size, check_size, check_sizes
 from .module import Module
 from .parameter import Parameter
 from .registry import register
@@ -34,7 +34,7 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
     ) -> None:
         kind = type(self).__name__
-        self.num_features = num_features if num_features is None else check_size(kind, "num_features", num_features)
+        self.num_features = check_optional_size(kind, "num_features", num_features)
         if momentum is not None and (not isinstance(momentum, (int, float)) or not 0 <= momentum <= 1):
             raise _C.ArgumentError(f"{kind}: momentum must be between 0 and 1 or None, found {momentum!r}")
         check_eps(kind, eps)
@@ -46,9 +46,7 @@ class _BatchNorm(Module):
         self.register_buffer("running_mean", None)
         self.register_buffer("running_var", None)
         self.register_buffer("num_batches_tracked", None)
-        self._unbuilt = num_features is None
-        if num_features is not None:
-            self._make_parameters()
+        self._make_if_known(num_features)
 
     def _make_parameters(self) -> None:
         assert self.num_features is not None
