@@ -161,6 +161,12 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     raise _C.ArgumentError(f'gelu: approximate must be "none" or "tanh", found {approximate!r}')
 
 
+def fused_slope(grad: Tensor, out: Tensor, activation: str) -> Tensor:
+    """The gradient below an activation that a product or convolution has applied in its own pass."""
+    backward = {"relu": _C.relu_backward, "sigmoid": _C.sigmoid_backward, "tanh": _C.tanh_backward}[activation]
+    return backward(grad, out)
+
+
 def _gelu_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
     return (_C.gelu_backward(grad, x),)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import _C
-from ..autograd import grad_enabled, record
+from ..autograd import is_recorded, record
 from ..mixed_precision import in_16_bits
+from .activation import fused_slope, gelu
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -95,9 +96,7 @@ def conv2d(
     options = (stride, padding, dilation, groups)
     if activation is None:
         return record(_C.conv2d(x, w, b, *options, "none"), _conv2d_gradient, (x, w, b), x, w, options)
-    if activation == "gelu" and grad_enabled() and any(t is not None and t.requires_grad for t in (x, w, b)):
-        from .activation import gelu
-
+    if activation == "gelu" and is_recorded(x, w, b):
         return gelu(conv2d(x, w, b, *options))  # its slope needs the sums that fusing would not keep
     out = _C.conv2d(x, w, b, *options, activation)
     return record(out, _fused_gradient, (x, w, b), x, w, options, activation, out)
@@ -106,13 +105,7 @@ def conv2d(
 def _fused_gradient(
     needs: Needs, grad: Tensor, x: Tensor, w: Tensor, options: Options, activation: str, out: Tensor
 ) -> Gradients:
-    return _conv2d_gradient(needs, _slope(grad, out, activation), x, w, options)
-
-
-def _slope(grad: Tensor, out: Tensor, activation: str) -> Tensor:
-    """The gradient before a fused activation."""
-    backward = {"relu": _C.relu_backward, "sigmoid": _C.sigmoid_backward, "tanh": _C.tanh_backward}[activation]
-    return backward(grad, out)
+    return _conv2d_gradient(needs, fused_slope(grad, out, activation), x, w, options)
 
 
 def _conv2d_gradient(needs: Needs, grad: Tensor, x: Tensor, w: Tensor, options: Options) -> Gradients:
@@ -198,9 +191,7 @@ def conv_transpose2d(
     if activation is None:
         out = _C.conv_transpose2d(x, w, b, *options, "none")
         return record(out, _conv_transpose2d_gradient, (x, w, b), x, w, options)
-    if activation == "gelu" and grad_enabled() and any(t is not None and t.requires_grad for t in (x, w, b)):
-        from .activation import gelu
-
+    if activation == "gelu" and is_recorded(x, w, b):
         return gelu(conv_transpose2d(x, w, b, *options))  # its slope needs the sums that fusing would not keep
     out = _C.conv_transpose2d(x, w, b, *options, activation)
     return record(out, _fused_transpose_gradient, (x, w, b), x, w, options, activation, out)
@@ -209,7 +200,7 @@ def conv_transpose2d(
 def _fused_transpose_gradient(
     needs: Needs, grad: Tensor, x: Tensor, w: Tensor, options: TransposeOptions, activation: str, out: Tensor
 ) -> Gradients:
-    return _conv_transpose2d_gradient(needs, _slope(grad, out, activation), x, w, options)
+    return _conv_transpose2d_gradient(needs, fused_slope(grad, out, activation), x, w, options)
 
 
 def _conv_transpose2d_gradient(

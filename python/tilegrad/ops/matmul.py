@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import _C
-from ..autograd import grad_enabled, record
+from ..autograd import is_recorded, record
 from ..mixed_precision import in_16_bits
+from .activation import fused_slope, gelu
 from .broadcasting import sum_to
 
 if TYPE_CHECKING:
@@ -134,17 +135,14 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None, activation: str | None
     """
     if activation is None:
         return record(_C.linear(x, w, b, "none"), _linear_gradient, (x, w, b), x, w)
-    if activation == "gelu" and grad_enabled() and any(t is not None and t.requires_grad for t in (x, w, b)):
-        from .activation import gelu
-
+    if activation == "gelu" and is_recorded(x, w, b):
         return gelu(linear(x, w, b))  # its slope needs the product that fusing would not keep
     out = _C.linear(x, w, b, activation)
     return record(out, _fused_gradient, (x, w, b), x, w, activation, out)
 
 
 def _fused_gradient(needs: Needs, grad: Tensor, x: Tensor, w: Tensor, activation: str, out: Tensor) -> Gradients:
-    slope = {"relu": _C.relu_backward, "sigmoid": _C.sigmoid_backward, "tanh": _C.tanh_backward}[activation]
-    return _linear_gradient(needs, slope(grad, out), x, w)
+    return _linear_gradient(needs, fused_slope(grad, out, activation), x, w)
 
 
 def _linear_gradient(needs: Needs, grad: Tensor, x: Tensor, w: Tensor) -> Gradients:
