@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.case import Probe
+from bench.import_time import importing, with_bytecode
 from bench.timing import median, settle
 
 STEPS = 5
@@ -28,20 +28,12 @@ def import_time(module: str, source_tree: bool = False) -> Probe:
     """Milliseconds that importing a module takes over importing NumPy, in fresh processes, by turns."""
 
     def measure(seconds: float) -> dict[str, float]:
-        program = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
-        # Compiled files as an installed package has them, whatever the surroundings say about writing them.
-        compiled = tempfile.TemporaryDirectory(prefix="bench-import-")
-        surroundings = dict(os.environ)
-        if source_tree:
-            surroundings["PYTHONPYCACHEPREFIX"] = compiled.name
-            surroundings.pop("PYTHONDONTWRITEBYTECODE", None)
+        with tempfile.TemporaryDirectory(prefix="bench-import-") as compiled:
+            surroundings = with_bytecode(compiled) if source_tree else dict(os.environ)
 
-        def milliseconds(name: str) -> float:
-            command = [sys.executable, "-c", program.format(name)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env=surroundings)
-            return 1e3 * float(done.stdout)
+            def milliseconds(name: str) -> float:
+                return importing(name, surroundings)
 
-        with compiled:
             for name in ("numpy", module):  # fills the file cache and that of compiled files
                 milliseconds(name)
             count = max(2, min(round(IMPORTS * seconds / TURN), IMPORTS if milliseconds(module) < 300 else 3))

@@ -149,6 +149,52 @@ def test_frozen_statistics_stay() -> None:
     assert all(np.array_equal(kept[path], value) for path, value in arrays(t.model).items())
 
 
+STOPPING, UNDONE = tg.train.EarlyStopping, "weights at the end, and what the first writes would be lost"
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        (
+            lambda: [STOPPING("loss"), EMA()],
+            rf"fit: callbacks\[0\] \(EarlyStopping\) and callbacks\[1\] \(EMA\) both write the model's {UNDONE}; "
+            r"make callbacks\[0\] with restore_best=False, or callbacks\[1\] with apply_at_end=False",
+        ),
+        (
+            lambda: [SWA(), tg.train.TerminateOnNaN(), STOPPING("loss")],
+            rf"fit: callbacks\[0\] \(SWA\) and callbacks\[2\] \(EarlyStopping\) both write the model's {UNDONE}; "
+            r"make callbacks\[0\] with apply_at_end=False, or callbacks\[2\] with restore_best=False",
+        ),
+        (lambda: [EMA(), EMA(decay=0.9), SWA()], r"callbacks\[0\] \(EMA\) and callbacks\[1\] \(EMA\)"),
+    ],
+)
+def test_two_that_write_weights_at_the_end_are_refused(callbacks: Any, message: str) -> None:
+    t = trainer()
+    before = arrays(t.model)
+    with pytest.raises(tg.ArgumentError, match=message):
+        t.fit((X, Y), 1, callbacks=callbacks(), verbose=0)
+    assert all(np.array_equal(before[path], value) for path, value in arrays(t.model).items())
+
+
+def test_one_of_several_callbacks_writes_weights_at_the_end() -> None:
+    def run(*callbacks: Any) -> tuple[Arrays, list[Arrays]]:
+        t, epochs = trainer(norm=False), []
+        seen = LambdaCallback(on_epoch_end=lambda trainer, epoch, results: epochs.append(arrays(trainer.model)))
+        t.fit((X, Y), 3, callbacks=[*callbacks, seen], verbose=0)
+        return arrays(t.model), epochs
+
+    ema, swa, stopping = EMA(), SWA(), STOPPING("loss")
+    for callbacks, average in (
+        ([STOPPING("loss", restore_best=False), ema, SWA(apply_at_end=False)], ema),
+        ([EMA(apply_at_end=False), swa, STOPPING("loss", restore_best=False)], swa),
+    ):
+        found, _ = run(*callbacks)
+        assert all(np.array_equal(found[path], tensor.numpy()) for path, tensor in average.averages().items())
+    found, epochs = run(EMA(apply_at_end=False), stopping, SWA(apply_at_end=False))
+    assert stopping.best_epoch is not None
+    assert all(np.array_equal(found[path], value) for path, value in epochs[stopping.best_epoch].items())
+
+
 def test_exact_resume(tmp_path: Path) -> None:
     def run(folder: Path, epochs: int = 4, **options: Any) -> Any:
         t = trainer()

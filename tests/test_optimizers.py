@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tilegrad as tg
 from tilegrad.optim import LAMB, SGD, Adadelta, AdamW, NAdam, Optimizer
 from tilegrad.optim.schedules import Cosine
 
@@ -41,6 +42,18 @@ def reference(configuration: int, dtype: str) -> tuple[list[np.ndarray], float, 
     return run.parameters, largest, change
 
 
+def stepped(
+    kind: type[Optimizer], options: dict[str, Any], arrays: list[np.ndarray], gradients: list[list[np.ndarray]]
+) -> tuple[list[tg.Tensor], Optimizer]:
+    """Parameters after a step with each of the gradients, and their optimizer."""
+    parameters = leaves(arrays)
+    optimizer = kind(parameters, **options)
+    for found in gradients:
+        set_gradients(parameters, found)
+        optimizer.step()
+    return parameters, optimizer
+
+
 def roundings(kind: type[Optimizer], options: dict[str, Any]) -> float:
     """By how many epsilons a step's change may be wrong, in units of the largest change.
 
@@ -71,11 +84,7 @@ def test_against_the_formula(configuration: int, isa: str, dtype: str) -> None:
     kind, options = CONFIGURATIONS[configuration]
     arrays, gradients = drawn(dtype)
     with running_on(isa):
-        parameters = leaves(arrays)
-        optimizer = kind(parameters, **options)
-        for found in gradients:
-            set_gradients(parameters, found)
-            optimizer.step()
+        parameters, _ = stepped(kind, options, arrays, gradients)
     expected, largest, change = reference(configuration, dtype)
     tolerance = np.finfo(dtype).eps * STEPS * (largest + roundings(kind, options) * change)
     if kind is LAMB:
@@ -93,11 +102,7 @@ def test_bits_on_every_isa_and_thread_count(kind: type[Optimizer], options: dict
     for isa in AVAILABLE:
         for threads in THREADS:
             with running_on(isa, threads):
-                parameters = leaves(arrays)
-                optimizer = kind(parameters, **options)
-                for found in gradients[:3]:
-                    set_gradients(parameters, found)
-                    optimizer.step()
+                parameters, optimizer = stepped(kind, options, arrays, gradients[:3])
             state = optimizer.state_dict()["state"].values()
             bits = [p.detach().numpy().tobytes() for p in [*parameters, *state]]
             expected = expected or bits
@@ -148,16 +153,10 @@ def test_against_pytorch(kind: type[Optimizer], options: dict[str, Any]) -> None
 def test_saved_and_loaded_it_continues_to_the_bit(kind: type[Optimizer], options: dict[str, Any]) -> None:
     arrays, gradients = drawn("float32")
     options = {**options, "lr": Cosine(options["lr"], steps=20)}
-    parameters = leaves(arrays)
-    optimizer = kind(parameters, **options)
-    for found in gradients[:7]:
-        set_gradients(parameters, found)
-        optimizer.step()
+    parameters, optimizer = stepped(kind, options, arrays, gradients[:7])
     saved = optimizer.state_dict()
-    copies = leaves([p.detach().numpy() for p in parameters])
-    other = kind(copies, **options)
-    set_gradients(copies, gradients[50])
-    other.step()  # state of its own, to be overwritten
+    # With state of its own, to be overwritten.
+    copies, other = stepped(kind, options, [p.detach().numpy() for p in parameters], gradients[50:51])
     for a, b in zip(copies, parameters, strict=True):
         a.detach().numpy()[...] = b.detach().numpy()
     other.load_state_dict(saved)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -166,6 +167,61 @@ def test_sample_weights(loss: Any, target: Any, per_sample: Any, capture: bool) 
     tg.train.Trainer(model, loss, t.optimizer).fit((X[20:], target[20:]), 1, 50, verbose=0)
     for a, parameter in zip(weighted, model.parameters(), strict=True):
         np.testing.assert_allclose(a, parameter.grad.numpy() * 30 / 50, rtol=1e-5, atol=1e-6)
+
+
+OWN = np.array([0.5, 1.0, 2.0, 3.0], np.float32)
+IGNORING: list[tuple[Any, int, Any]] = [  # the loss, the label that it ignores, its own class weights
+    (nn.CrossEntropyLoss(ignore_index=-100), -100, None),
+    (nn.CrossEntropyLoss(ignore_index=2), 2, None),
+    (nn.CrossEntropyLoss(OWN.tolist(), ignore_index=-100), -100, OWN),
+    (nn.CrossEntropyLoss(OWN.tolist()), -1, OWN),
+    (functools.partial(tg.cross_entropy, ignore_index=9), 9, None),
+    (functools.partial(tg.cross_entropy, weight=tg.tensor(OWN), ignore_index=9), 9, OWN),
+]
+
+
+@pytest.mark.parametrize(("loss", "ignored", "own"), IGNORING)
+@pytest.mark.parametrize("capture", [False, True])
+def test_samples_that_are_ignored_are_not_in_the_mean(loss: Any, ignored: int, own: Any, capture: bool) -> None:
+    target = Y.copy()
+    if ignored != -1:
+        target[::3] = ignored
+    counts = target != ignored
+    labels = np.where(counts, target, 0)
+    model = nn.Linear(3, 4)
+    t = tg.train.Trainer(model, loss, tg.optim.SGD(model.parameters(), lr=0.0), capture=capture)
+    outputs = t.predict(X).numpy().astype(np.float64)
+    shares = counts * (np.ones(4) if own is None else own.astype(np.float64))[labels]
+    losses = shares * (np.log(np.exp(outputs).sum(1)) - outputs[np.arange(50), labels])
+    by_class = np.array([3.0, 0.0, 1.0, 2.0])
+    for options, factors in (
+        ({"sample_weight": W}, W),
+        ({"sample_weight": np.ones(50, np.float32)}, 1),
+        ({"class_weight": by_class}, by_class[labels]),
+        ({"class_weight": by_class, "sample_weight": W}, W * by_class[labels]),
+        ({}, 1),
+    ):
+        expected = (losses * factors).sum() / shares.sum()
+        found = t.fit((X, target), 1, 50, verbose=0, **options)["loss"][0]
+        assert abs(found - expected) < 1e-6 * expected
+    # So what an ignored sample is does not matter, and neither does its weight.
+    gradient = [np.array(p.grad.numpy()) for p in model.parameters()]
+    rows, heavy = np.flatnonzero(counts), np.where(counts, 1, 7).astype(np.float32)
+    for data, weight in (((X[rows], target[rows]), heavy[rows]), ((X, target), heavy)):
+        t.fit(data, 1, 50, sample_weight=weight, verbose=0)
+        for a, parameter in zip(gradient, model.parameters(), strict=True):
+            np.testing.assert_allclose(a, parameter.grad.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_balanced_classes_are_those_of_the_samples_that_count() -> None:
+    target = np.where(np.arange(50) % 3 == 0, -100, Y)
+    counts = target != -100
+    model = nn.Linear(3, 4)
+    t = tg.train.Trainer(model, nn.CrossEntropyLoss(ignore_index=-100), tg.optim.SGD(model.parameters(), lr=0.0))
+    found = [
+        t.fit(data, 1, 50, class_weight="balanced", verbose=0)["loss"] for data in ((X, target), (X[counts], Y[counts]))
+    ]
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
 
 
 @pytest.mark.parametrize("capture", [False, True])

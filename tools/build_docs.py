@@ -11,6 +11,7 @@ import inspect
 import pkgutil
 import sys
 import warnings
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
@@ -51,13 +52,38 @@ def undocumented(module: pdoc.doc.Module) -> list[str]:
     return found
 
 
+def show_bases(modules: list[ModuleType]) -> None:
+    """Have what comes from a base that is not documented shown where users find it: in the class that has it first."""
+    values = (getattr(module, name) for module in modules for name in module.__all__)
+    documented = {value for value in values if isinstance(value, type)}
+    declarations = pdoc.doc.Class._declarations.func
+
+    def shown(self: pdoc.doc.Class) -> dict[str, tuple[str, str]]:
+        classes = inspect.getmro(self.obj)
+        homes = {}
+        for base in classes:
+            home = next((kind for kind in reversed(classes) if kind in documented and issubclass(kind, base)), base)
+            ours = base.__module__.startswith("tilegrad")
+            homes[base.__module__, base.__qualname__] = home if ours else base
+        found = {}
+        for name, (module, qualname) in declarations(self).items():
+            home = homes.get((module, qualname.rpartition(".")[0]))
+            found[name] = (home.__module__, f"{home.__qualname__}.{name}") if home else (module, qualname)
+        return found
+
+    pdoc.doc.Class._declarations = cached_property(shown)  # type: ignore[assignment]
+    pdoc.doc.Class._declarations.__set_name__(pdoc.doc.Class, "_declarations")
+
+
 def main(folder: str) -> int:
     warnings.simplefilter("error")
-    # pdoc looks for the types of a NamedTuple's fields in another module, and shows them as they are written.
-    warnings.filterwarnings("ignore", "Error parsing type annotation .* for .*__init__")
+    # pdoc looks for the types of a NamedTuple's fields, and of what is inherited, in another module than their own, and
+    # shows them as they are written.
+    warnings.filterwarnings("ignore", "Error parsing type annotation")
     modules = documented_modules()
     for module in modules:
         module.__all__ = public_names(module)  # type: ignore[attr-defined]
+    show_bases(modules)
     missing = [name for module in modules for name in undocumented(pdoc.doc.Module(module))]
     if missing:
         print("without a docstring:", *missing, sep="\n    ", file=sys.stderr)

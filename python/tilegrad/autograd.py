@@ -36,6 +36,11 @@ record_in_place = _C.record_in_place
 grad_enabled = _C.grad_enabled
 
 
+def is_recorded(*inputs: Tensor | None) -> bool:
+    """Whether an op of these inputs goes on the tape."""
+    return grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
+
+
 class _GradMode:
     """Sets whether ops are recorded, for a ``with`` block or for every call of a decorated function."""
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -169,6 +167,9 @@ class profile:  # noqa: N801 - used like a function
 
     def save_chrome_trace(self, path: str | os.PathLike[str]) -> None:
         """Writes a file for ``chrome://tracing`` or https://ui.perfetto.dev: a row of kernels and one of layers."""
+        import json
+        from pathlib import Path
+
         first = min((launch.start for launch in self.launches), default=0)
         events: list[dict[str, Any]] = []
         for launch in self.launches:

@@ -418,26 +418,17 @@ def permutation(n: int, generator: Generator | None = None) -> Tensor:
 
 def uniform_(x: Tensor, low: float = 0.0, high: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Overwrites ``x`` with uniform numbers in [low, high); see :func:`uniform`."""
-    _C.check_in_place("uniform_", x)
-    _fill(x, generator, "uniform_", low, high)
-    result: Tensor = record_in_place(x, _overwritten_gradient, (x,))
-    return result
+    return _overwrite(x, generator, "uniform_", low, high)
 
 
 def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Overwrites ``x`` with normal numbers; see :func:`normal`."""
-    _C.check_in_place("normal_", x)
-    _fill(x, generator, "normal_", mean, std)
-    result: Tensor = record_in_place(x, _overwritten_gradient, (x,))
-    return result
+    return _overwrite(x, generator, "normal_", mean, std)
 
 
 def bernoulli_(x: Tensor, p: float = 0.5, generator: Generator | None = None) -> Tensor:
     """Overwrites ``x`` with ones with probability ``p`` and zeros; see :func:`bernoulli`."""
-    _C.check_in_place("bernoulli_", x)
-    _fill(x, generator, "bernoulli_", p)
-    result: Tensor = record_in_place(x, _overwritten_gradient, (x,))
-    return result
+    return _overwrite(x, generator, "bernoulli_", p)
 
 
 def exponential_(x: Tensor, rate: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -448,6 +439,14 @@ def exponential_(x: Tensor, rate: float = 1.0, generator: Generator | None = Non
     uniform = _C.empty(x.shape, x.dtype, x.device)
     _fill(uniform, generator, "uniform_", 0.0, 1.0)
     _C.assign("exponential_", x, _C.divide(_C.log1p(_C.negative(uniform)), -rate))
+    result: Tensor = record_in_place(x, _overwritten_gradient, (x,))
+    return result
+
+
+def _overwrite(x: Tensor, generator: Generator | None, fill: str, *parameters: Any) -> Tensor:
+    """Writes draws over ``x`` by the native function ``fill``, on the tape too."""
+    _C.check_in_place(fill, x)
+    _fill(x, generator, fill, *parameters)
     result: Tensor = record_in_place(x, _overwritten_gradient, (x,))
     return result
 

@@ -8,7 +8,16 @@ from typing import Any
 
 from .._C import ArgumentError
 
-__all__ = ["ACTIVATIONS", "check_activation", "check_axes", "check_eps", "check_number", "check_size", "check_sizes"]
+__all__ = [
+    "ACTIVATIONS",
+    "check_activation",
+    "check_axes",
+    "check_eps",
+    "check_number",
+    "check_optional_size",
+    "check_size",
+    "check_sizes",
+]
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu")  # those that products and convolutions apply in the same pass
 
@@ -22,6 +31,11 @@ def check_size(layer: str, name: str, value: Any) -> int:
     if size < 1 or isinstance(value, bool):
         raise ArgumentError(f"{layer}: {name} must be a positive integer, found {value!r}")
     return size
+
+
+def check_optional_size(layer: str, name: str, value: Any) -> int | None:
+    """A whole number from 1 up, or None for what the first input tells."""
+    return None if value is None else check_size(layer, name, value)
 
 
 def check_sizes(layer: str, name: str, value: Any) -> tuple[int, ...]:

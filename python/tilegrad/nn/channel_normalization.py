@@ -5,8 +5,9 @@ from __future__ import annotations
 from .. import _C, ops
 from ..tensor import Tensor
 from . import initial
-from .arguments import check_axes, check_eps, check_number, check_size
+from .arguments import check_eps, check_number, check_optional_size, check_size
 from .module import Module
+from .normalization import OverChannels
 from .parameter import Parameter
 from .registry import register
 
@@ -50,9 +51,7 @@ class GroupNorm(Module):
         self.num_channels = num_channels
         self.eps, self.affine = check_eps("GroupNorm", eps), affine
         self.weight = self.bias = None  # until the size is known
-        self._unbuilt = num_channels is None
-        if num_channels is not None:
-            self._make_parameters()
+        self._make_if_known(num_channels)
 
     def _make_parameters(self) -> None:
         channels = check_size("GroupNorm", "num_channels", self.num_channels)
@@ -69,33 +68,17 @@ class GroupNorm(Module):
         return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
-class _InstanceNorm(Module):
-    weight: Parameter | None
-    bias: Parameter | None
-    _axes = 0
-    _letters = ""
-
+class _InstanceNorm(OverChannels):
     def __init__(self, num_features: int | None = None, eps: float = 1e-5, affine: bool = False) -> None:
         kind = type(self).__name__
-        self.num_features = num_features if num_features is None else check_size(kind, "num_features", num_features)
+        self.num_features = check_optional_size(kind, "num_features", num_features)
         self.eps, self.affine = check_eps(kind, eps), affine
         self.weight = self.bias = None  # until the size is known
-        self._unbuilt = num_features is None
-        if num_features is not None:
-            self._make_parameters()
-
-    def _make_parameters(self) -> None:
-        assert self.num_features is not None
-        if self.affine:
-            self.weight, self.bias = initial.bias(self.num_features, 1.0), initial.bias(self.num_features)
-
-    def _create(self, x: Tensor) -> None:
-        check_axes(type(self).__name__, x, self._axes, self._letters)
-        self._infer(num_features=check_size(type(self).__name__, "the input's last axis", x.shape[-1]))
+        self._make_if_known(num_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """Of the same shape."""
-        check_axes(type(self).__name__, x, self._axes, self._letters)
+        self._check_axes(x)
         if x.shape[-1] != self.num_features:
             raise _C.ShapeError(
                 f"instance_norm: the input must have {self.num_features} channels, found {list(x.shape)}"

@@ -9,7 +9,7 @@ from typing import Any
 from .. import _C, ops
 from ..tensor import Tensor
 from . import initial
-from .arguments import check_activation, check_axes, check_size
+from .arguments import check_activation, check_axes, check_optional_size, check_size
 from .module import Module
 from .parameter import Parameter
 from .registry import register
@@ -32,7 +32,7 @@ class Convolution(Module):
         activation: str | None, weight_init: initial.Initialiser = None, bias_init: initial.Initialiser = None,
     ) -> None:  # fmt: skip
         name = type(self).__name__
-        self.in_channels = None if in_channels is None else check_size(name, "in_channels", in_channels)
+        self.in_channels = check_optional_size(name, "in_channels", in_channels)
         self.out_channels = check_size(name, "out_channels", out_channels)
         self.kernel_size = tuple(check_size(name, "kernel_size", size) for size in kernel_size)
         self.groups = check_size(name, "groups", groups)
@@ -42,9 +42,7 @@ class Convolution(Module):
         self.activation, self._has_bias = activation, bias
         self._weight_init, self._bias_init = weight_init, bias_init
         self.weight = self.bias = None  # type: ignore[assignment]  # until the sizes are known
-        self._unbuilt = in_channels is None
-        if in_channels is not None:
-            self._make_parameters()
+        self._make_if_known(in_channels)
 
     def _make_parameters(self) -> None:
         assert self.in_channels is not None

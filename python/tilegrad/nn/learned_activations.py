@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import ops
 from ..tensor import Tensor
 from . import initial
-from .arguments import check_number, check_size
+from .arguments import check_number, check_optional_size, check_size
 from .module import Module
 from .parameter import Parameter
 from .registry import register
@@ -83,13 +83,11 @@ class Maxout(Module):
     def __init__(
         self, in_features: int | None = None, out_features: int | None = None, pieces: int = 2, bias: bool = True
     ) -> None:
-        self.in_features = in_features if in_features is None else check_size("Maxout", "in_features", in_features)
+        self.in_features = check_optional_size("Maxout", "in_features", in_features)
         self.out_features = check_size("Maxout", "out_features", out_features)
         self.pieces, self._has_bias = check_size("Maxout", "pieces", pieces), bias
         self.weight = self.bias = None  # type: ignore[assignment]  # until the sizes are known
-        self._unbuilt = in_features is None
-        if in_features is not None:
-            self._make_parameters()
+        self._make_if_known(in_features)
 
     def _make_parameters(self) -> None:
         assert self.in_features is not None

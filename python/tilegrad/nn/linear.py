@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import ops
 from ..tensor import Tensor
 from . import initial
-from .arguments import check_activation, check_size
+from .arguments import check_activation, check_optional_size, check_size
 from .module import Module
 from .parameter import Parameter
 from .registry import register
@@ -59,7 +59,7 @@ class Linear(Module):
         weight_init: initial.Initialiser = None,
         bias_init: initial.Initialiser = None,
     ) -> None:
-        self.in_features = in_features if in_features is None else check_size("Linear", "in_features", in_features)
+        self.in_features = check_optional_size("Linear", "in_features", in_features)
         self.out_features = check_size("Linear", "out_features", out_features)
         check_activation("Linear", activation)
         initial.check_initialiser("Linear", "weight_init", weight_init)
@@ -67,9 +67,7 @@ class Linear(Module):
         self.activation, self._has_bias = activation, bias
         self._weight_init, self._bias_init = weight_init, bias_init
         self.weight = self.bias = None  # type: ignore[assignment]  # until the sizes are known
-        self._unbuilt = in_features is None
-        if in_features is not None:
-            self._make_parameters()
+        self._make_if_known(in_features)
 
     def _make_parameters(self) -> None:
         assert self.in_features is not None

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from .. import _C
-from ..autograd import grad_enabled, no_grad
+from ..autograd import no_grad
 from ..capture import depends_on
-from ..hooks import HookHandle, add_hook
 from ..scopes import layer_scope
 from ..tensor import Tensor
-from .backward_hooks import GradientWatch
+from .hooked import Hooked
 from .layer_path import name_layer
 from .parameter import Parameter
 from .state import Incompatible, load_state
+from .tree import Tree
 
 if TYPE_CHECKING:
     from .summary import Summary
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Given", "Module"]
 
 M = TypeVar("M", bound="Module")
-Hook = Callable[["Module", tuple[Any, ...], Any], Any]
-PreHook = Callable[["Module", tuple[Any, ...]], Any]
 
 
 class Given(NamedTuple):
@@ -35,7 +33,7 @@ class Given(NamedTuple):
     named: dict[str, Any]
 
 
-class Module:
+class Module(Tree, Hooked):
     """The base of layers and networks.
 
     A subclass sets parameters, buffers and other modules as attributes in ``__init__`` and computes in ``forward``.
@@ -58,15 +56,10 @@ class Module:
     """
 
     training: bool
-    _unbuilt = False  # whether parameters wait for the size of the first input
-    _inferred: Mapping[str, int] = {}  # the sizes found then
+    _inferred: Mapping[str, int] = {}  # sizes that the first input told
     _statistics_frozen = False  # whether running statistics stay while training
 
     _given: Given
-    _buffers: set[str]
-    _hooks: dict[int, Hook]
-    _pre_hooks: dict[int, PreHook]
-    _backward_hooks: dict[int, Hook]
 
     # In __new__, so that a subclass need not call super().__init__().
     def __new__(cls, *args: Any, **kwargs: Any) -> Module:
@@ -81,10 +74,6 @@ class Module:
         )
         return module
 
-    def forward(self, *inputs: Any, **named: Any) -> Any:
-        """Compute the output; every subclass has its own."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward()")
-
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         try:
             if self._unbuilt:
@@ -97,21 +86,6 @@ class Module:
         except _C.TilegradError as error:
             name_layer(error, self)
             raise
-
-    def _compute(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        if not (self._hooks or self._pre_hooks or self._backward_hooks):
-            return self.forward(*inputs, **named)
-        for before in tuple(self._pre_hooks.values()):
-            given = before(self, inputs)
-            if given is not None:
-                inputs = given if isinstance(given, tuple) else (given,)
-        watch = GradientWatch(self, inputs) if self._backward_hooks and grad_enabled() else None
-        output = self.forward(*(inputs if watch is None else watch.inputs), **named)
-        for hook in tuple(self._hooks.values()):
-            replacement = hook(self, inputs, output)
-            if replacement is not None:
-                output = replacement
-        return output if watch is None else watch.watched(output)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, (list, tuple, dict)):
@@ -132,141 +106,6 @@ class Module:
         hooks = (*self._hooks, *self._pre_hooks, *self._backward_hooks)
         tensors = [(id(tensor), tensor.requires_grad, tensor._hook_count) for tensor in own]
         return (self.training, self._statistics_frozen, hooks, *children, *tensors)
-
-    # What is inside.
-
-    def register_buffer(self, name: str, tensor: Tensor | None) -> None:
-        """Set a tensor that belongs to the state but is not trained, such as a running mean."""
-        if tensor is not None and not isinstance(tensor, Tensor):
-            raise _C.DTypeError(f"register_buffer: {name!r} must be a tensor, found {type(tensor).__name__}")
-        self._buffers.add(name)
-        setattr(self, name, tensor)
-
-    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
-        """Set a parameter, as an assignment to the attribute does."""
-        if parameter is not None and not isinstance(parameter, Parameter):
-            raise _C.DTypeError(f"register_parameter: {name!r} must be a Parameter, found {type(parameter).__name__}")
-        setattr(self, name, parameter)
-
-    def add_module(self, name: str, module: Module) -> None:
-        """Set a submodule, as an assignment to the attribute does."""
-        if not isinstance(module, Module):
-            raise _C.ArgumentError(f"add_module: {name!r} must be a module, found {type(module).__name__}")
-        setattr(self, name, module)
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly inside, with their names."""
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
-
-    def children(self) -> Iterator[Module]:
-        """The modules directly inside."""
-        return (module for _, module in self.named_children())
-
-    def get_submodule(self, path: str) -> Module:
-        """The module at a path, as :meth:`named_modules` has it.
-
-        Raises
-        ------
-        ArgumentError
-            If there is none; tells how far the path goes and what is there.
-
-        Examples
-        --------
-        >>> import tilegrad as tg
-        >>> model = tg.nn.Sequential(tg.nn.Sequential(tg.nn.Linear(2, 3)), tg.nn.ReLU())
-        >>> model.get_submodule("0.0")
-        Linear(2, 3)
-        """
-        found: Module = self
-        parts = path.split(".") if path else []
-        for depth, part in enumerate(parts):
-            inside = dict(found.named_children())
-            if part not in inside:
-                where = ".".join(parts[:depth]) or "the module"
-                raise _C.ArgumentError(
-                    f"get_submodule: {where} ({type(found).__name__}) has no module {part!r}; it has "
-                    f"{', '.join(inside) or 'none'}"
-                )
-            found = inside[part]
-        return found
-
-    def set_submodule(self, path: str, module: Module) -> None:
-        """Put another module at a path: ``model.set_submodule("features.3", nn.Identity())``."""
-        owner, _, name = path.rpartition(".")
-        self.get_submodule(path)  # raises where there is none
-        holder = self.get_submodule(owner)
-        if hasattr(holder, "_put"):
-            holder._put(name, module)
-        else:
-            holder.add_module(name, module)
-
-    def apply(self: M, function: Callable[[Module], Any]) -> M:
-        """Call ``function(module)`` for all modules inside and then for this one; returns the module.
-
-        Examples
-        --------
-        >>> import tilegrad as tg
-        >>> def small(module):
-        ...     if isinstance(module, tg.nn.Linear):
-        ...         with tg.no_grad():
-        ...             module.weight.fill_(0.5)
-        >>> tg.nn.Sequential(tg.nn.Linear(2, 1, bias=False)).apply(small)(tg.ones((1, 2))).detach()
-        tensor([[1.]])
-        """
-        for module in reversed(list(self.modules())):
-            function(module)
-        return self
-
-    def named_modules(self, prefix: str = "", _seen: set[int] | None = None) -> Iterator[tuple[str, Module]]:
-        """The module itself (under the name ``""``) and all modules inside, each once, with their paths."""
-        seen = set() if _seen is None else _seen
-        if id(self) in seen:
-            return
-        seen.add(id(self))
-        yield prefix, self
-        for name, child in self.named_children():
-            yield from child.named_modules(f"{prefix}.{name}" if prefix else name, seen)
-
-    def modules(self) -> Iterator[Module]:
-        """The module itself and all modules inside, each once."""
-        return (module for _, module in self.named_modules())
-
-    def _named_tensors(self, wanted: Callable[[Module, str, Any], bool]) -> Iterator[tuple[str, Any]]:
-        seen: set[int] = set()
-        for path, module in self.named_modules():
-            if module._unbuilt:
-                raise _C.ArgumentError(
-                    f"{path or 'the module'} ({type(module).__name__}) has no parameters yet, because the size of its "
-                    "input is not known: call model.build(input_shape) first, with the shape of one sample"
-                )
-            for name, value in vars(module).items():
-                if wanted(module, name, value) and id(value) not in seen:
-                    seen.add(id(value))
-                    yield (f"{path}.{name}" if path else name), value
-
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """All parameters, each once, with their paths.
-
-        Raises
-        ------
-        ArgumentError
-            If a layer still waits for the size of its input; see :meth:`build`.
-        """
-        return self._named_tensors(lambda module, name, value: isinstance(value, Parameter))
-
-    def parameters(self) -> Iterator[Parameter]:
-        """All parameters, each once."""
-        return (parameter for _, parameter in self.named_parameters())
-
-    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """All buffers, each once, with their paths."""
-        return self._named_tensors(lambda module, name, value: name in module._buffers and value is not None)
-
-    def buffers(self) -> Iterator[Tensor]:
-        """All buffers, each once."""
-        return (buffer for _, buffer in self.named_buffers())
 
     # State.
 
@@ -397,35 +236,6 @@ class Module:
                     setattr(module, name, changed[id(value)])
         return self
 
-    def register_forward_hook(self, hook: Hook) -> HookHandle:
-        """Have ``hook(module, inputs, output)`` called after every forward; a result other than None is the output."""
-        return add_hook("register_forward_hook", self._hooks, hook)
-
-    def register_forward_pre_hook(self, hook: PreHook) -> HookHandle:
-        """Have ``hook(module, inputs)`` called before every forward.
-
-        A result other than None takes the place of the positional inputs: a tuple of them, or the only one.
-        """
-        return add_hook("register_forward_pre_hook", self._pre_hooks, hook)
-
-    def register_full_backward_hook(self, hook: Hook) -> HookHandle:
-        """Have ``hook(module, grad_input, grad_output)`` called when the gradients of the module's inputs are known.
-
-        Both are tuples, of the gradients of the positional inputs and of the outputs, with None where there is none. A
-        tuple that the hook returns takes the place of ``grad_input``. Where no input requires a gradient, as in a first
-        layer, the hook is called when the gradients of the outputs are known. Parameters' gradients have hooks of their
-        own (:meth:`Tensor.register_hook`).
-
-        Examples
-        --------
-        >>> import tilegrad as tg
-        >>> layer = tg.nn.ReLU()
-        >>> handle = layer.register_full_backward_hook(lambda module, grad_input, grad_output: print(grad_input))
-        >>> layer(tg.tensor([-1.0, 2.0], requires_grad=True)).sum().backward()
-        (tensor([0., 1.]),)
-        """
-        return add_hook("register_full_backward_hook", self._backward_hooks, hook)
-
     # Sizes that are inferred.
 
     def _build_from(self, inputs: tuple[Any, ...]) -> None:
@@ -439,6 +249,14 @@ class Module:
     def _create(self, *inputs: Any) -> None:
         """Find sizes in the first input and give them to :meth:`_infer`; of layers that set ``_unbuilt``."""
         raise NotImplementedError
+
+    def _make_if_known(self, size: int | None) -> None:
+        """Make the parameters, or have them wait for the size of the first input; the end of such a layer's
+        ``__init__``.
+        """
+        self._unbuilt = size is None
+        if size is not None:
+            self._make_parameters()
 
     def _make_parameters(self) -> None:
         """Make the parameters, when all sizes are known; of layers that set ``_unbuilt``."""

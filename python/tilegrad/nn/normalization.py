@@ -7,7 +7,7 @@ from typing import Any
 from .. import _C, ops
 from ..tensor import Tensor
 from . import initial
-from .arguments import check_axes, check_eps, check_size, check_sizes
+from .arguments import check_axes, check_eps, check_optional_size, check_size, check_sizes
 from .module import Module
 from .parameter import Parameter
 from .registry import register
@@ -15,14 +15,33 @@ from .registry import register
 __all__ = ["BatchNorm1d", "BatchNorm2d", "LayerNorm", "RMSNorm"]
 
 
-class _BatchNorm(Module):
+class OverChannels(Module):
+    """What normalises each channel of an input of a certain number of axes, and may scale and shift it."""
+
     weight: Parameter | None
     bias: Parameter | None
+    num_features: int | None
+    affine: bool
+    _axes = 0
+    _letters = ""
+
+    def _make_parameters(self) -> None:
+        assert self.num_features is not None
+        if self.affine:
+            self.weight, self.bias = initial.bias(self.num_features, 1.0), initial.bias(self.num_features)
+
+    def _create(self, x: Tensor) -> None:
+        self._check_axes(x)
+        self._infer(num_features=check_size(type(self).__name__, "the input's last axis", x.shape[-1]))
+
+    def _check_axes(self, x: Tensor) -> None:
+        check_axes(type(self).__name__, x, self._axes, self._letters)
+
+
+class _BatchNorm(OverChannels):
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
-    _axes = 0
-    _letters = ""
 
     def __init__(
         self,
@@ -34,7 +53,7 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
     ) -> None:
         kind = type(self).__name__
-        self.num_features = num_features if num_features is None else check_size(kind, "num_features", num_features)
+        self.num_features = check_optional_size(kind, "num_features", num_features)
         if momentum is not None and (not isinstance(momentum, (int, float)) or not 0 <= momentum <= 1):
             raise _C.ArgumentError(f"{kind}: momentum must be between 0 and 1 or None, found {momentum!r}")
         check_eps(kind, eps)
@@ -46,26 +65,19 @@ class _BatchNorm(Module):
         self.register_buffer("running_mean", None)
         self.register_buffer("running_var", None)
         self.register_buffer("num_batches_tracked", None)
-        self._unbuilt = num_features is None
-        if num_features is not None:
-            self._make_parameters()
+        self._make_if_known(num_features)
 
     def _make_parameters(self) -> None:
+        super()._make_parameters()
         assert self.num_features is not None
-        if self.affine:
-            self.weight, self.bias = initial.bias(self.num_features, 1.0), initial.bias(self.num_features)
         if self.track_running_stats:
             self.running_mean, self.running_var = ops.zeros(self.num_features), ops.ones(self.num_features)
             if self.momentum is None:
                 self.num_batches_tracked = ops.zeros((), "int64")
 
-    def _create(self, x: Tensor) -> None:
-        check_axes(type(self).__name__, x, self._axes, self._letters)
-        self._infer(num_features=check_size(type(self).__name__, "the input's last axis", x.shape[-1]))
-
     def forward(self, x: Tensor) -> Tensor:
         """Of the same shape."""
-        check_axes(type(self).__name__, x, self._axes, self._letters)
+        self._check_axes(x)
         return ops.batch_norm(
             x,
             self.weight,

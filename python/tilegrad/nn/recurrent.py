@@ -9,7 +9,7 @@ from .. import _C, ops
 from ..ops.indexing import _as_indices
 from ..tensor import Tensor
 from . import initial
-from .arguments import check_size
+from .arguments import check_optional_size, check_size
 from .module import Module
 from .parameter import Parameter
 from .registry import register
@@ -119,7 +119,7 @@ class _Layers(_Recurrent):
         bias: bool = True,
     ) -> None:
         kind = type(self).__name__
-        self.input_size = input_size if input_size is None else check_size(kind, "input_size", input_size)
+        self.input_size = check_optional_size(kind, "input_size", input_size)
         self.hidden_size = self._hidden = check_size(kind, "hidden_size", hidden_size)
         self.num_layers = check_size(kind, "num_layers", num_layers)
         if not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
@@ -128,9 +128,7 @@ class _Layers(_Recurrent):
             warnings.warn(f"{kind}: dropout acts between layers, and there is one: it does nothing", stacklevel=2)
         self.batch_first, self.bidirectional, self.dropout = bool(batch_first), bool(bidirectional), float(dropout)
         self._has_bias = bool(bias)
-        self._unbuilt = input_size is None
-        if input_size is not None:
-            self._make_parameters()
+        self._make_if_known(input_size)
 
     def _suffixes(self, layer: int) -> list[str]:
         return [f"_l{layer}", f"_l{layer}_reverse"] if self.bidirectional else [f"_l{layer}"]
@@ -310,12 +308,10 @@ class _Cell(_Recurrent):
 
     def __init__(self, input_size: int | None = None, hidden_size: int | None = None, bias: bool = True) -> None:
         kind = type(self).__name__
-        self.input_size = input_size if input_size is None else check_size(kind, "input_size", input_size)
+        self.input_size = check_optional_size(kind, "input_size", input_size)
         self.hidden_size = self._hidden = check_size(kind, "hidden_size", hidden_size)
         self._has_bias = bool(bias)
-        self._unbuilt = input_size is None
-        if input_size is not None:
-            self._make_parameters()
+        self._make_if_known(input_size)
 
     def _make_parameters(self) -> None:
         assert self.input_size is not None

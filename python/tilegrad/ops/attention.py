@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from .. import random as _random
-from ..autograd import grad_enabled, no_grad, record
+from ..autograd import grad_enabled, is_recorded, no_grad, record
 from ..mixed_precision import in_float32
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def scaled_dot_product_attention(
     dropped = float(dropout_p) if training else 0.0
     if mask is not None and mask.requires_grad and grad_enabled():
         return _composed(q, k, v, mask, is_causal, dropped, factor, generator)
-    recorded = grad_enabled() and any(t.requires_grad for t in (q, k, v))
+    recorded = is_recorded(q, k, v)
     options = (factor, is_causal, dropped)
     if dropped == 0:
         out, log_sum, used = _C.attention(q, k, v, mask, None, *options, recorded)

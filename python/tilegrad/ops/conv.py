@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import _C
-from ..autograd import grad_enabled, record
+from ..autograd import is_recorded, record
 from ..mixed_precision import in_16_bits
+from .activation import gelu
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -95,9 +96,7 @@ def conv2d(
     options = (stride, padding, dilation, groups)
     if activation is None:
         return record(_C.conv2d(x, w, b, *options, "none"), _conv2d_gradient, (x, w, b), x, w, options)
-    if activation == "gelu" and grad_enabled() and any(t is not None and t.requires_grad for t in (x, w, b)):
-        from .activation import gelu
-
+    if activation == "gelu" and is_recorded(x, w, b):
         return gelu(conv2d(x, w, b, *options))  # its slope needs the sums that fusing would not keep
     out = _C.conv2d(x, w, b, *options, activation)
     return record(out, _fused_gradient, (x, w, b), x, w, options, activation, out)
@@ -192,9 +191,7 @@ def conv_transpose2d(
     if activation is None:
         out = _C.conv_transpose2d(x, w, b, *options, "none")
         return record(out, _conv_transpose2d_gradient, (x, w, b), x, w, options)
-    if activation == "gelu" and grad_enabled() and any(t is not None and t.requires_grad for t in (x, w, b)):
-        from .activation import gelu
-
+    if activation == "gelu" and is_recorded(x, w, b):
         return gelu(conv_transpose2d(x, w, b, *options))  # its slope needs the sums that fusing would not keep
     out = _C.conv_transpose2d(x, w, b, *options, activation)
     return record(out, _fused_transpose_gradient, (x, w, b), x, w, options, activation, out)

@@ -240,7 +240,8 @@ def kl_div(x: Tensor, target: Tensor, reduction: str = "mean", log_target: bool 
         Probabilities of that shape and dtype, or with ``log_target`` their logarithms. What has probability 0 adds 0.
     reduction
         ``"mean"`` over the rows, which for [N, C] is PyTorch's ``"batchmean"`` (its ``"mean"`` divides by C too, and
-        gives no divergence); ``"batchmean"``: the sum over N; ``"sum"``; or ``"none"``: a loss for every row.
+        gives no divergence); ``"batchmean"``: the sum over N; ``"sum"``; or ``"none"``: a loss for every row, which is
+        the divergence of that row's distributions (PyTorch's ``"none"`` gives the terms of its sum, [..., C]).
     log_target
         Whether ``target`` holds logarithms.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import _C
-from ..autograd import grad_enabled, record
+from ..autograd import is_recorded, record
 from ..mixed_precision import in_16_bits
+from .activation import gelu
 from .broadcasting import sum_to
 
 if TYPE_CHECKING:
@@ -134,9 +135,7 @@ def linear(x: Tensor, w: Tensor, b: Tensor | None = None, activation: str | None
     """
     if activation is None:
         return record(_C.linear(x, w, b, "none"), _linear_gradient, (x, w, b), x, w)
-    if activation == "gelu" and grad_enabled() and any(t is not None and t.requires_grad for t in (x, w, b)):
-        from .activation import gelu
-
+    if activation == "gelu" and is_recorded(x, w, b):
         return gelu(linear(x, w, b))  # its slope needs the product that fusing would not keep
     out = _C.linear(x, w, b, activation)
     return record(out, _fused_gradient, (x, w, b), x, w, activation, out)

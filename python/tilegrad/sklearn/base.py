@@ -16,9 +16,11 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import _C, nn, ops, train
 from ..autograd import no_grad
+from ..cuda import is_available
 from ..data.split import train_validation_split
 from ..io import architecture, load, safetensors, save
 from ..random import default_generator
+from ..train.placement import device_of, on_device, on_host
 from .parts import dense_layers, hidden_sizes, make_optimizer, make_rate
 
 __all__ = ["NetEstimator"]
@@ -109,7 +111,7 @@ class NetEstimator(BaseEstimator):
                 )
             finally:
                 self.module_.eval()
-        if not all(np.isfinite(parameter.detach().numpy()).all() for parameter in self.module_.parameters()):
+        if not all(np.isfinite(on_host(parameter)).all() for parameter in self.module_.parameters()):
             raise ValueError(
                 f"{self._name}: training diverged, the weights are not finite: standardise X, lower learning_rate, or "
                 "set clip_norm"
@@ -159,6 +161,7 @@ class NetEstimator(BaseEstimator):
             )
         self._optimizer_state = None
         self.__dict__.pop("_trainer", None)
+        self._place()
         self._train(X, y, weight, int(self.epochs), validation, stopping)
 
     def _split(self, arrays: tuple[Array, ...], stratify: Array | None) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
@@ -186,9 +189,27 @@ class NetEstimator(BaseEstimator):
         if weight is not None:
             kept = weight > 0
             X, y, weight = X[kept], y[kept], weight[kept]
+        self._place()
         # It is kept, with what it has recorded, for the next call.
         self._trainer = self.__dict__.get("_trainer") or self._made_trainer(0)
         self._train(X, y, weight, epochs=1)
+
+    def _place(self) -> None:
+        """Bring the network to its device. A trainer that was kept is of parameters that are elsewhere then."""
+        device = self._checked_device()
+        if device_of(self.module_) != device:
+            self.module_.to(device)
+            self.__dict__.pop("_trainer", None)
+
+    def _checked_device(self) -> str:
+        """The name of a device that is there."""
+        if not isinstance(self.device, str):
+            raise _C.ArgumentError(f"{self._name}: device must be 'cpu' or 'cuda', found {self.device!r}")
+        try:
+            found: str = _C.full((), 0, _C.uint8, self.device).device
+        except _C.DeviceError as error:
+            raise _C.DeviceError(f"{self._name}: {error}") from None
+        return found
 
     def _batch_size(self, samples: int) -> int:
         if self.batch_size == "auto":
@@ -224,6 +245,8 @@ class NetEstimator(BaseEstimator):
 
     def _checked(self, X: Any, reset: bool = False, **more: Any) -> Any:
         """``X``, with ``y`` if it is among ``more``, as arrays of the dtype that the network takes."""
+        if reset:
+            self._checked_device()
         reset = reset and not self._goes_on()
         if reset and self.dtype not in (None, "float32", "float64", "int64"):
             raise _C.ArgumentError(
@@ -261,9 +284,11 @@ class NetEstimator(BaseEstimator):
 
     @staticmethod
     def _apply(module: nn.Module, X: Array, batch_size: int = 1024) -> Array:
+        device = device_of(module)
         with no_grad():
             parts = [
-                module(ops.tensor(X[first : first + batch_size])).numpy() for first in range(0, len(X), batch_size)
+                on_host(module(on_device(ops.tensor(X[first : first + batch_size]), device)))
+                for first in range(0, len(X), batch_size)
             ]
         return np.concatenate(parts)
 
@@ -298,6 +323,8 @@ class NetEstimator(BaseEstimator):
             self._random = random  # first weights are replaced: what was drawn for them counts nothing
             self.module_ = load(file, into=model).eval()
         self._optimizer_state = None if optimizer is None else _optimizer_state(optimizer)
+        if self.device != "cpu" and is_available():  # what was trained on a GPU is read without one too
+            self.module_.to(self.device)
 
 
 def _model_bytes(model: nn.Module) -> dict[str, Any]:

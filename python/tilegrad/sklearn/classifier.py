@@ -75,6 +75,9 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         is about twice as fast. ``"int64"`` is for networks that begin with an embedding.
     capture : bool
         Whether steps are recorded and replayed (:func:`tilegrad.capture`); False for modules that look at values.
+    device : {"cpu", "cuda"}
+        Where the network is trained and predicts; arrays go there and come back. A GPU that is not there is a
+        DeviceError of ``fit`` that says why.
 
     Attributes
     ----------
@@ -138,6 +141,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         callbacks: Sequence[Any] = (),
         dtype: str | None = None,
         capture: bool = True,
+        device: str = "cpu",
     ) -> None:
         self.hidden_layer_sizes, self.module = hidden_layer_sizes, module
         self.activation, self.dropout = activation, dropout
@@ -148,7 +152,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         self.n_iter_no_change, self.tol = n_iter_no_change, tol
         self.class_weight, self.label_smoothing = class_weight, label_smoothing
         self.random_state, self.warm_start, self.verbose = random_state, warm_start, verbose
-        self.callbacks, self.dtype, self.capture = callbacks, dtype, capture
+        self.callbacks, self.dtype, self.capture, self.device = callbacks, dtype, capture, device
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, MetaEst
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _C
+from ..train.placement import on_host
 from .base import Array, NetEstimator
 from .classifier import NetClassifier
 
@@ -109,7 +110,7 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
                 )
             layer = layers[self.layer]
         found: list[Array] = []
-        handle = layer.register_forward_hook(lambda module, inputs, output: found.append(output.numpy()))
+        handle = layer.register_forward_hook(lambda module, inputs, output: found.append(on_host(output)))
         try:
             self.estimator_._apply(model, X)
         finally:

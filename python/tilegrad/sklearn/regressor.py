@@ -39,7 +39,7 @@ class NetRegressor(RegressorMixin, NetEstimator):
         As of :class:`NetClassifier`.
     early_stopping, validation_fraction, n_iter_no_change, tol
         As of :class:`NetClassifier`.
-    random_state, warm_start, verbose, callbacks, dtype, capture
+    random_state, warm_start, verbose, callbacks, dtype, capture, device
         As of :class:`NetClassifier`.
 
     Attributes
@@ -86,6 +86,7 @@ class NetRegressor(RegressorMixin, NetEstimator):
         callbacks: Sequence[Any] = (),
         dtype: str | None = None,
         capture: bool = True,
+        device: str = "cpu",
     ) -> None:
         self.hidden_layer_sizes, self.module, self.loss = hidden_layer_sizes, module, loss
         self.activation, self.dropout = activation, dropout
@@ -95,7 +96,7 @@ class NetRegressor(RegressorMixin, NetEstimator):
         self.early_stopping, self.validation_fraction = early_stopping, validation_fraction
         self.n_iter_no_change, self.tol = n_iter_no_change, tol
         self.random_state, self.warm_start, self.verbose = random_state, warm_start, verbose
-        self.callbacks, self.dtype, self.capture = callbacks, dtype, capture
+        self.callbacks, self.dtype, self.capture, self.device = callbacks, dtype, capture, device
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -37,7 +37,7 @@ class NetTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
         As of :class:`NetClassifier`.
     early_stopping, validation_fraction, n_iter_no_change, tol
         As of :class:`NetClassifier`.
-    random_state, warm_start, verbose, callbacks, dtype, capture
+    random_state, warm_start, verbose, callbacks, dtype, capture, device
         As of :class:`NetClassifier`.
 
     Attributes
@@ -94,6 +94,7 @@ class NetTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
         callbacks: Sequence[Any] = (),
         dtype: str | None = None,
         capture: bool = True,
+        device: str = "cpu",
     ) -> None:
         self.code_size, self.hidden_layer_sizes = code_size, hidden_layer_sizes
         self.encoder, self.decoder = encoder, decoder
@@ -104,7 +105,7 @@ class NetTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
         self.early_stopping, self.validation_fraction = early_stopping, validation_fraction
         self.n_iter_no_change, self.tol = n_iter_no_change, tol
         self.random_state, self.warm_start, self.verbose = random_state, warm_start, verbose
-        self.callbacks, self.dtype, self.capture = callbacks, dtype, capture
+        self.callbacks, self.dtype, self.capture, self.device = callbacks, dtype, capture, device
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

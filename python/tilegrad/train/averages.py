@@ -99,6 +99,11 @@ class _Average(Callback):
         """Copies of the averages by path, as in a state dict."""
         return {path: _C.copy(tensor) for path, tensor in self._averages.items()}
 
+    @property
+    def writes_at_end(self) -> str | None:
+        """``apply_at_end`` does."""
+        return "apply_at_end=False" if self.apply_at_end else None
+
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Start from the model's weights, or go on from the averages of the checkpoint."""
         averages, count = self._averages, self.count
@@ -156,8 +161,8 @@ class EMA(_Average):
     every
         How many of the optimizer's updates lie between two of the average's.
     apply_at_end
-        Whether the model has the averages after the fit. Of several callbacks that write weights at the end the last
-        one counts.
+        Whether the model has the averages after the fit. Of the callbacks that write weights at the end (as
+        :class:`EarlyStopping` does) a fit takes one; without it :meth:`apply` writes the averages afterwards.
     validate
         Whether the validation of each epoch is of the averages.
 
@@ -237,8 +242,8 @@ class SWA(_Average):
     every
         How many epochs lie between two that count.
     apply_at_end
-        Whether the model has the means after the fit. Of several callbacks that write weights at the end the last one
-        counts.
+        Whether the model has the means after the fit. Of the callbacks that write weights at the end (as
+        :class:`EarlyStopping` does) a fit takes one; without it :meth:`apply` writes the means afterwards.
     validate
         Whether the validation of each epoch is of the means; with batch normalisation each then takes a pass over the
         training data.

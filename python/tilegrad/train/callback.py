@@ -44,6 +44,13 @@ class Callback:
     """Whether every loss and gradient is to be checked before the parameters are updated: see
     :meth:`on_not_finite`."""
 
+    @property
+    def writes_at_end(self) -> str | None:
+        """What to make the callback with so that it leaves the model's weights as they are at the end of the fit, as in
+        ``"restore_best=False"``; None if it does. Of those that write them a fit takes one.
+        """
+        return None
+
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Before the first epoch; of a resumed run, when everything has been restored."""
 
@@ -127,6 +134,18 @@ class Callbacks:
                     f"fit: callbacks[{position}] must be a tg.train.Callback, found {_name(callback)}{hint}"
                 )
         self._all = tuple(callbacks)
+        self._check_writers()
+
+    def _check_writers(self) -> None:
+        """One writes the weights at the end, or what another has written would be lost and nobody told."""
+        writers = [(position, c, c.writes_at_end) for position, c in enumerate(self._all) if c.writes_at_end]
+        if len(writers) > 1:
+            (i, first, change), (j, second, other) = writers[:2]
+            raise _C.ArgumentError(
+                f"fit: callbacks[{i}] ({_name(first)}) and callbacks[{j}] ({_name(second)}) both write the model's "
+                f"weights at the end, and what the first writes would be lost; make callbacks[{i}] with {change}, or "
+                f"callbacks[{j}] with {other}"
+            )
 
     def __iter__(self) -> Iterator[Callback]:
         return iter(self._all)

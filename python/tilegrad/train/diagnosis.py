@@ -217,6 +217,6 @@ def _rows(value: Any, count: int) -> list[int]:
 def _rows_of_loss(loss: Callable[..., Tensor], output: Any, batch: Batch) -> list[int]:
     """The samples whose own losses are not finite, where the loss tells them."""
     try:
-        return _rows(per_sample(loss)[0](output, batch.target), batch.samples)
+        return _rows(per_sample(loss).loss(output, batch.target), batch.samples)
     except _C.TilegradError:
         return []

@@ -117,7 +117,7 @@ class Step:
         if batch.weight is None and classes is None:
             loss = self.loss(output, batch.target)
         else:
-            loss = weighted_loss(*per_sample(self.loss), output, batch, classes)
+            loss = weighted_loss(per_sample(self.loss), output, batch, classes)
         if not isinstance(loss, _C.TensorBase) or loss.ndim:
             found = list(loss.shape) if isinstance(loss, _C.TensorBase) else type(loss).__name__
             raise _C.ShapeError(f"Trainer: loss must return one number, a tensor of no axes; found {found}")

@@ -20,7 +20,7 @@ from .placement import device_of, on_device, on_host
 from .predicting import batches_of_inputs
 from .probabilities import activation_of, to_probabilities
 from .step import Step
-from .weighting import class_weights
+from .weighting import class_weights, ignored_label
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,7 +150,8 @@ class Trainer:
             each class; ``"balanced"`` makes all classes count alike.
         sample_weight
             Factors of the losses of samples, for arrays. The mean loss is ``sum(weight * loss) / samples``, as in
-            Keras. Metrics count every sample once.
+            Keras, over the samples that count: the loss divides by what it divides by without these weights, where it
+            has an ``ignore_index`` or class weights of its own. Metrics count every sample once.
         callbacks
             What is called on the way: :class:`tilegrad.train.EarlyStopping` and others, or your own.
         seed
@@ -208,7 +209,8 @@ class Trainer:
                 )
             arrays, kept = split(arrays, validation_split, seed)
             validation = source_of("fit: validation_split", kept, batch_size)
-        classes = class_weights(class_weight, None if arrays is None else arrays.flat[_target_place(arrays.form)])
+        labels = None if arrays is None else arrays.flat[_target_place(arrays.form)]
+        classes = class_weights(class_weight, labels, ignored_label(self.loss))
         source = source_of(
             "fit", data if arrays is None else arrays, batch_size, shuffle=True, seed=seed, steps=steps_per_epoch
         )

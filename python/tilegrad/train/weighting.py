@@ -5,29 +5,43 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .. import _C, ops
 from ..nn.module import Module
+from ..tensor import Tensor
 from .metrics.classes import are_labels
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor
     from .batches import Batch
 
-__all__ = ["class_weights", "per_sample", "weighted_loss"]
+__all__ = ["PerSample", "class_weights", "ignored_label", "per_sample", "weighted_loss"]
 
-Loss = Callable[..., "Tensor"]
+Loss = Callable[..., Tensor]
 
 
-def class_weights(given: Any, labels: Any = None) -> Tensor | None:
-    """Class weights [C] from what ``fit`` takes: a dict, numbers, or ``"balanced"`` for the labels given."""
+class PerSample(NamedTuple):
+    """A loss with a value for every sample, and how the loss itself joins them."""
+
+    loss: Loss
+    reduction: str
+    ignored: int | None
+    """The label of samples that count nothing."""
+    weight: Tensor | None
+    """Weights [C] of the classes, by whose sum over the samples the loss divides for its mean."""
+
+
+def class_weights(given: Any, labels: Any = None, ignored: int | None = None) -> Tensor | None:
+    """Class weights [C] from what ``fit`` takes: a dict, numbers, or ``"balanced"`` for the labels given.
+
+    Samples whose label is ``ignored`` count nothing.
+    """
     if given is None:
         return None
     if isinstance(given, str):
-        return ops.tensor(_balanced(given, labels))
+        return ops.tensor(_balanced(given, labels, ignored))
     if isinstance(given, Mapping):
         bad = [label for label in given if not isinstance(label, (int, np.integer)) or label < 0]
         if bad or not given:
@@ -44,19 +58,27 @@ def class_weights(given: Any, labels: Any = None) -> Tensor | None:
     return ops.tensor(values)
 
 
-def _balanced(given: str, labels: Any) -> Any:
+def _balanced(given: str, labels: Any, ignored: int | None) -> Any:
     """``samples / (classes * samples of the class)``."""
     if given != "balanced":
         raise _C.ArgumentError(f'fit: class_weight must be a dict, numbers or "balanced", found {given!r}')
     labels = None if labels is None else np.asarray(labels)
+    if labels is not None and ignored is not None:
+        labels = labels[labels != ignored]
     if labels is None or labels.dtype.kind not in "iu" or labels.ndim != 1 or labels.min(initial=0) < 0:
         raise _C.ArgumentError('fit: class_weight="balanced" needs data in arrays with one label per sample')
     counts = np.bincount(labels)
     return np.divide(len(labels), len(np.unique(labels)) * counts, out=np.ones(len(counts)), where=counts > 0)
 
 
-def per_sample(loss: Loss) -> tuple[Loss, str]:
-    """The loss with a value for every sample, and how the loss itself joins them.
+def ignored_label(loss: Loss) -> int | None:
+    """The label of samples that count nothing in a loss: its attribute or argument ``ignore_index``."""
+    found = getattr(loss, "ignore_index", None) if isinstance(loss, Module) else _defaults(loss).get("ignore_index")
+    return found if isinstance(found, int) else None
+
+
+def per_sample(loss: Loss) -> PerSample:
+    """The loss with a value for every sample.
 
     Raises
     ------
@@ -66,32 +88,61 @@ def per_sample(loss: Loss) -> tuple[Loss, str]:
     if isinstance(loss, Module) and hasattr(loss, "reduction"):
         apart = copy.copy(loss)
         apart.reduction = "none"
-        return apart, str(loss.reduction)
-    try:
-        names = list(inspect.signature(loss).parameters)
-    except (TypeError, ValueError):
-        names = []
-    if "reduction" in names:
-        return lambda output, target: loss(output, target, reduction="none"), "mean"
+        weight = getattr(loss, "weight", None) if hasattr(loss, "ignore_index") else None
+        return PerSample(apart, str(loss.reduction), ignored_label(loss), weight)
+    defaults = _defaults(loss)
+    if "reduction" in defaults:
+        reduction, weight = defaults["reduction"], defaults.get("weight") if "ignore_index" in defaults else None
+        return PerSample(
+            lambda output, target: loss(output, target, reduction="none"),
+            reduction if isinstance(reduction, str) else "mean",
+            ignored_label(loss),
+            weight if isinstance(weight, Tensor) else None,
+        )
     raise _C.ArgumentError(
         'fit: class_weight and sample weights need a loss for each sample: a loss with reduction="none", or a function '
         "with an argument of that name"
     )
 
 
-def weighted_loss(apart: Loss, reduction: str, output: Any, batch: Batch, classes: Tensor | None) -> Tensor:
-    """The loss with the weights of samples and classes: their products with the losses, joined as the loss joins."""
-    losses = apart(output, batch.target)
+def _defaults(function: Loss) -> dict[str, Any]:
+    """What a function's arguments are where they are not given; nothing of one that cannot be looked at."""
+    try:
+        return {name: argument.default for name, argument in inspect.signature(function).parameters.items()}
+    except (TypeError, ValueError):
+        return {}
+
+
+def weighted_loss(apart: PerSample, output: Any, batch: Batch, classes: Tensor | None) -> Tensor:
+    """The loss with the weights of samples and classes: their products with the losses, joined as the loss joins.
+
+    A mean is divided by what the loss divides by without these weights, so that weights of 1 change nothing.
+    """
+    losses = apart.loss(output, batch.target)
     if losses.ndim == 0:
         raise _C.ShapeError('fit: the loss gave one number for reduction="none", expected one for each sample')
+    divisor = None if apart.reduction == "sum" else _divisor(apart, losses, batch.target)
     if classes is not None:
-        losses = _multiplied(losses, _weights_of(batch.target, output, classes))
+        losses = _multiplied(losses, _weights_of(batch.target, output, classes, apart.ignored))
     if batch.weight is not None:
         losses = _multiplied(losses, batch.weight)
     total = ops.sum(losses)
-    if reduction == "sum":
-        return total
-    return total * (1 / (len(losses) if reduction == "batchmean" else losses.size))
+    if isinstance(divisor, int):
+        return total * (1 / divisor)
+    return total if divisor is None else total / ops.astype(divisor, total.dtype)
+
+
+def _divisor(apart: PerSample, losses: Tensor, target: Any) -> int | Tensor:
+    """What the loss divides by for its mean: the losses that count, or the sum of the weights of their classes."""
+    if apart.reduction == "batchmean":
+        return len(losses)
+    if not isinstance(target, Tensor) or not are_labels(target) or target.shape != losses.shape:
+        return losses.size
+    if apart.weight is not None:
+        return ops.sum(_weights_of(target, None, apart.weight, apart.ignored))
+    if apart.ignored is not None:
+        return ops.sum(ops.not_equal(ops.astype(target, "int64"), apart.ignored))
+    return losses.size
 
 
 def _multiplied(losses: Tensor, weights: Tensor) -> Tensor:
@@ -102,10 +153,14 @@ def _multiplied(losses: Tensor, weights: Tensor) -> Tensor:
     return losses * weights.reshape((*weights.shape, *[1] * (losses.ndim - weights.ndim)))
 
 
-def _weights_of(target: Tensor, output: Any, classes: Tensor) -> Tensor:
-    """The weight of each target's class."""
+def _weights_of(target: Tensor, output: Any, classes: Tensor, ignored: int | None) -> Tensor:
+    """The weight of each target's class; 0 of a label that is ignored."""
     if are_labels(target):
-        return ops.take(classes, ops.astype(target, "int64"))
+        labels = ops.astype(target, "int64")
+        if ignored is None:
+            return ops.take(classes, labels)
+        counted = ops.not_equal(labels, ignored)  # the ignored label may be no class
+        return ops.where(counted, ops.take(classes, ops.where(counted, labels, 0)), 0.0)
     if target.ndim > 1 and target.shape[-1] == len(classes):  # one-hot or soft labels
         return ops.sum(ops.astype(target, "float64") * classes, axis=-1)
     if len(classes) == 2:  # the probability of class 1

@@ -35,7 +35,8 @@ class EarlyStopping(Callback):
         If given, training also ends when the training loss has changed by less than this from epoch to epoch,
         ``patience`` times in a row.
     restore_best
-        Whether the model has, at the end of the fit, the weights (and running statistics) of the best epoch.
+        Whether the model has, at the end of the fit, the weights (and running statistics) of the best epoch. Of the
+        callbacks that write weights at the end a fit takes one.
     start
         The number of the first epoch that counts.
 
@@ -80,6 +81,11 @@ class EarlyStopping(Callback):
         self._last_loss: float | None = None
         self._weights: dict[str, Any] = {}
         self.monitor.clear()
+
+    @property
+    def writes_at_end(self) -> str | None:
+        """``restore_best`` does."""
+        return "restore_best=False" if self.restore_best else None
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Begin anew, unless the state of a run that goes on is there."""
