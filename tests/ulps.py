@@ -56,7 +56,7 @@ FUNCTIONS = [
     Function("tanh", np.tanh, 1.5, 1.6),
     # SciPy's erf is off by several ULPs where the argument is small; the C library's is not.
     Function("erf", special.erf, 1.5, 1.5, np.vectorize(math.erf, otypes=[np.float64]), 1),
-    Function("sigmoid", sigmoid, 1.5, 1.5),
+    Function("sigmoid", sigmoid, 2.5, 1.5),
     Function("softplus", softplus, 2, 2),
     Function("log_sigmoid", lambda x: -softplus(-x), 2, 2),
     Function("elu", lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))), 1.5, 1.5),

@@ -59,13 +59,13 @@ struct QueryBlock {
     for (int64_t r = 0; r < width; ++r) {
       const T top = shift[r];
       shift[r] = top == -formulas::kInfinity<T> ? T(0) : top;  // no key seen yet
-      shrink[r] = formulas::exp(most[r] - shift[r]);
+      shrink[r] = formulas::exp_of_negative(most[r] - shift[r]);
       most[r] = top;
     }
     for (int64_t i = 0; i < count; ++i) {
       T* row = scores + i * kBlock;
 #pragma omp simd
-      for (int64_t r = 0; r < width; ++r) row[r] = formulas::exp(row[r] - shift[r]);
+      for (int64_t r = 0; r < width; ++r) row[r] = formulas::exp_of_negative(row[r] - shift[r]);
     }
     sum_chunk_columns(count, width, sum, [&](int64_t i, int64_t r) { return scores[i * kBlock + r]; });
 #pragma omp simd

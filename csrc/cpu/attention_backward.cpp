@@ -52,14 +52,14 @@ struct AttentionGradient {
         draw_kept(p, stream, head, query + r, key, kept);
 #pragma omp simd
         for (int64_t i = 0; i < width; ++i) {
-          const T probability = formulas::exp(row[i] - shift);
+          const T probability = formulas::exp_of_negative(row[i] - shift);
           slope[i] = probability * ((kept[i] ? slope[i] * keep_scale : T(0)) - delta);
           row[i] = kept[i] ? probability * keep_scale : T(0);
         }
       } else {
 #pragma omp simd
         for (int64_t i = 0; i < width; ++i) {
-          const T probability = formulas::exp(row[i] - shift);
+          const T probability = formulas::exp_of_negative(row[i] - shift);
           slope[i] = probability * (slope[i] - delta);
           row[i] = probability;
         }

@@ -53,7 +53,7 @@ TILEGRAD_INLINE void exp_rows(const T* x, int64_t rows, int64_t C, T* exps, T* s
     }
     for (int64_t c = 0; c < C; ++c) {
 #pragma omp simd
-      for (int64_t r = 0; r < kRowBlock; ++r) across[c][r] = formulas::exp(across[c][r] - top[r]);
+      for (int64_t r = 0; r < kRowBlock; ++r) across[c][r] = formulas::exp_of_negative(across[c][r] - top[r]);
     }
     sum_chunk_columns(C, kRowBlock, total, [&](int64_t c, int64_t r) { return across[c][r]; });
     for (int64_t r = 0; r < rows; ++r) {
@@ -72,9 +72,9 @@ TILEGRAD_INLINE void exp_rows(const T* x, int64_t rows, int64_t C, T* exps, T* s
     // One pass makes and sums the exponentials: a sum on its own would wait for the latency of its additions.
     if (exps) {
       T* to = exps + r * C;
-      sum[r] = sum_in_order<T>(C, [&](int64_t i) { return to[i] = formulas::exp(row[i] - top); }).value();
+      sum[r] = sum_in_order<T>(C, [&](int64_t i) { return to[i] = formulas::exp_of_negative(row[i] - top); }).value();
     } else {
-      sum[r] = sum_in_order<T>(C, [&](int64_t i) { return formulas::exp(row[i] - top); }).value();
+      sum[r] = sum_in_order<T>(C, [&](int64_t i) { return formulas::exp_of_negative(row[i] - top); }).value();
     }
   }
 }

@@ -12,7 +12,7 @@ struct LogSumExpFold : SumFold<T> {
   TILEGRAD_INLINE T shift(int64_t o) const {
     return formulas::magnitude(largest[o]) == formulas::kInfinity<T> ? T(0) : largest[o];
   }
-  TILEGRAD_INLINE T map(T x, int64_t o) const { return formulas::exp(x - shift(o)); }
+  TILEGRAD_INLINE T map(T x, int64_t o) const { return formulas::exp_of_negative(x - shift(o)); }
   TILEGRAD_INLINE void finish(int64_t o, const SumTotal<T>& total) const {
     this->y[o] = shift(o) + formulas::log(total.value());
   }

@@ -160,7 +160,7 @@ void paired_loss(const Team& team, const PairedLoss& p, const T* x, const T* tar
       if (positive_weight) {
         // (1 - t) x + (1 + (w - 1) t) (max(-x, 0) + log(1 + exp(-|x|)))
         with([](T a, T t, T w) {
-          const T rest = formulas::log1p(formulas::exp(-formulas::magnitude(a)));
+          const T rest = formulas::log1p(formulas::exp_of_negative(-formulas::magnitude(a)));
           const T missed = (a < T(0) ? -a : T(0)) + rest;
           const T counts = T(1) + (w - T(1)) * t;
           return LossOf<T>{(T(1) - t) * a + counts * missed, counts * formulas::sigmoid(a) - w * t,
@@ -170,7 +170,7 @@ void paired_loss(const Team& team, const PairedLoss& p, const T* x, const T* tar
         // max(x, 0) - x t + log(1 + exp(-|x|))
         with([](T a, T t) {
           const T positive = a < T(0) ? T(0) : a;
-          const T rest = formulas::log1p(formulas::exp(-formulas::magnitude(a)));
+          const T rest = formulas::log1p(formulas::exp_of_negative(-formulas::magnitude(a)));
           return LossOf<T>{(positive - a * t) + rest, formulas::sigmoid(a) - t, -a};
         });
       }

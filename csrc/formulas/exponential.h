@@ -27,6 +27,7 @@ struct ExpConstants<double> {
 template <typename T>
 struct ExpParts {
   T n, high, low;
+  T rounded;  // n + kRounder
 };
 
 // (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2: tools/fit_formulas.py exp32, exp64.
@@ -42,11 +43,19 @@ TILEGRAD_FORMULA double exp_rest(double r) {
 template <typename T>
 TILEGRAD_FORMULA ExpParts<T> exp_parts(T x) {
   using C = ExpConstants<T>;
-  const T n = mul_add(x, C::kLog2e, Floating<T>::kRounder) - Floating<T>::kRounder;
+  const T rounded = mul_add(x, C::kLog2e, Floating<T>::kRounder), n = rounded - Floating<T>::kRounder;
   const T high = mul_add(-n, C::kLn2High, x);  // exact
   const T low = -n * C::kLn2Low;
   const T r = high + low;
-  return {n, high, mul_add(r * r, exp_rest(r), low)};
+  return {n, high, mul_add(r * r, exp_rest(r), low), rounded};
+}
+
+// exp(x) / 2^n.
+template <typename T>
+TILEGRAD_FORMULA T exp_fraction(const ExpParts<T>& parts) {
+  const T sum = T(1) + parts.high;
+  const T error = parts.high - (sum - T(1));  // exact
+  return sum + (error + parts.low);
 }
 
 template <typename T>
@@ -55,9 +64,14 @@ TILEGRAD_FORMULA T exp(T x) {
   T bounded = x > C::kHighest ? C::kHighest : x;  // NaN stays NaN
   bounded = bounded < C::kLowest ? C::kLowest : bounded;
   const ExpParts<T> parts = exp_parts(bounded);
-  const T sum = T(1) + parts.high;
-  const T error = parts.high - (sum - T(1));  // exact
-  return scale(sum + (error + parts.low), parts.n);
+  return scale_near(exp_fraction(parts), parts.n);
+}
+
+// exp(x) for x <= 0, with the same bits.
+template <typename T>
+TILEGRAD_FORMULA T exp_of_negative(T x) {
+  const ExpParts<T> parts = exp_parts(x < ExpConstants<T>::kLowest ? ExpConstants<T>::kLowest : x);
+  return scale_down(exp_fraction(parts), parts.rounded);
 }
 
 template <typename T>
@@ -69,25 +83,31 @@ TILEGRAD_FORMULA T expm1(T x) {
   // 2^n (1 + high + low) - 1 = 2^n ((1 - 2^-n) + high + low), where 1 - 2^-n is exact for all n that matter, and so is
   // its sum with `high` where the two cancel.
   const T n = parts.n > T(100) ? T(100) : parts.n;
-  const T result = scale(((T(1) - power_of_two(-n)) + parts.high) + parts.low, parts.n);
+  const T result = scale_near(((T(1) - power_of_two(-n)) + parts.high) + parts.low, parts.n);
   return magnitude(x) < Floating<T>::kSmallestNormal ? x : result;  // keeps -0
 }
 
-// 1 / (1 + exp(-x)), as q = 1 / (1 + e) or e / (1 + e) with e = exp(-|x|), which cannot overflow. What the roundings of
-// e and of 1 + e lost is put back at the end.
-template <typename T>
-TILEGRAD_FORMULA T sigmoid(T x) {
-  const T a = -magnitude(x);
-  const ExpParts<T> parts = exp_parts(a < ExpConstants<T>::kLowest ? ExpConstants<T>::kLowest : a);
-  const T rest = parts.high + parts.low;
-  const T rounded = T(1) + rest;
-  const T e = scale(rounded, parts.n), e_error = scale(rest - (rounded - T(1)), parts.n);
-  const T sum = T(1) + e;
-  const T sum_error = (e - (sum - T(1))) + e_error;
-  const bool negative = x < T(0);
-  const T q = (negative ? e : T(1)) / sum;
-  const T inverse = negative ? T(1) - q : q;  // 1 / sum
-  return q + ((negative ? e_error : T(0)) - q * sum_error) * inverse;
+// 1 / (1 + exp(-x)), as 1 / (1 + e) or e / (1 + e) with e = exp(-|x|), which cannot overflow.
+TILEGRAD_FORMULA float sigmoid(float x) {
+  const float a = -magnitude(x);
+  const ExpParts<float> parts = exp_parts(a < ExpConstants<float>::kLowest ? ExpConstants<float>::kLowest : a);
+  const float e = scale_down(1.0f + (parts.high + parts.low), parts.rounded);
+  return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+}
+
+// In double, what the roundings of e and of 1 + e lost is put back at the end.
+TILEGRAD_FORMULA double sigmoid(double x) {
+  const double a = -magnitude(x);
+  const ExpParts<double> parts = exp_parts(a < ExpConstants<double>::kLowest ? ExpConstants<double>::kLowest : a);
+  const double rest = parts.high + parts.low;
+  const double rounded = 1.0 + rest;
+  const double e = scale_down(rounded, parts.rounded), e_error = scale_down(rest - (rounded - 1.0), parts.rounded);
+  const double sum = 1.0 + e;
+  const double sum_error = (e - (sum - 1.0)) + e_error;
+  const bool negative = x < 0.0;
+  const double q = (negative ? e : 1.0) / sum;
+  const double inverse = negative ? 1.0 - q : q;  // 1 / sum
+  return q + ((negative ? e_error : 0.0) - q * sum_error) * inverse;
 }
 
 // (tanh(x) - x) / x^3 as a function of x^2, for |x| <= 0.625: tools/fit_formulas.py tanh32.
@@ -99,7 +119,8 @@ TILEGRAD_FORMULA float tanh(float x) {
       a);
   // tanh(a) = 1 - 2 / (exp(2 a) + 1), and 1 from 9.02 on.
   const float bounded = a > 10.0f ? 10.0f : a;
-  const float far = 1.0f - 2.0f / (exp(bounded + bounded) + 1.0f);
+  const ExpParts<float> parts = exp_parts(bounded + bounded);
+  const float far = 1.0f - 2.0f / (exp_fraction(parts) * power_of_rounded<0>(parts.rounded) + 1.0f);
   return with_sign_of(a < 0.625f ? near : a != a ? a : far, x);
 }
 

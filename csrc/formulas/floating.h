@@ -75,6 +75,26 @@ TILEGRAD_FORMULA T scale(T x, T n) {
   return x * power_of_two(half) * power_of_two(n - half);
 }
 
+// The same for n up to 60 outside that range, which is as far as exponentials go before they overflow or vanish: two
+// thirds of the instructions.
+template <typename T>
+TILEGRAD_FORMULA T scale_near(T x, T n) {
+  const bool down = n < T(0);
+  return x * power_of_two(n + (down ? T(60) : T(-60))) * (down ? T(0x1p-60) : T(0x1p60));
+}
+
+// 2^(n + kMore), and x * 2^n for such n <= 0, from n + kRounder.
+template <int kMore, typename T>
+TILEGRAD_FORMULA T power_of_rounded(T rounder_and_n) {
+  using Bits = typename Floating<T>::Bits;
+  constexpr Bits kBase = __builtin_bit_cast(Bits, T(1)) + (Bits{kMore} << Floating<T>::kMantissaBits);
+  return from_bits<T>((bits_of(rounder_and_n) << Floating<T>::kMantissaBits) + kBase);
+}
+template <typename T>
+TILEGRAD_FORMULA T scale_down(T x, T rounder_and_n) {
+  return x * power_of_rounded<60>(rounder_and_n) * T(0x1p-60);
+}
+
 // a * b + c: fused for float, where fma is cheap on every ISA; rounded twice for double, whose emulated fma is not.
 TILEGRAD_FORMULA float mul_add(float a, float b, float c) { return fma(a, b, c); }
 TILEGRAD_FORMULA double mul_add(double a, double b, double c) { return a * b + c; }

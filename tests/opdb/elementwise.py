@@ -280,7 +280,7 @@ OPS = [
     function("erf", special.erf, between(-3, 3), 1.5),
     Op("relu", lambda x: np.maximum(x, 0), singles(normal), exact, unary_bad("relu", FLOATING)),
     Op("add_relu", lambda a, b: np.maximum(a + b, 0), bias_pairs, sums, binary_bad("add_relu", FLOATING)),
-    function("sigmoid", special.expit, between(-9, 9), 1.5),
+    function("sigmoid", special.expit, between(-9, 9), 2.5),
     function("tanh", np.tanh, between(-3, 3), 1.5),
     function("silu", lambda x: x * special.expit(x), between(-9, 9), 2),
     Op(
