@@ -83,7 +83,7 @@ TILEGRAD_FORMULA T expm1(T x) {
   // 2^n (1 + high + low) - 1 = 2^n ((1 - 2^-n) + high + low), where 1 - 2^-n is exact for all n that matter, and so is
   // its sum with `high` where the two cancel.
   const T n = parts.n > T(100) ? T(100) : parts.n;
-  const T result = scale_near(((T(1) - power_of_two(-n)) + parts.high) + parts.low, parts.n);
+  const T result = scale(((T(1) - power_of_two(-n)) + parts.high) + parts.low, parts.n);
   return magnitude(x) < Floating<T>::kSmallestNormal ? x : result;  // keeps -0
 }
 

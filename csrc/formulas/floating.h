@@ -75,8 +75,8 @@ TILEGRAD_FORMULA T scale(T x, T n) {
   return x * power_of_two(half) * power_of_two(n - half);
 }
 
-// The same for n up to 60 outside that range, which is as far as exponentials go before they overflow or vanish: two
-// thirds of the instructions.
+// The same for x around 1 and n up to 60 outside that range, which is as far as exponentials go before they overflow or
+// vanish: two thirds of the instructions.
 template <typename T>
 TILEGRAD_FORMULA T scale_near(T x, T n) {
   const bool down = n < T(0);
