@@ -246,6 +246,53 @@ TILEGRAD_INLINE void backward_side_by_side(const Team& team, const Pool2d& p, T*
   }
 }
 
+// Windows of two columns, side by side and all whole, of so few channels that a vector holds several of them.
+template <typename T>
+TILEGRAD_INLINE bool are_narrow_pairs(const Pool2d& p) {
+  const auto whole = [](const PoolAxis& axis) { return axis.before == 0 && axis.out * axis.kernel <= axis.in; };
+  return kVectorBytes >= 32 && are_side_by_side(p) && p.column.kernel == 2 && 2 * p.C <= kLanes<T> && whole(p.row) &&
+         whole(p.column);
+}
+
+// The gradient of such windows, with lanes along windows and channels: dx of a row of pixels is at(from, number of its first
+// tap, 0 and 1 where the column in the window is), where `at` is of(out, whole, count), for the results from `out` on, and
+// from[l] is the lane of the window that lane l's pixel is in. Row after row, so that vectors may stick out.
+template <typename T, typename Of>
+TILEGRAD_INLINE void backward_narrow_pairs(const Team& team, const Pool2d& p, T* dx, Of of) {
+  constexpr int64_t L = kLanes<T>;
+  const int64_t P = p.row.out, Q = p.column.out, H = p.row.in, line = p.column.in * p.C, total = p.N * P * Q * p.C;
+  const int64_t at_once = L / p.C;  // windows
+  Mask<T> from[2], column[2];
+  for (int64_t l = 0; l < 2 * L; ++l) {
+    const int64_t window = smaller(l / (2 * p.C), at_once - 1);
+    from[l / L][l % L] = static_cast<decltype(from[0][0] + 0)>(window * p.C + l % p.C);
+    column[l / L][l % L] = static_cast<decltype(from[0][0] + 0)>(l / p.C % 2);
+  }
+  const auto row_at = [&](int64_t i) { return dx + (i / P * H + i % P * p.row.kernel) * line; };
+  const auto clear = [](T* begin, T* end) {
+    for (T* e = begin; e < end; ++e) *e = T(0);
+  };
+  const Range share = team.share(p.N * P);
+  T* const end = row_at(share.end);
+  for (int64_t i = share.begin; i < share.end; ++i) {
+    T* to = row_at(i);
+    for (int64_t r = 0; r < p.row.kernel; ++r, to += line) {
+      for (int64_t q = 0; q < Q; q += at_once) {
+        const int64_t out = (i * Q + q) * p.C, count = smaller(at_once, Q - q) * p.C;
+        const auto at = of(out, out + L <= total, count);
+#pragma GCC unroll 2
+        for (int64_t v = 0; v < 2; ++v) {
+          T* const here = to + 2 * q * p.C + v * L;
+          if (v == 1 && 2 * count <= L) break;
+          store_lanes(here, at(from[v], r * 2, column[v]), here + L <= end, smaller(L, 2 * count - v * L));
+        }
+      }
+      clear(to + 2 * Q * p.C, to + line);
+    }
+    if (i % P == P - 1) clear(to, row_at(i + 1));
+  }
+}
+
 // y = max over the window, index = the tap (r * S + s) that it came from: the first of equal ones, and a NaN before any
 // number.
 template <bool kWithIndex, int kSide, typename T, typename Index>
@@ -289,6 +336,19 @@ void max_pool2d(const Team& team, const Pool2d& p, const T* x, T* y, uint8_t* by
 
 template <typename T, typename Index>
 void max_pool_backward(const Team& team, const Pool2d& p, const T* dy, const Index* index, T* dx) {
+  if constexpr (sizeof(Index) == 1 && kVectorBytes >= 32) {
+    if (are_narrow_pairs<T>(p)) {
+      return backward_narrow_pairs(
+          team, p, dx, [&](int64_t out, bool whole, int64_t count) __attribute__((always_inline)) {
+            const Vec<T> grad = Vec<T>{} + load_lanes(dy + out, whole, count);
+            const Mask<T> taps = load_index<T>(index + out, whole, count);
+            return [=](Mask<T> from, int64_t tap, Mask<T> column) __attribute__((always_inline)) -> Vec<T> {
+              const Mask<T> here = column + static_cast<decltype(taps[0] + 0)>(tap);
+              return __builtin_shuffle(taps, from) == here ? __builtin_shuffle(grad, from) : Vec<T>{};
+            };
+          });
+    }
+  }
   if (are_side_by_side(p)) {
     return backward_side_by_side(team, p, dx, [&](int64_t out, int64_t, Block block) __attribute__((always_inline)) {
       const Vec<T> grad = Vec<T>{} + load_lanes(dy + out, block.whole, block.count);
@@ -347,6 +407,17 @@ void avg_pool2d(const Team& team, const Pool2d& p, const T* x, T* y) {
 
 template <typename T>
 void avg_pool2d_backward(const Team& team, const Pool2d& p, const T* dy, T* dx) {
+  if constexpr (kVectorBytes >= 32) {
+    if (are_narrow_pairs<T>(p)) {
+      const Vec<T> pixels = broadcast(static_cast<T>(2 * p.row.kernel));
+      return backward_narrow_pairs(
+          team, p, dx, [&](int64_t out, bool whole, int64_t count) __attribute__((always_inline)) {
+            const Vec<T> part = Vec<T>{} + load_lanes(dy + out, whole, count) / pixels;
+            return [=](Mask<T> from, int64_t, Mask<T>)
+                       __attribute__((always_inline)) { return __builtin_shuffle(part, from); };
+          });
+    }
+  }
   if (are_side_by_side(p)) {
     return backward_side_by_side(
         team, p, dx, [&](int64_t out, int64_t pixels, Block block) __attribute__((always_inline)) {
