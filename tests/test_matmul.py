@@ -154,9 +154,9 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("K", [1024, 1536, 2048, 3072])
+@pytest.mark.parametrize("K", [512, 1024, 1536, 2048, 3072])
 def test_one_vector_times_long_rows_has_the_same_bits_wherever_they_begin(K: int, dtype: str, isa: str) -> None:
-    """Two chunks of K at a time, in blocks that fit cache lines; infinities and zeros at the edges of the blocks."""
+    """Two chunks of K or groups of rows at a time, in blocks that fit cache lines; infinities and zeros at the edges of the blocks."""
     rng = np.random.default_rng(K)
     for case, (rows, shift, padding) in enumerate(
         [(32, 0, 0), (41, 4, 0), (75, 2, 0), (37, 12, 16), (33, 3, 1), (64, 1, 8)]

@@ -186,8 +186,10 @@ void gemv(const Team& team, const Gemv<T>& p) {
     int64_t j = mine.begin;
     if constexpr (kVectorBytes == 64) {
       const PairedRows<T> rows{mine.end - j, p.K, p.x, p.x_stride, p.w + j * p.j_stride, p.j_stride, p.y + j};
-      if (p.k_stride == 1 && p.y_stride == 1 && takes_pairs(rows)) {
-        const int64_t count = sum_paired_rows(rows);
+      const Paired paired = p.k_stride == 1 && p.y_stride == 1 ? pairing_of(rows) : Paired::none;
+      if (paired != Paired::none) {
+        const int64_t count =
+            paired == Paired::chunks ? sum_paired_rows<Paired::chunks>(rows) : sum_paired_rows<Paired::rows>(rows);
         finish_vector(p, j, count, rows.y);
         j += count;
       }

@@ -1,8 +1,9 @@
-// One vector times a matrix whose rows lie along k and whose sums have two chunks or more, for 512-bit vectors: rows go
-// through registers at nearly the speed of the last-level cache.
+// One vector times a matrix whose rows lie along k, for 512-bit vectors and whole chunks: rows go through registers at
+// nearly the speed of the last-level cache.
 //
 // A vector holds the sums of two chunks of half as many rows, side by side: A0 B0 A1 B1 ... of chunks A and B of rows 0, 1,
-// ... So x is broadcast in pairs, and rows that lie 4 KB apart take half as many lines of a set of the L1 cache. Two such
+// ... So x is broadcast in pairs, and rows that lie 4 KB apart take half as many lines of a set of the L1 cache. (Where the
+// number of chunks is odd, A and B are one chunk of different rows.) Two such
 // vectors, half a chunk apart so that they do not want the same sets either, are worked on in turn. In every step a block
 // of W is loaded and transposed while sums take what was transposed before: the half of the newest block and the rest of
 // the one before. Otherwise multiply-adds that wait for each other (there are only two chains) would fill the scheduler
@@ -124,7 +125,8 @@ TILEGRAD_INLINE Vec<T> load_halves(const T* a, const T* b) {
 // other's sums the first half of its newest. One line is prefetched with every multiply-add: of a bunch most would be
 // dropped.
 template <typename T>
-TILEGRAD_INLINE void pair_step(PairTurn<T>& turn, PairTurn<T>& other, int64_t j_stride, PairBlock<T>& fresh) {
+TILEGRAD_INLINE void pair_step(PairTurn<T>& turn, PairTurn<T>& other, int64_t j_stride, int64_t to_b,
+                               PairBlock<T>& fresh) {
   constexpr int kHalf = kPairRows<T> / 2;
   constexpr auto lanes = std::make_integer_sequence<int, kLanes<T>>{};
   const T *const low_rows = turn.w, *const high_rows = turn.w + kHalf * j_stride;
@@ -142,7 +144,7 @@ TILEGRAD_INLINE void pair_step(PairTurn<T>& turn, PairTurn<T>& other, int64_t j_
   // Elements of both chunks side by side, of rows r and r + kHalf in the vector's halves. Arrays would go through memory.
   const auto load_row = [&](int r, Vec<T>& low, Vec<T>& high) __attribute__((always_inline)) {
     const Vec<T> of_a = load_halves(low_rows + r * j_stride, high_rows + r * j_stride);
-    const Vec<T> of_b = load_halves(low_rows + r * j_stride + kPairChunk, high_rows + r * j_stride + kPairChunk);
+    const Vec<T> of_b = load_halves(low_rows + r * j_stride + to_b, high_rows + r * j_stride + to_b);
     low = unpack<1, false>(of_a, of_b, lanes);
     high = unpack<1, true>(of_a, of_b, lanes);
   };
@@ -185,19 +187,28 @@ TILEGRAD_INLINE void pair_step(PairTurn<T>& turn, PairTurn<T>& other, int64_t j_
   }
 }
 
-// Whether a product can be had so: 512-bit vectors, an even number of whole chunks, and not too many x for the stack.
+// Which products can be had so, with 512-bit vectors: whole chunks, and not too many x for the stack. With an odd number of
+// chunks B is not another chunk but the next rows, unless all of them want the same sets of the cache.
+enum class Paired { none, chunks, rows };
 template <typename T>
-TILEGRAD_INLINE bool takes_pairs(const PairedRows<T>& p) {
-  return p.K % (2 * kPairChunk) == 0 && contraction_chunk(p.K) == kPairChunk && p.K > 0 &&
-         p.K * static_cast<int64_t>(sizeof(T)) <= kMostPairBytes && p.rows >= 2 * kPairRows<T>;
+TILEGRAD_INLINE Paired pairing_of(const PairedRows<T>& p) {
+  if (p.K == 0 || p.K % kPairChunk != 0 || contraction_chunk(p.K) != kPairChunk || p.rows < 4 * kPairRows<T> ||
+      p.K * static_cast<int64_t>(sizeof(T)) > kMostPairBytes) {
+    return Paired::none;
+  }
+  if (p.K % (2 * kPairChunk) == 0) return Paired::chunks;
+  return p.j_stride * static_cast<int64_t>(sizeof(T)) % 4096 == 0 ? Paired::none : Paired::rows;
 }
 
-// Computes the sums of whole groups of kPairRows rows: of how many rows.
-template <typename T>
+// Computes the sums of whole groups of rows: of how many rows.
+template <Paired kPaired, typename T>
 [[gnu::noinline]] int64_t sum_paired_rows(const PairedRows<T>& p) {
   constexpr int H = kPairRows<T>;
+  constexpr bool kChunks = kPaired == Paired::chunks;
+  constexpr int64_t kStep = kChunks ? 2 * kPairChunk : kPairChunk, kRows = kChunks ? H : 2 * H;  // of a unit
+  const int64_t to_b = kChunks ? kPairChunk : H * p.j_stride;
   constexpr int64_t kLine = kCacheLine / static_cast<int64_t>(sizeof(T)), kAhead = 6;  // lines
-  const int64_t pairs = p.K / (2 * kPairChunk);
+  const int64_t steps = p.K / kStep;
   // Where rows begin in the middle of 32 bytes, half of all loads would cross a cache line. Then blocks begin half of one
   // earlier, and of the first and the last of a chunk one half counts. The other is -0 times 0, which changes no sum.
   const auto aligned = [](int64_t bytes) { return bytes % 32 == 0; };
@@ -205,26 +216,26 @@ template <typename T>
       aligned(reinterpret_cast<intptr_t>(p.w) + 16) && aligned(p.j_stride * static_cast<int64_t>(sizeof(T)));
   const int64_t edge = shifted ? H / 2 : 0, blocks = kPairChunk / H + shifted;
 
-  alignas(64) T table[kMostPairBytes / sizeof(T) + 512];  // x as blocks take it: of both chunks in turn
+  alignas(64) T table[kMostPairBytes / sizeof(T) + 512];  // x as blocks take it: for A and B in turn
   T* entry = table;
-  for (int64_t c = 0; c < pairs; ++c) {
+  for (int64_t c = 0; c < steps; ++c) {
     for (int64_t i = 0; i < blocks; ++i) {
       const int64_t begin = i * H - edge, first = larger<int64_t>(0, smaller(begin, kPairChunk - H));
       for (int64_t k = first; k < first + H; ++k, entry += 2) {
-        const T* x = p.x + (2 * c * kPairChunk + k) * p.x_stride;
+        const T* x = p.x + (c * kStep + k) * p.x_stride;
         const bool counts = k >= begin && k < begin + H;
         entry[0] = counts ? x[0] : -T(0);
-        entry[1] = counts ? x[kPairChunk * p.x_stride] : -T(0);
+        entry[1] = counts ? x[kChunks ? kPairChunk * p.x_stride : 0] : -T(0);
       }
     }
   }
 
-  // A unit is a pair of chunks of a group of rows; each turn takes every other one.
-  const int64_t units = p.rows / H * pairs;
+  // A unit is one step along k of a group of rows; each turn takes every other one.
+  const int64_t units = p.rows / kRows * steps;
   int64_t unit = 0;  // the next to be begun
   const auto next_w = [&] {
     const int64_t u = smaller(unit, units - 1);  // behind the last it is worked on for nothing
-    return p.w + u / pairs * H * p.j_stride + u % pairs * 2 * kPairChunk;
+    return p.w + u / steps * kRows * p.j_stride + u % steps * kStep;
   };
   // After a turn's first step in a new unit: the sums of the one before are complete. Whether it was the last.
   const auto finish = [&](PairTurn<T>& turn) __attribute__((always_inline)) {
@@ -232,16 +243,22 @@ template <typename T>
     if (finished >= 0) {
       T sums[2 * H];
       store(sums, turn.sum);
-      T* const y = p.y + finished / pairs * H;
-      const bool begun = finished % pairs != 0;
+      T* const y = p.y + finished / steps * kRows;
+      const bool begun = finished % steps != 0;
 #pragma GCC unroll 1
       for (int i = 0; i < H; ++i) {
-        T& row = y[row_of_pair<T>(i)];
-        row = (begun ? row + sums[2 * i] : sums[2 * i]) + sums[2 * i + 1];
+        const int j = row_of_pair<T>(i);
+        const T of_a = sums[2 * i], of_b = sums[2 * i + 1];
+        if (kChunks) {
+          y[j] = (begun ? y[j] + of_a : of_a) + of_b;
+        } else {
+          y[j] = begun ? y[j] + of_a : of_a;
+          y[H + j] = begun ? y[H + j] + of_b : of_b;
+        }
       }
     }
     turn.sum = Vec<T>{};
-    turn.x = table + smaller(unit, units - 1) % pairs * blocks * 2 * H;
+    turn.x = table + smaller(unit, units - 1) % steps * blocks * 2 * H;
     turn.w -= edge;
     ++unit;
     return finished == units - 1;
@@ -250,10 +267,10 @@ template <typename T>
 #pragma GCC unroll 4
     for (int k = 0; k < H / 2; ++k) turn.last.at[from + k] = Vec<T>{};
   };
-  int64_t hop = 0;  // of the prefetches, between the chunks
+  int64_t hop = 0;  // of the prefetches, between A and B
   const auto step = [&](PairTurn<T>& turn, PairTurn<T>& other) __attribute__((always_inline)) {
     PairBlock<T> fresh;
-    pair_step(turn, other, p.j_stride, fresh);
+    pair_step(turn, other, p.j_stride, to_b, fresh);
 #pragma GCC unroll 8
     for (int k = 0; k < H; ++k) turn.last.at[k] = fresh.at[k];
     turn.w += H;
@@ -283,7 +300,7 @@ template <typename T>
     }
     even.ahead = even.w + kAhead * kLine;
     odd.ahead = odd.w + kAhead * kLine;
-    hop = kPairChunk;
+    hop = to_b;
     for (int64_t left = count; left > 0; --left) {
       const bool first = left == count, last = left == 1, ordinary = !first && left > 1 && left != 2 * kAhead;
       if (!__builtin_expect(ordinary, 1)) {
@@ -296,7 +313,7 @@ template <typename T>
       step(even, odd);
       if (!__builtin_expect(ordinary, 1)) {
         if (first && even_begins) {
-          if (finish(even)) return units / pairs * H;
+          if (finish(even)) return units / steps * kRows;
           if (shifted) drop_half(even, H / 2);
         }
         if (last && shifted && !even_begins) drop_half(even, 0);
@@ -304,7 +321,7 @@ template <typename T>
       step(odd, even);
       if (!__builtin_expect(ordinary, 1)) {
         if (first && !even_begins) {
-          if (finish(odd)) return units / pairs * H;
+          if (finish(odd)) return units / steps * kRows;
           if (shifted) drop_half(odd, H / 2);
         }
         if (last && shifted && even_begins) drop_half(odd, 0);
