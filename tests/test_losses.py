@@ -11,6 +11,8 @@ import pytest
 import tilegrad as tg
 from tilegrad import nn
 
+from .targets import AVAILABLE, running_on
+
 
 def test_hinge_of_the_scores_of_four_classes() -> None:
     scores = tg.tensor([[8.0, 14.0, 9.5, 10.0]], requires_grad=True)
@@ -128,3 +130,28 @@ def test_layers_are_saved_and_follow_the_dtype(layer: nn.Module, inputs: Any, tm
 def test_bad_arguments(make: Any, message: str) -> None:
     with pytest.raises(tg.ArgumentError, match=message):
         make()
+
+
+@pytest.mark.parametrize("C", [3, 17, 64, 65, 80, 127, 1000, 1024, 1025, 5000])
+def test_exponentials_of_rows_have_the_same_bits_on_every_isa(C: int) -> None:
+    """From 1 down to subnormal numbers and zero, with infinities and NaN, in rows of any length."""
+    rng = np.random.default_rng(C)
+    logits = rng.uniform(-150, 20, size=(19, C)).astype(np.float32)
+    logits[2] /= 100
+    logits[3, 1], logits[4, 2], logits[5, :] = -np.inf, np.nan, -104.0
+    labels = rng.integers(0, C, size=19)
+
+    def results() -> list[bytes]:
+        x = tg.tensor(logits, requires_grad=True)
+        losses = tg.cross_entropy(x, tg.tensor(labels), reduction="none")
+        losses.backward(tg.ones((19,)))
+        assert x.grad is not None
+        plain = tg.tensor(logits)
+        found = [losses.detach(), x.grad, tg.softmax(plain), tg.log_softmax(plain), tg.logsumexp(plain, axis=1)]
+        return [np.where(np.isnan(a.numpy()), np.float32(0.5), a.numpy()).tobytes() for a in found]
+
+    with running_on(AVAILABLE[0], 1):
+        expected = results()
+    for isa in AVAILABLE[1:]:
+        with running_on(isa, 2):
+            assert results() == expected, isa

@@ -150,3 +150,28 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
     column = tg.broadcast_to(tg.ones((1, 1)), (2**40, 1))
     with pytest.raises(tg.ArgumentError, match=r"does not fit in 64 bits"):
         tg.matmul(column, tg.permute(column, (1, 0)))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("K", [512, 1024, 1536, 2048, 3072])
+def test_one_vector_times_long_rows_has_the_same_bits_wherever_they_begin(K: int, dtype: str, isa: str) -> None:
+    """Two chunks or two groups of rows at a time, in blocks that fit cache lines; infinities, zeros at the edges."""
+    rng = np.random.default_rng(K)
+    for case, (rows, shift, padding) in enumerate(
+        [(32, 0, 0), (41, 4, 0), (75, 2, 0), (37, 12, 16), (33, 3, 1), (64, 1, 8)]
+    ):
+        w = np.frombuffer(bytearray(64 + 8 * (rows * (K + padding) + shift)), dtype)
+        start = -w.ctypes.data % 64 // w.itemsize + shift  # elements behind a cache line
+        w = w[start : start + rows * (K + padding)].reshape(rows, K + padding)[:, :K]
+        w[...] = rng.normal(size=w.shape)
+        w[5, [0, 3, 4, 511, 512 % K, K - 1]], w[7, K - 4], w[9, 508] = 0.0, np.inf, np.nan
+        x, b = rng.normal(size=K).astype(dtype), rng.normal(size=rows).astype(dtype)
+        x[:8] = -0.0
+        with np.errstate(invalid="ignore"):
+            expected = tg.linear(tg.tensor(x), tg.tensor(w.T.copy()), tg.tensor(b), activation="relu").numpy()
+        with running_on(isa, THREADS[case % len(THREADS)]):
+            row = tg.linear(tg.from_numpy(x), tg.from_numpy(w.T), tg.from_numpy(b), activation="relu").numpy()
+            column = tg.matmul(tg.from_numpy(w), tg.from_numpy(x[:, None])).numpy()
+        assert row.tobytes() == expected.tobytes(), (rows, shift, padding)
+        assert column.tobytes() == tg.matmul(tg.tensor(x), tg.tensor(w.T.copy())).numpy().tobytes()

@@ -9,7 +9,7 @@ import pytest
 
 import tilegrad as tg
 
-from .targets import AVAILABLE, running_on
+from .targets import AVAILABLE, THREADS, running_on
 
 
 def pooled(values: list[float], *args: Any, **kwargs: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -79,3 +79,30 @@ def test_a_sample_does_not_see_its_batch(pool: Any) -> None:
 def test_average_does_not_count_padding() -> None:
     y = tg.avg_pool2d(tg.ones((1, 3, 3, 1)), 3, 1, "same")
     assert np.array_equal(y.numpy(), np.ones((1, 3, 3, 1), np.float32))
+
+
+@pytest.mark.parametrize("isa", AVAILABLE)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("C", range(1, 10))
+def test_gradients_of_few_channels(C: int, dtype: type, isa: str) -> None:
+    """Pairs of columns, side by side: several windows a vector, rows and columns that no window covers, any team."""
+    rng = np.random.default_rng(C)
+    for N, H, W, rows in [(1, 2, 2, 2), (2, 5, 7, 2), (3, 6, 18, 3), (1, 4, 33, 1), (2, 9, 8, 4)]:
+        P, Q = H // rows, W // 2
+        images = rng.normal(size=(N, H, W, C)).astype(dtype)
+        dy = rng.normal(size=(N, P, Q, C)).astype(dtype)
+        windows = images[:, : P * rows, : Q * 2].reshape(N, P, rows, Q, 2, C)
+        spread = dy[:, :, None, :, None]
+        expected = {
+            tg.max_pool2d: np.where(windows == windows.max(axis=(2, 4), keepdims=True), spread, dtype(0)),
+            tg.avg_pool2d: np.broadcast_to(spread / dtype(2 * rows), windows.shape),
+        }
+        for pool, covered in expected.items():
+            dx = np.zeros_like(images)
+            dx[:, : P * rows, : Q * 2] = covered.reshape(N, P * rows, Q * 2, C)
+            for threads in THREADS:
+                with running_on(isa, threads):
+                    x = tg.tensor(images, requires_grad=True)
+                    pool(x, (rows, 2)).backward(tg.tensor(dy))
+                assert x.grad is not None
+                assert np.array_equal(x.grad.numpy(), dx), (pool.__name__, N, H, W, rows, threads)

@@ -12,14 +12,13 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-// One row, whose exponentials are exps (also the gradient's place, or null), its loss returned. `scale` multiplies the
-// gradient.
+// One row, whose exponentials are exps (also the gradient's place, or null), their sum `sum` and its logarithm log_sum: its
+// loss is returned. `scale` multiplies the gradient.
 template <typename T>
 TILEGRAD_INLINE T label_row(const CrossEntropy& p, const T* x, int64_t label, const T* weight, T weight_sum, T shift,
-                            T sum, T scale, T* exps) {
+                            T sum, T log_sum, T scale, T* exps) {
   const T smoothing = static_cast<T>(p.smoothing);
   const T own = weight ? weight[label] : T(1);
-  const T log_sum = formulas::log(sum);
   T loss = own * (log_sum - (x[label] - shift));
   T total = own, each = T(0);
   if (p.smoothing != 0) {
@@ -50,11 +49,10 @@ TILEGRAD_INLINE T label_row(const CrossEntropy& p, const T* x, int64_t label, co
 }
 
 template <typename T>
-TILEGRAD_INLINE T soft_row(const CrossEntropy& p, const T* x, const T* target, const T* weight, T shift, T sum, T scale,
-                           T* exps, T* by_target) {
+TILEGRAD_INLINE T soft_row(const CrossEntropy& p, const T* x, const T* target, const T* weight, T shift, T sum,
+                           T log_sum, T scale, T* exps, T* by_target) {
   const T keep = T(1) - static_cast<T>(p.smoothing), each = static_cast<T>(p.smoothing) / static_cast<T>(p.C);
   const auto counts = [&](int64_t c) { return (weight ? weight[c] : T(1)) * (keep * target[c] + each); };
-  const T log_sum = formulas::log(sum);
   const T total = sum_in_order<T>(p.C, counts).value();
   // A class that does not count may have a logit of minus infinity.
   const T loss = sum_in_order<T>(p.C, [&](int64_t c) {
@@ -87,16 +85,19 @@ void cross_entropy(const Team& team, const CrossEntropy& p, const T* logits, con
   const Range mine = team.share(p.N, kRowBlock);
   for (int64_t first = mine.begin; first < mine.end; first += kRowBlock) {
     const int64_t rows = smaller(kRowBlock, mine.end - first);
-    T shift[kRowBlock], sum[kRowBlock];
+    T shift[kRowBlock], sum[kRowBlock], log_sum[kRowBlock];
     T* block = gradient ? gradient + first * p.C : nullptr;
     exp_rows(logits + first * p.C, rows, p.C, block, shift, sum);
+    for (int64_t r = rows; r < kRowBlock; ++r) sum[r] = T(1);
+#pragma omp simd
+    for (int64_t r = 0; r < kRowBlock; ++r) log_sum[r] = formulas::log(sum[r]);
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t n = first + r;
       const T* x = logits + n * p.C;
       T* exps = block ? block + r * p.C : nullptr;
       if (p.target == TargetKind::soft) {
-        losses[n] = soft_row(p, x, static_cast<const T*>(target) + n * p.C, weight, shift[r], sum[r], scale, exps,
-                             target_gradient ? target_gradient + n * p.C : nullptr);
+        losses[n] = soft_row(p, x, static_cast<const T*>(target) + n * p.C, weight, shift[r], sum[r], log_sum[r], scale,
+                             exps, target_gradient ? target_gradient + n * p.C : nullptr);
         continue;
       }
       const int64_t label = label_at(p, target, n);
@@ -104,7 +105,7 @@ void cross_entropy(const Team& team, const CrossEntropy& p, const T* logits, con
         losses[n] = T(0);
         for (int64_t c = 0; exps && c < p.C; ++c) exps[c] = T(0);
       } else {
-        losses[n] = label_row(p, x, label, weight, weight_sum, shift[r], sum[r], scale, exps);
+        losses[n] = label_row(p, x, label, weight, weight_sum, shift[r], sum[r], log_sum[r], scale, exps);
       }
     }
   }

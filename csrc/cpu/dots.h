@@ -24,16 +24,18 @@ struct Dots {
   bool bias_per_j;
 };
 
-// Half of AVX-512's vectors: transposes of 8 x 8 take 0.375 shuffles an element and of 16 x 16 0.25, but machines that compute
-// on halves do two of them at a time, and chains of fma are half as long.
+// Half of AVX-512's vectors for few x: transposes of 8 x 8 take 0.375 shuffles an element and of 16 x 16 0.25, but chains
+// of fma are half as long. For more x there are chains enough.
 inline constexpr int kDotBytes = smaller(kVectorBytes, 32);
-template <typename T>
+template <int kCount>
+inline constexpr int kDotBytesOf = kCount <= 4 ? kDotBytes : kVectorBytes;
+template <typename T, int kBytes = kDotBytes>
 struct DotVector {
-  typedef T type __attribute__((vector_size(kDotBytes)));
-  typedef T unaligned __attribute__((vector_size(kDotBytes), aligned(alignof(T)), may_alias));
+  typedef T type __attribute__((vector_size(kBytes)));
+  typedef T unaligned __attribute__((vector_size(kBytes), aligned(alignof(T)), may_alias));
 };
-template <typename T>
-inline constexpr int kDotLanes = kDotBytes / static_cast<int>(sizeof(T));
+template <typename T, int kBytes = kDotBytes>
+inline constexpr int kDotLanes = kBytes / static_cast<int>(sizeof(T));
 
 // How many vectors of j are summed in turn, for chains of fma that do not wait for each other.
 template <int kCount>
@@ -41,7 +43,8 @@ inline constexpr int kDotGroups = kCount <= 4 ? 2 : 1;
 
 // Finishes and stores the sums of `rows` j from j0 on.
 template <typename T, int kCount>
-TILEGRAD_INLINE void store_dots(const Dots<T>& p, int64_t j0, int64_t rows, T (&sums)[kCount][kDotLanes<T>]) {
+TILEGRAD_INLINE void store_dots(const Dots<T>& p, int64_t j0, int64_t rows,
+                                T (&sums)[kCount][kDotLanes<T, kDotBytesOf<kCount>>]) {
   for (int r = 0; r < kCount; ++r) {
     T* line = sums[r];
     if (p.epilogue.bias) {
@@ -61,9 +64,9 @@ TILEGRAD_INLINE void store_dots(const Dots<T>& p, int64_t j0, int64_t rows, T (&
 // Sums of kGroups vectors of j from j0 on, of which the first `rows` are stored.
 template <typename T, int kCount, int kGroups>
 [[gnu::noinline]] void run_dots(const Dots<T>& p, int64_t j0, int64_t rows, int64_t j_stride) {
-  using V = typename DotVector<T>::type;
-  using Unaligned = typename DotVector<T>::unaligned;
-  constexpr int L = kDotLanes<T>;
+  using V = typename DotVector<T, kDotBytesOf<kCount>>::type;
+  using Unaligned = typename DotVector<T, kDotBytesOf<kCount>>::unaligned;
+  constexpr int L = kDotLanes<T, kDotBytesOf<kCount>>;
   constexpr int64_t kBlock = larger(L, static_cast<int>(kCacheLine / sizeof(T)));  // of k: whole lines
   const T* const w = p.w + j0 * p.j_stride;
   V total[kGroups][kCount] = {};
@@ -127,7 +130,7 @@ inline constexpr int kDotsHere = !kHasFma ? 1 : kVectorRegisters == 32 ? static_
 // Whether a product is one of `count` x with J rows of W that lie along k.
 template <typename T>
 TILEGRAD_INLINE bool takes_dots(int64_t count, int64_t J, int64_t k_stride) {
-  return count <= kDotsHere && J >= kDotLanes<T> && k_stride == 1;
+  return count <= kDotsHere && J >= (count <= 4 ? kDotLanes<T> : kLanes<T>) && k_stride == 1;
 }
 
 // For 2 <= count <= kDotsHere x.
@@ -135,7 +138,7 @@ template <typename T>
 void dots(const Dots<T>& p, int count) {
   with_rows<kDotsHere>(count, [&](auto many) {
     if constexpr (many > 1) {  // one: gemv.h
-      constexpr int64_t L = kDotLanes<T>;
+      constexpr int64_t L = kDotLanes<T, kDotBytesOf<many>>;
       constexpr int kGroups = kDotGroups<many>;
       int64_t j = 0;
       for (; j + kGroups * L <= p.J; j += kGroups * L) run_dots<T, many, kGroups>(p, j, kGroups * L, p.j_stride);

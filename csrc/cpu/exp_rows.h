@@ -1,6 +1,7 @@
 // What softmax and cross-entropy share: the largest element, the exponentials below it and their sum, of rows.
 #pragma once
 
+#include "cpu/exp_vectors.h"
 #include "cpu/math.h"
 #include "cpu/sum_order.h"
 
@@ -35,6 +36,28 @@ TILEGRAD_INLINE T largest_of(const T* row, int64_t C) {
   return lane[0];
 }
 
+// to[i] = exp(row[i] - top), unless `to` is null: their sum, in order. One pass makes and sums the exponentials: a sum on
+// its own would wait for the latency of its additions.
+template <typename T>
+TILEGRAD_INLINE T exp_and_sum(const T* row, int64_t C, T top, T* to) {
+  if constexpr (kHasExpVectors && sizeof(T) == 4) {
+    SumTotal<T> total;
+    for (int64_t begin = 0; begin < C; begin += kSumChunk) {
+      T lane[kFoldLanes];
+      store(lane, exp_chunk(row + begin, smaller(kSumChunk, C - begin), top, to ? to + begin : nullptr));
+      for (int half = kFoldLanes / 2; half > 0; half /= 2) {
+        for (int l = 0; l < half; ++l) lane[l] = lane[l] + lane[l + half];
+      }
+      total.add(lane[0]);
+    }
+    return total.value();
+  } else if (to) {
+    return sum_in_order<T>(C, [&](int64_t i) { return to[i] = formulas::exp_of_negative(row[i] - top); }).value();
+  } else {
+    return sum_in_order<T>(C, [&](int64_t i) { return formulas::exp_of_negative(row[i] - top); }).value();
+  }
+}
+
 // For each of `rows` <= kRowBlock rows x[r][0 ... C): shift[r] is the largest element, sum[r] the sum of exp(x - shift)
 // in order, and exps[r][...] those exponentials, unless it is null.
 template <typename T>
@@ -51,9 +74,13 @@ TILEGRAD_INLINE void exp_rows(const T* x, int64_t rows, int64_t C, T* exps, T* s
 #pragma omp simd
       for (int64_t r = 0; r < kRowBlock; ++r) top[r] = largest(top[r], across[c][r]);
     }
-    for (int64_t c = 0; c < C; ++c) {
+    if constexpr (kHasExpVectors && sizeof(T) == 4) {
+      exp_columns<kRowBlock>(across, C, top);
+    } else {
+      for (int64_t c = 0; c < C; ++c) {
 #pragma omp simd
-      for (int64_t r = 0; r < kRowBlock; ++r) across[c][r] = formulas::exp_of_negative(across[c][r] - top[r]);
+        for (int64_t r = 0; r < kRowBlock; ++r) across[c][r] = formulas::exp_of_negative(across[c][r] - top[r]);
+      }
     }
     sum_chunk_columns(C, kRowBlock, total, [&](int64_t c, int64_t r) { return across[c][r]; });
     for (int64_t r = 0; r < rows; ++r) {
@@ -69,13 +96,7 @@ TILEGRAD_INLINE void exp_rows(const T* x, int64_t rows, int64_t C, T* exps, T* s
     const T* row = x + r * C;
     const T top = largest_of(row, C);
     shift[r] = top;
-    // One pass makes and sums the exponentials: a sum on its own would wait for the latency of its additions.
-    if (exps) {
-      T* to = exps + r * C;
-      sum[r] = sum_in_order<T>(C, [&](int64_t i) { return to[i] = formulas::exp_of_negative(row[i] - top); }).value();
-    } else {
-      sum[r] = sum_in_order<T>(C, [&](int64_t i) { return formulas::exp_of_negative(row[i] - top); }).value();
-    }
+    sum[r] = exp_and_sum(row, C, top, exps ? exps + r * C : nullptr);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cpu/dots.h"
+#include "cpu/gemv_pairs.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
@@ -183,6 +184,16 @@ void gemv(const Team& team, const Gemv<T>& p) {
     }
   } else {
     int64_t j = mine.begin;
+    if constexpr (kVectorBytes == 64) {
+      const PairedRows<T> rows{mine.end - j, p.K, p.x, p.x_stride, p.w + j * p.j_stride, p.j_stride, p.y + j};
+      const Paired paired = p.k_stride == 1 && p.y_stride == 1 ? pairing_of(rows) : Paired::none;
+      if (paired != Paired::none) {
+        const int64_t count =
+            paired == Paired::chunks ? sum_paired_rows<Paired::chunks>(rows) : sum_paired_rows<Paired::rows>(rows);
+        finish_vector(p, j, count, rows.y);
+        j += count;
+      }
+    }
     if (takes_chunks(p)) {
       for (; j + kDotLanes<T> <= mine.end; j += kDotLanes<T>) gemv_by_chunks(p, j);
     }

@@ -4,194 +4,10 @@
 //
 // Results are written in ascending order, so a vector that sticks out over a pixel's last channel may be stored whole:
 // the pixel behind overwrites what was too much. Only where no pixel of the same member follows must it be cut.
-#include "params/pool2d.h"
-#include "cpu/vec.h"
+#include "cpu/pool_windows.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
-
-// As many integers as a Vec<T> has lanes: of T's size, which comparisons of Vec<T> give, and of the size of Index.
-template <typename T>
-using Mask = decltype(Vec<T>{} < Vec<T>{});
-template <typename T, typename Index>
-struct IndexOf {
-  typedef Index type __attribute__((vector_size(kLanes<T> * static_cast<int>(sizeof(Index)))));
-  typedef Index unaligned
-      __attribute__((vector_size(kLanes<T> * static_cast<int>(sizeof(Index))), aligned(alignof(Index)), may_alias));
-};
-
-// Converts between vectors of integers by halving or doubling their width: gcc 12 makes single instructions of such steps
-// and goes lane by lane for wider ones.
-template <typename To, typename From>
-TILEGRAD_INLINE To convert_index(From from) {
-  constexpr int kLanesHere = sizeof(To) / sizeof(To{}[0]);
-  typedef int16_t Shorts __attribute__((vector_size(kLanesHere * 2)));
-  typedef int32_t Ints __attribute__((vector_size(kLanesHere * 4)));
-  constexpr int kFrom = sizeof(from[0]), kTo = sizeof(To{}[0]);
-  if constexpr ((kFrom <= 2 && kTo == 8) || (kFrom == 8 && kTo <= 2)) {
-    return convert_index<To>(convert_index<Ints>(from));
-  } else if constexpr ((kFrom == 1 && kTo == 4) || (kFrom == 4 && kTo == 1)) {
-    return __builtin_convertvector(__builtin_convertvector(from, Shorts), To);
-  } else {
-    return __builtin_convertvector(from, To);
-  }
-}
-
-// Vectors at p, of which only `count` lanes need to exist unless `whole`.
-template <typename T>
-TILEGRAD_INLINE Vec<T> load_lanes(const T* p, bool whole, int64_t count) {
-  return whole ? load(p) : load_partial(p, count);
-}
-template <typename T>
-TILEGRAD_INLINE void store_lanes(T* p, Vec<T> v, bool whole, int64_t count) {
-  if (whole) return store(p, v);
-  store_partial(p, v, count);
-}
-template <typename T, typename Index>
-TILEGRAD_INLINE Mask<T> load_index(const Index* p, bool whole, int64_t count) {
-  using Vector = IndexOf<T, Index>;
-  typename Vector::type v{};
-  if (whole) {
-    v = *reinterpret_cast<const typename Vector::unaligned*>(p);
-  } else {
-    for (int64_t i = 0; i < count; ++i) v[i] = p[i];
-  }
-  return convert_index<Mask<T>>(v);
-}
-template <typename T, typename Index>
-TILEGRAD_INLINE void store_index(Index* p, Mask<T> index, bool whole, int64_t count) {
-  using Vector = IndexOf<T, Index>;
-  const typename Vector::type v = convert_index<typename Vector::type>(index);
-  if (whole) {
-    *reinterpret_cast<typename Vector::unaligned*>(p) = v;
-  } else {
-    for (int64_t i = 0; i < count; ++i) p[i] = v[i];
-  }
-}
-
-// The windows that cover position `at`, given those that cover the position before it ({0, 0} at the start).
-TILEGRAD_INLINE void advance(Range& windows, int64_t at, const PoolAxis& axis) {
-  if (axis.adaptive) {
-    windows = axis.over(at);
-    return;
-  }
-  while (windows.end < axis.out && windows.end * axis.stride - axis.before <= at) ++windows.end;
-  while (windows.begin < windows.end && windows.begin * axis.stride - axis.before + axis.kernel <= at) ++windows.begin;
-}
-
-// How many pixels a window's mean is over, given those inside the image.
-TILEGRAD_INLINE int64_t pixels_of(const Pool2d& p, int64_t row, Range rows, int64_t column, Range columns) {
-  if (p.count_padding) return p.row.padded(row) * p.column.padded(column);
-  return (rows.end - rows.begin) * (columns.end - columns.begin);
-}
-
-// One block of channels of one pixel of the result: `whole` where a whole vector may be read and written.
-struct Block {
-  int64_t channel;
-  bool whole;
-  int64_t count;
-};
-
-// Calls f(block) for the channels of a pixel, from whose first there is room for `room` elements.
-template <typename T, typename F>
-TILEGRAD_INLINE void for_each_block(int64_t C, int64_t room, F f) {
-  int64_t c = 0;
-  for (; c + kLanes<T> <= C; c += kLanes<T>) f(Block{c, true, kLanes<T>});
-  if (c < C) f(Block{c, c + kLanes<T> <= room, C - c});
-}
-template <typename T, typename F>
-TILEGRAD_INLINE void for_each_block(int64_t C, bool cut, F f) {
-  for_each_block<T>(C, cut ? C : C + kLanes<T>, f);
-}
-
-// Whether a vector of channels that begins in this pixel may stick out of memory that has `pixels` pixels: then it is cut.
-template <typename T>
-TILEGRAD_INLINE bool near_end(int64_t pixel, int64_t pixels, int64_t C) {
-  return (pixels - pixel) * C < C + kLanes<T>;
-}
-
-// A window: its first pixel inside the image and its result (`from` and `out`, in elements), the pixels inside, the number
-// of the first one's tap, and over how many pixels a mean is. Where kSide is not 0 the window is whole, a square of that
-// side: constants that the compiler unrolls.
-template <int kSide>
-struct Window {
-  int64_t from, out, tap, pixels;
-  int64_t some_rows, some_columns;
-  int64_t room;  // elements of x from the last pixel on, and of this member's results from `out` on: the lesser
-  TILEGRAD_INLINE int64_t rows() const { return kSide ? kSide : some_rows; }
-  TILEGRAD_INLINE int64_t columns() const { return kSide ? kSide : some_columns; }
-};
-
-// Calls f(window) for this member's share of the windows.
-template <int kSide, typename F>
-TILEGRAD_INLINE void for_each_window(const Team& team, const Pool2d& p, F f) {
-  const int64_t P = p.row.out, Q = p.column.out, H = p.row.in, W = p.column.in;
-  const Range share = team.share(p.N * P);
-  for (int64_t i = share.begin; i < share.end; ++i) {
-    const int64_t n = i / P, row = i % P;
-    const Range rows = p.row.inside(row);
-    const int64_t high = rows.end - rows.begin;
-    const int64_t row_tap = (rows.begin - p.row.first(row)) * p.column.kernel;
-    for (int64_t column = 0; column < Q; ++column) {
-      const Range columns = p.column.inside(column);
-      const int64_t wide = columns.end - columns.begin;
-      const int64_t from = ((n * H + rows.begin) * W + columns.begin) * p.C, out = (i * Q + column) * p.C;
-      const int64_t tap = row_tap + columns.begin - p.column.first(column);
-      const int64_t last = (n * H + rows.end - 1) * W + columns.end - 1;
-      const int64_t room = smaller(p.N * H * W - last, (share.end - i) * Q - column) * p.C;
-      const int64_t pixels = pixels_of(p, row, rows, column, columns);
-      if (kSide > 0 && high == kSide && wide == kSide) {
-        f(Window<kSide>{from, out, tap, pixels, high, wide, room});
-      } else {
-        f(Window<0>{from, out, tap, pixels, high, wide, room});
-      }
-    }
-  }
-}
-
-template <int kSide, typename F, int... kTap>
-TILEGRAD_INLINE void unroll_taps(F f, std::integer_sequence<int, kTap...>) {
-  (f(int64_t{kTap / kSide}, int64_t{kTap % kSide}), ...);
-}
-// Calls f(r, s) for r < rows and s < columns of a window, unrolled where it is whole.
-template <int kSide, typename F>
-TILEGRAD_INLINE void for_each_tap(const Window<kSide>& window, F f) {
-  if constexpr (kSide > 0) {
-    unroll_taps<kSide>(f, std::make_integer_sequence<int, kSide * kSide>{});
-  } else {
-    for (int64_t r = 0; r < window.rows(); ++r) {
-      for (int64_t s = 0; s < window.columns(); ++s) f(r, s);
-    }
-  }
-}
-
-// Calls run(side) with the side of windows that have code of their own, and with 0 for others.
-template <typename Run>
-TILEGRAD_INLINE void with_window_side(const Pool2d& p, Run run) {
-  const int64_t side = p.row.kernel == p.column.kernel ? p.row.kernel : 0;
-  if (side == 2) return run(std::integral_constant<int, 2>{});
-  if (side == 3) return run(std::integral_constant<int, 3>{});
-  run(std::integral_constant<int, 0>{});
-}
-
-// Calls f(n, h, rows, w, columns, cut) for this member's share of the input pixels, with the windows over them.
-template <typename T, typename F>
-TILEGRAD_INLINE void for_each_pixel(const Team& team, const Pool2d& p, F f) {
-  const Range share = team.share(p.N * p.row.in);
-  for (int64_t i = share.begin; i < share.end; ++i) {
-    const int64_t n = i / p.row.in, h = i % p.row.in;
-    const Range rows = p.row.over(h);
-    Range columns{0, 0};
-    for (int64_t w = 0; w < p.column.in; ++w) {
-      advance(columns, w, p.column);
-      const bool empty = rows.begin >= rows.end || columns.begin >= columns.end;
-      const int64_t last = empty ? 0 : (n * p.row.out + rows.end - 1) * p.column.out + columns.end - 1;
-      const bool cut = near_end<T>(last, p.N * p.row.out * p.column.out, p.C) ||
-                       near_end<T>(i * p.column.in + w, share.end * p.column.in, p.C);
-      f(n, h, rows, w, columns, cut);
-    }
-  }
-}
 
 // Windows side by side: every input pixel is in one window at most.
 TILEGRAD_INLINE bool are_side_by_side(const Pool2d& p) {
@@ -246,6 +62,59 @@ TILEGRAD_INLINE void backward_side_by_side(const Team& team, const Pool2d& p, T*
   }
 }
 
+// Lanes chosen by a vector of numbers, in one instruction: clang has no name for it, and shorter vectors have not enough lanes.
+#if defined(__clang__)
+inline constexpr bool kHasLaneChoice = false;
+#else
+inline constexpr bool kHasLaneChoice = kVectorBytes >= 32;
+#endif
+
+// Windows of two columns, side by side and all whole, of so few channels that a vector holds several of them.
+template <typename T>
+TILEGRAD_INLINE bool are_narrow_pairs(const Pool2d& p) {
+  const auto whole = [](const PoolAxis& axis) { return axis.before == 0 && axis.out * axis.kernel <= axis.in; };
+  return are_side_by_side(p) && p.column.kernel == 2 && 2 * p.C <= kLanes<T> && whole(p.row) && whole(p.column);
+}
+
+// The gradient of such windows, with lanes along windows and channels: dx of a row of pixels is at(from, number of its first
+// tap, 0 and 1 where the column in the window is), where `at` is of(out, whole, count), for the results from `out` on, and
+// from[l] is the lane of the window that lane l's pixel is in. Row after row, so that vectors may stick out.
+template <typename T, typename Of>
+TILEGRAD_INLINE void backward_narrow_pairs(const Team& team, const Pool2d& p, T* dx, Of of) {
+  constexpr int64_t L = kLanes<T>;
+  const int64_t P = p.row.out, Q = p.column.out, H = p.row.in, line = p.column.in * p.C, total = p.N * P * Q * p.C;
+  const int64_t at_once = L / p.C;  // windows
+  Mask<T> from[2], column[2];
+  for (int64_t l = 0; l < 2 * L; ++l) {
+    const int64_t window = smaller(l / (2 * p.C), at_once - 1);
+    from[l / L][l % L] = static_cast<decltype(from[0][0] + 0)>(window * p.C + l % p.C);
+    column[l / L][l % L] = static_cast<decltype(from[0][0] + 0)>(l / p.C % 2);
+  }
+  const auto row_at = [&](int64_t i) { return dx + (i / P * H + i % P * p.row.kernel) * line; };
+  const auto clear = [](T* begin, T* end) {
+    for (T* e = begin; e < end; ++e) *e = T(0);
+  };
+  const Range share = team.share(p.N * P);
+  T* const end = row_at(share.end);
+  for (int64_t i = share.begin; i < share.end; ++i) {
+    T* to = row_at(i);
+    for (int64_t r = 0; r < p.row.kernel; ++r, to += line) {
+      for (int64_t q = 0; q < Q; q += at_once) {
+        const int64_t out = (i * Q + q) * p.C, count = smaller(at_once, Q - q) * p.C;
+        const auto at = of(out, out + L <= total, count);
+#pragma GCC unroll 2
+        for (int64_t v = 0; v < 2; ++v) {
+          T* const here = to + 2 * q * p.C + v * L;
+          if (v == 1 && 2 * count <= L) break;
+          store_lanes(here, at(from[v], r * 2, column[v]), here + L <= end, smaller(L, 2 * count - v * L));
+        }
+      }
+      clear(to + 2 * Q * p.C, to + line);
+    }
+    if (i % P == P - 1) clear(to, row_at(i + 1));
+  }
+}
+
 // y = max over the window, index = the tap (r * S + s) that it came from: the first of equal ones, and a NaN before any
 // number.
 template <bool kWithIndex, int kSide, typename T, typename Index>
@@ -289,6 +158,19 @@ void max_pool2d(const Team& team, const Pool2d& p, const T* x, T* y, uint8_t* by
 
 template <typename T, typename Index>
 void max_pool_backward(const Team& team, const Pool2d& p, const T* dy, const Index* index, T* dx) {
+  if constexpr (sizeof(Index) == 1 && kHasLaneChoice) {
+    if (are_narrow_pairs<T>(p)) {
+      return backward_narrow_pairs(
+          team, p, dx, [&](int64_t out, bool whole, int64_t count) __attribute__((always_inline)) {
+            const Vec<T> grad = Vec<T>{} + load_lanes(dy + out, whole, count);
+            const Mask<T> taps = load_index<T>(index + out, whole, count);
+            return [=](Mask<T> from, int64_t tap, Mask<T> column) __attribute__((always_inline)) -> Vec<T> {
+              const Mask<T> here = column + static_cast<decltype(taps[0] + 0)>(tap);
+              return __builtin_shuffle(taps, from) == here ? __builtin_shuffle(grad, from) : Vec<T>{};
+            };
+          });
+    }
+  }
   if (are_side_by_side(p)) {
     return backward_side_by_side(team, p, dx, [&](int64_t out, int64_t, Block block) __attribute__((always_inline)) {
       const Vec<T> grad = Vec<T>{} + load_lanes(dy + out, block.whole, block.count);
@@ -347,6 +229,17 @@ void avg_pool2d(const Team& team, const Pool2d& p, const T* x, T* y) {
 
 template <typename T>
 void avg_pool2d_backward(const Team& team, const Pool2d& p, const T* dy, T* dx) {
+  if constexpr (kHasLaneChoice) {
+    if (are_narrow_pairs<T>(p)) {
+      const Vec<T> pixels = broadcast(static_cast<T>(2 * p.row.kernel));
+      return backward_narrow_pairs(
+          team, p, dx, [&](int64_t out, bool whole, int64_t count) __attribute__((always_inline)) {
+            const Vec<T> part = Vec<T>{} + load_lanes(dy + out, whole, count) / pixels;
+            return [=](Mask<T> from, int64_t, Mask<T>)
+                       __attribute__((always_inline)) { return __builtin_shuffle(part, from); };
+          });
+    }
+  }
   if (are_side_by_side(p)) {
     return backward_side_by_side(
         team, p, dx, [&](int64_t out, int64_t pixels, Block block) __attribute__((always_inline)) {

@@ -15,7 +15,15 @@ TILEGRAD_FORMULA T relu(T x) {
 }
 template <typename T>
 TILEGRAD_FORMULA T relu_backward(T g, T y) {
-  return y > T(0) ? g : T(0);
+  if constexpr (sizeof(T) == 4) {
+    // The same by integers. Of a selection gcc makes loads of g under a mask, which wait for y: from memory that takes a third
+    // longer. Positive numbers, infinity included, are 1 ... 0x7f800000; of anything else `below` or the sum is negative.
+    const uint32_t below = bits_of(y) - 1;
+    const int32_t dropped = static_cast<int32_t>(below | (below + 0x00800000u)) >> 31;
+    return from_bits<T>(bits_of(g) & ~static_cast<uint32_t>(dropped));
+  } else {
+    return y > T(0) ? g : T(0);
+  }
 }
 
 // 0 below 0, 1 from 0 on. NaN passes through.
