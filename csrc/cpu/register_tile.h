@@ -77,26 +77,29 @@ struct RowsInPlace {
   TILEGRAD_INLINE void next() { ++base; }
 };
 
-// RowsInPlace for tall tiles: every eighth row has a pointer, so that all addresses fit the registers. (gcc would put the
+// RowsInPlace for tall tiles: every kEvery-th row has a pointer, so that all addresses fit the registers: every eighth for
+// the tallest, every third (then a stride and its double are all) where a loop needs registers for more. (gcc would put the
 // pointers together again if it could see what they are.)
-template <typename T, int kRows>
+template <typename T, int kRows, int kEvery = 8>
 struct TallRows {
-  static constexpr int kBases = (kRows + 7) / 8;
+  static constexpr int kBases = (kRows + kEvery - 1) / kEvery;
   const T* base[kBases];
   int64_t row_stride;
   TILEGRAD_INLINE TallRows(const T* first, int64_t row_stride) : row_stride(row_stride) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int i = 0; i < kBases; ++i) {
-      base[i] = first + i * 8 * row_stride;
+      base[i] = first + i * kEvery * row_stride;
       asm("" : "+r"(base[i]));
     }
   }
-  TILEGRAD_INLINE T at(int m) const { return base[m / 8][m % 8 * row_stride]; }
+  TILEGRAD_INLINE T at(int m) const { return base[m / kEvery][m % kEvery * row_stride]; }
   TILEGRAD_INLINE void next() {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int i = 0; i < kBases; ++i) ++base[i];
   }
 };
+template <typename T, int kRows>
+using SpacedRows = TallRows<T, kRows, 3>;
 
 // a(m, k) = base[m + k * step]: a packed [k][rows] panel (step = rows), or columns of a matrix where they lie.
 template <typename T>
@@ -183,7 +186,13 @@ struct RegisterTile {
 
   template <typename A>
   TILEGRAD_INLINE void accumulate(int64_t K, A a, const T* b, int64_t b_step) {
-    for (int64_t k = 0; k < K; ++k) {
+    accumulate_on(K, a, b, b_step);
+  }
+
+  // The same; a and b walk on.
+  template <typename A>
+  TILEGRAD_INLINE void accumulate_on(int64_t K, A& a, const T*& b, int64_t b_step) {
+    for (; K > 0; --K) {
       Vec<T> row[kVectors];
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) row[v] = load_vector(b, v);
