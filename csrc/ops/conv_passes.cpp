@@ -1,4 +1,5 @@
 #include "ops/conv_passes.h"
+#include <cstdlib>
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +16,7 @@ namespace {
 
 // What a unit's window may take of a core's L2 cache (1 MB on the machines of bench/): the rest is for the weights of a
 // panel and the output.
-constexpr int64_t kWindowBytes = 384 * 1024;
+static const int64_t kWindowBytes = (getenv("KWB") ? atoi(getenv("KWB")) : 384) * 1024;
 
 // What the window and the output of a unit of kBatchLanes images may take.
 constexpr int64_t kBatchBytes = 512 * 1024;
@@ -124,7 +125,7 @@ bool runs_along_images(const Stencil& s, int64_t item_size) {
   };
   const double vectors = std::ceil(static_cast<double>(s.group_out) / lanes);
   const double along_channels =
-      16.0 * terms * static_cast<double>(s.groups) * vectors * (vectors > 1 ? 1.1 : 1.5) * lanes / 16.0;
+      16.0 * terms * static_cast<double>(s.groups) * vectors * (vectors > 1 ? 1.1 : 1.15) * lanes / 16.0;
   const double blocks = static_cast<double>(ceil_div(s.N, kBatchLanes) * kBatchLanes) / static_cast<double>(s.N);
   const double moved =
       static_cast<double>(s.in_channels) * pixels(s, true) / pixels(s, false) + static_cast<double>(s.out_channels);
@@ -205,7 +206,7 @@ ConvPlan plan_backward_weights(const char* op, const Conv2d& p, int64_t item_siz
     // Long blocks keep the sums in registers for long.
     plan.band = std::min<int64_t>(512, pixels);
     while (plan.band > 64 && saturated_multiply(window_rows(plan.band), saturated_multiply(columns, p.C * item_size)) >
-                                 2 * kWindowBytes) {
+                                 2 * 384 * 1024) {
       plan.band /= 2;
     }
     if (!reads_in_place(s, item_size)) {
