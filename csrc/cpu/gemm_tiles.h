@@ -57,7 +57,7 @@ inline constexpr int kMostTileElements = kVectorRegisters * kLanes<T>;
 template <typename T>
 using TileFunction = void (*)(const TileJob<T>&);
 
-template <typename T, int kRows, int kVectors, template <typename> typename A>
+template <typename T, int kRows, int kVectors, template <typename, int> typename A>
 [[gnu::noinline]] void run_tile(const TileJob<T>& job) {
   using Tile = RegisterTile<T, kRows, kVectors>;
   Tile tile;
@@ -66,7 +66,7 @@ template <typename T, int kRows, int kVectors, template <typename> typename A>
   } else {
     tile.clear();
   }
-  A<T> a{job.a, job.a_step};
+  A<T, kRows> a{job.a, job.a_step};
   const T* b = job.b;
   Ahead ahead = job.ahead;
   const int64_t piece = ahead.rows > 0 ? kPiece<T> : job.K;
@@ -96,8 +96,12 @@ template <typename T, int kRows, int kVectors, template <typename> typename A>
   tile.store(job.out, job.out_stride);
 }
 
+// Interleaved as an accessor of so many rows.
+template <typename T, int kRows>
+using PackedRows = Interleaved<T>;
+
 // The tile of this height and width whose A is read by the accessor A (register_tile.h).
-template <typename T, template <typename> typename A>
+template <typename T, template <typename, int> typename A>
 TileFunction<T> tile_function(int rows, int vectors) {
   TileFunction<T> found = nullptr;
   const auto of_width = [&](auto width) {

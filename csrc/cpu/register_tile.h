@@ -77,29 +77,45 @@ struct RowsInPlace {
   TILEGRAD_INLINE void next() { ++base; }
 };
 
-// RowsInPlace for tall tiles: every kEvery-th row has a pointer, so that all addresses fit the registers: every eighth for
-// the tallest, every third (then a stride and its double are all) where a loop needs registers for more. (gcc would put the
+// RowsInPlace for tall tiles: every eighth row has a pointer, so that all addresses fit the registers. (gcc would put the
 // pointers together again if it could see what they are.)
-template <typename T, int kRows, int kEvery = 8>
+template <typename T, int kRows>
 struct TallRows {
-  static constexpr int kBases = (kRows + kEvery - 1) / kEvery;
+  static constexpr int kBases = (kRows + 7) / 8;
   const T* base[kBases];
   int64_t row_stride;
   TILEGRAD_INLINE TallRows(const T* first, int64_t row_stride) : row_stride(row_stride) {
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int i = 0; i < kBases; ++i) {
-      base[i] = first + i * kEvery * row_stride;
+      base[i] = first + i * 8 * row_stride;
       asm("" : "+r"(base[i]));
     }
   }
-  TILEGRAD_INLINE T at(int m) const { return base[m / kEvery][m % kEvery * row_stride]; }
+  TILEGRAD_INLINE T at(int m) const { return base[m / 8][m % 8 * row_stride]; }
   TILEGRAD_INLINE void next() {
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int i = 0; i < kBases; ++i) ++base[i];
   }
 };
+
+// RowsInPlace where a loop needs registers for more: every third row has a pointer, so that the stride and its double are all
+// the distances. (Hidden from gcc as above, the pointers would live in memory.)
 template <typename T, int kRows>
-using SpacedRows = TallRows<T, kRows, 3>;
+struct SpacedRows {
+  static constexpr int kBases = 6;
+  static_assert(kRows <= 3 * kBases);
+  const T* base[kBases];
+  int64_t row_stride;
+  TILEGRAD_INLINE SpacedRows(const T* first, int64_t row_stride) : row_stride(row_stride) {
+#pragma GCC unroll 6
+    for (int i = 0; i < kBases; ++i) base[i] = first + i * 3 * row_stride;
+  }
+  TILEGRAD_INLINE T at(int m) const { return base[m / 3][m % 3 * row_stride]; }
+  TILEGRAD_INLINE void next() {
+#pragma GCC unroll 6
+    for (int i = 0; i < kBases; ++i) ++base[i];
+  }
+};
 
 // a(m, k) = base[m + k * step]: a packed [k][rows] panel (step = rows), or columns of a matrix where they lie.
 template <typename T>

@@ -40,7 +40,7 @@ struct StencilTile {
 // each (two loads a cycle are all there are), and where terms are neighbours none of an offset.
 template <typename T, int kRows, int kVectors>
 [[gnu::noinline]] void stencil_row_tile(const StencilTile<T>& p, const T* in, int64_t in_step, T* out,
-                                       int64_t out_step) {
+                                        int64_t out_step) {
   using Tile = RegisterTile<T, kRows, kVectors>;
   Tile tile;
   tile.clear();
@@ -56,7 +56,7 @@ template <typename T, int kRows, int kVectors>
     for (const int64_t end = p.chunks.ends[i]; k < end;) {
       p.ahead->fetch();
       const int64_t count = smaller(left, end - k);
-      SpacedRows<T> rows(in + *offset, in_step);
+      SpacedRows<T, kRows> rows(in + *offset, in_step);
       tile.accumulate_on(count, rows, weights, p.weights_step);
       offset += count;
       k += count;
@@ -226,8 +226,9 @@ void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const
     // Where this unit's input ends as much more will come next.
     const int64_t line = s.column.in * channels;
     const int64_t seen_rows = counts_images ? images * s.row.in : smaller(s.row.extent(height), s.row.in);
-    const int64_t seen = counts_images ? (image + images) * s.row.in
-                                       : image * s.row.in + smaller(s.row.begin(first) + s.row.extent(height), s.row.in);
+    const int64_t seen = counts_images
+                             ? (image + images) * s.row.in
+                             : image * s.row.in + smaller(s.row.begin(first) + s.row.extent(height), s.row.in);
     StencilAhead ahead;
     ahead.at = reinterpret_cast<const char*>(x + seen * line);
     ahead.end = reinterpret_cast<const char*>(x + smaller(seen + seen_rows, s.N * s.row.in) * line);
@@ -256,7 +257,8 @@ void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const
         const PixelGrid grid = class_grid(s, h, w, images, height, window_rows, window_columns);
         tile.ahead = &ahead;
         const int64_t runs = larger<int64_t>(taps * s.group_in / larger<int64_t>(tile.run, 1), 1);
-        ahead.lines = !reads_ahead ? 0 : ceil_div((ahead.end - ahead.at) / kCacheLine, runs * mine_tiles);
+        ahead.lines =
+            !reads_ahead ? 0 : ceil_div((ahead.end - ahead.at) / kCacheLine, larger<int64_t>(runs * mine_tiles, 1));
         T* const out = y + ((image * s.row.out + first + h) * s.column.out + w) * s.out_channels;
         for (int64_t i = mine.begin; i < mine.end; ++i) {
           const int64_t group = i / panels.count(), panel = i % panels.count();

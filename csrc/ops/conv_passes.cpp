@@ -1,5 +1,4 @@
 #include "ops/conv_passes.h"
-#include <cstdlib>
 
 #include <algorithm>
 #include <cmath>
@@ -16,7 +15,7 @@ namespace {
 
 // What a unit's window may take of a core's L2 cache (1 MB on the machines of bench/): the rest is for the weights of a
 // panel and the output.
-static const int64_t kWindowBytes = (getenv("KWB") ? atoi(getenv("KWB")) : 384) * 1024;
+constexpr int64_t kWindowBytes = 384 * 1024;
 
 // What the window and the output of a unit of kBatchLanes images may take.
 constexpr int64_t kBatchBytes = 512 * 1024;
@@ -124,8 +123,9 @@ bool runs_along_images(const Stencil& s, int64_t item_size) {
     return static_cast<double>(in ? of.row.in * of.column.in : of.row.out * of.column.out);
   };
   const double vectors = std::ceil(static_cast<double>(s.group_out) / lanes);
-  const double along_channels =
-      16.0 * terms * static_cast<double>(s.groups) * vectors * (vectors > 1 ? 1.1 : 1.15) * lanes / 16.0;
+  const bool in_rows = s.column.out >= 8 * s.column.period;  // tiles of neighbours (cpu/stencil.h)
+  const double loads = vectors > 1 ? 1.1 : in_rows ? 1.15 : 1.5;
+  const double along_channels = 16.0 * terms * static_cast<double>(s.groups) * vectors * loads * lanes / 16.0;
   const double blocks = static_cast<double>(ceil_div(s.N, kBatchLanes) * kBatchLanes) / static_cast<double>(s.N);
   const double moved =
       static_cast<double>(s.in_channels) * pixels(s, true) / pixels(s, false) + static_cast<double>(s.out_channels);
@@ -206,7 +206,7 @@ ConvPlan plan_backward_weights(const char* op, const Conv2d& p, int64_t item_siz
     // Long blocks keep the sums in registers for long.
     plan.band = std::min<int64_t>(512, pixels);
     while (plan.band > 64 && saturated_multiply(window_rows(plan.band), saturated_multiply(columns, p.C * item_size)) >
-                                 2 * 384 * 1024) {
+                                 2 * kWindowBytes) {
       plan.band /= 2;
     }
     if (!reads_in_place(s, item_size)) {
