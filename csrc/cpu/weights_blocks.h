@@ -72,11 +72,6 @@ struct DenseBlocks {
   TILEGRAD_INLINE bool joined() const { return p.groups == 1 && p.dilation_w == 1; }
   TILEGRAD_INLINE bool is_narrow(int64_t panel) const { return panels.packed_width(panel) == kLanes<T>; }
   TILEGRAD_INLINE const RowTiles& of(int64_t panel) const { return is_narrow(panel) ? narrow : wide; }
-  // Whether a panel's tile holds all of a filter of 3 rows, of 1 to 3 channels and 3 columns.
-  TILEGRAD_INLINE bool joins_rows(int64_t panel) const {
-    return kVectorRegisters == 32 && is_narrow(panel) && runs == 3 &&
-           (run_length == 9 || run_length == 6 || run_length == 3);
-  }
   // Only the last panel of a group may be narrow.
   TILEGRAD_INLINE int64_t per_group() const {
     return runs * ((panels.count() - 1) * wide.count + of(panels.count() - 1).count);
@@ -127,8 +122,7 @@ struct DenseBlocks {
         tile.dy = scratch.panel;
         tile.dy_step = packed_width;
       }
-      const bool whole = first == 0 && last == runs * row_tiles.count;
-      for (int64_t t = joins_rows(panel) && whole ? last : first; t < last; ++t) {
+      for (int64_t t = first; t < last; ++t) {
         const int64_t run = t / row_tiles.count, in_run = row_tiles.begin(t % row_tiles.count);
         const int rows = row_tiles.rows(t % row_tiles.count);
         tile.sums = dw.at((run * run_length + in_run) * p.K + column);
@@ -141,15 +135,6 @@ struct DenseBlocks {
           with_rows<kMaxRows<T, kConvVectors>>(
               rows, [&](auto count) { run_weights_tile<T, count, kConvVectors>(tile, from); });
         }
-      }
-      if (joins_rows(panel) && whole) {
-        tile.sums = dw.at(column);
-        tile.sums.stride = p.K;
-        tile.sums.columns = width;
-        const T* const from = a + group * s.group_in;
-        if (run_length == 9) run_three_rows<T, 9>(tile, from, run_offset(1));
-        if (run_length == 6) run_three_rows<T, 6>(tile, from, run_offset(1));
-        if (run_length == 3) run_three_rows<T, 3>(tile, from, run_offset(1));
       }
       i += last - first;
     }

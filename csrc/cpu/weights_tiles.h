@@ -65,25 +65,6 @@ template <typename T, int kRows, int kVectors>
   });
 }
 
-// The same for three filter rows of kRun elements each, `run_step` apart in x, in one tile of a single vector: a tile of few
-// rows would load as much as it multiplies.
-template <typename T, int kRun>
-[[gnu::noinline]] void run_three_rows(const RunTile<T>& p, const T* x, int64_t run_step) {
-  with_sums<T, 3 * kRun, 1>(p.sums, [&](RegisterTile<T, 3 * kRun, 1>& tile) {
-    const T* dy = p.dy;
-    for (int64_t k = 0; k < p.pixels; ++k, dy += p.dy_step) {
-      const T* a[3] = {x + p.offsets[k]};
-      for (int r = 1; r < 3; ++r) a[r] = a[r - 1] + run_step;
-      for (int r = 0; r < 3; ++r) asm("" : "+r"(a[r]));  // three pointers, not an index for each element
-      const Vec<T> row = load(dy);
-#pragma GCC unroll 32
-      for (int m = 0; m < 3 * kRun; ++m) {
-        tile.sum[m][0] = fma_lanes(broadcast(a[m / kRun][m % kRun]), row, tile.sum[m][0]);
-      }
-    }
-  });
-}
-
 // Lane l of the result is v[index[l]].
 template <typename T>
 using LaneIndex = decltype(Vec<T>{} < Vec<T>{});

@@ -156,7 +156,7 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((1, 5, 28, 4), (1, 3, 2, 24), {"groups": 2, "padding": 1, "stride": (2, 1)}),
     ((3, 9, 32, 16), (1, 1, 16, 32), {"stride": 2}),
     ((1, 30, 14, 40), (3, 3, 40, 24), {"stride": 2, "padding": 1}),
-    # Backward-weights with three filter rows in one tile.
+    # Backward-weights with filter rows of few elements, one vector wide.
     ((2, 19, 17, 1), (3, 3, 1, 16), {"padding": 1}),
     ((2, 18, 17, 2), (3, 3, 2, 13), {"stride": 2, "padding": 1}),
     ((3, 15, 16, 3), (3, 3, 3, 47), {"dilation": (2, 1), "padding": "same"}),
