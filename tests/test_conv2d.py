@@ -78,6 +78,8 @@ CASES = [
     ((5, 5, 130), (3, 3, 130, 4), {"padding": "same"}),
     ((6, 6, 64), (3, 3, 4, 64), {"padding": 1, "groups": 16}),
     ((6, 5, 6), (5, 3, 3, 14), {"padding": "same", "groups": 2, "activation": "tanh"}),
+    ((5, 19, 3), (3, 3, 3, 16), {"padding": 1, "activation": "relu"}),
+    ((6, 21, 60), (3, 3, 60, 20), {"padding": 1, "stride": 2}),
 ]
 
 

@@ -110,6 +110,42 @@ def test_every_layout_and_path_has_the_same_bits(dtype: str) -> None:
                 assert found.tobytes() == expected.tobytes(), (M, N, K, left.strides, right.strides, isa, threads)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_operands_beyond_the_caches_have_the_same_bits(dtype: str) -> None:
+    """What is fetched ahead: rows of A, blocks of long sums, panels of B; and rows whose distance crowds the cache."""
+    rng = np.random.default_rng(4)
+    isas = [isa for isa in AVAILABLE if isa != "generic"] or AVAILABLE
+    for M, N, K in [
+        (1500, 40, 100),
+        (70, 50, 40000),
+        (70, 512, 20000),
+        (20, 1000, 150),
+        (130, 600, 530),
+        (29, 150, 64),
+    ]:
+        a, b = rng.normal(size=(M, K)).astype(dtype), rng.normal(size=(K, N)).astype(dtype)
+        apart = np.zeros((M, max(4096, K + 3)), dtype)[:, 3 : K + 3]
+        apart[...] = a
+        with running_on(isas[0], 1):
+            expected = tg.matmul(tg.tensor(a), tg.tensor(b)).numpy()
+        assert np.allclose(expected, a.astype(np.float64) @ b, rtol=1e-4, atol=5e-3)
+        for left in (a, np.asfortranarray(a), apart):
+            for right in (b, np.asfortranarray(b)):
+                for isa in isas:
+                    for threads in (1, 3):
+                        with running_on(isa, threads):
+                            found = tg.matmul(tg.from_numpy(left), tg.from_numpy(right)).numpy()
+                        assert found.tobytes() == expected.tobytes(), (
+                            M,
+                            N,
+                            K,
+                            left.strides,
+                            right.strides,
+                            isa,
+                            threads,
+                        )
+
+
 @pytest.mark.parametrize("isa", ISAS)
 def test_large_products_cross_every_block(isa: str) -> None:
     """More columns, rows and terms than one cache block holds, and sums long enough to be computed apart."""

@@ -9,6 +9,9 @@ namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
 constexpr int64_t kBlockK = GemmBlocks::kBlockK;
+// Half of a core's L2 cache (1 MB on the machines of bench/), and what a block that comes in order may take of it.
+constexpr int64_t kHalfCache = 512 * 1024;
+constexpr int64_t kBlockBytes = 320 * 1024;
 
 // One product of the batch.
 template <typename T>
@@ -52,11 +55,18 @@ TILEGRAD_INLINE bool packs_b(const Product<T>& p) {
   return shares_cache_sets<T>(p.b_row_stride) || p.M * p.N * p.K >= 25'000'000;
 }
 
+// Rows at a distance of a multiple of 16 KB are so many to a set of L2 that a block of A pushes itself out.
+template <typename T>
+TILEGRAD_INLINE bool crowds_l2(int64_t stride) {
+  return stride * static_cast<int64_t>(sizeof(T)) % (16 * 1024) == 0;
+}
+
 // A is packed when neither its rows nor its columns can be read as they lie without leaving the caches.
 template <typename T>
 TILEGRAD_INLINE bool packs_a(const Product<T>& p, int rows) {
   const int64_t columns = p.N / kLanes<T>;
-  if (p.a_col_stride == 1) return columns >= 8 && rows > 6 && shares_cache_sets<T>(p.a_row_stride);
+  if (p.a_col_stride == 1)
+    return columns >= 8 && (rows > 6 ? shares_cache_sets<T>(p.a_row_stride) : crowds_l2<T>(p.a_row_stride));
   if (p.a_row_stride == 1) return columns > kPanelVectors && p.a_col_stride * static_cast<int64_t>(sizeof(T)) > 1024;
   return true;
 }
@@ -84,11 +94,25 @@ TILEGRAD_INLINE Grid grid_for(int size, const Product<T>& p) {
   return best;
 }
 
+// Between rows of packed A: they must not share cache sets.
+template <typename T>
+TILEGRAD_INLINE int64_t row_step(int64_t K) {
+  return K + kPiece<T>;
+}
+
 // Packs A's tiles t0 .. t1 - 1 for K values of k from k0 on: [K][rows] panels at distances of tile_step.
 template <typename T>
 void pack_tiles(const Product<T>& p, const RowTiles& tiles, int64_t t0, int64_t t1, int64_t k0, int64_t K, T* to,
                 int64_t tile_step) {
   const T* a = p.a + k0 * p.a_col_stride;
+  if (p.a_col_stride == 1) {  // as rows
+    const int64_t step = row_step<T>(K);
+    for (int64_t t = t0; t < t1; ++t, to += tile_step) {
+      const T* from = a + tiles.begin(t) * p.a_row_stride;
+      for (int r = 0; r < tiles.rows(t); ++r) __builtin_memcpy(to + r * step, from + r * p.a_row_stride, K * sizeof(T));
+    }
+    return;
+  }
   if (p.a_row_stride != 1) {
     for (int64_t t = t0; t < t1; ++t) {
       const int64_t m = tiles.begin(t), rows = tiles.rows(t);
@@ -106,14 +130,51 @@ void pack_tiles(const Product<T>& p, const RowTiles& tiles, int64_t t0, int64_t 
   }
 }
 
-// A tile's rows are many short streams, of which the hardware's prefetcher sees the first too late when little is done
-// with them.
+// The next tile's rows of A: many short streams, of which the hardware's prefetcher sees the first too late when little is
+// done with them.
 template <typename T>
-TILEGRAD_INLINE void prefetch_rows(const Product<T>& p, const RowTiles& tiles, int64_t t, int64_t k0, int64_t K) {
-  for (int r = 0; r < tiles.rows(t); ++r) {
-    const T* row = p.a + (tiles.begin(t) + r) * p.a_row_stride + k0;
-    for (int64_t k = 0; k < K; k += kCacheLine / static_cast<int64_t>(sizeof(T))) prefetch(row + k);
+TILEGRAD_INLINE Ahead next_rows(const Product<T>& p, const RowTiles& tiles, int64_t t, int64_t k0) {
+  return {reinterpret_cast<const char*>(p.a + tiles.begin(t) * p.a_row_stride + k0), tiles.rows(t),
+          p.a_row_stride * static_cast<int64_t>(sizeof(T)), 1, kCacheLine};
+}
+
+// How many k a block has whose operands, and the next block's, stay in L2.
+template <typename T>
+TILEGRAD_INLINE int64_t ordered_block(int64_t row, int64_t chunk) {
+  const int64_t most = larger<int64_t>(smaller(kBlockK, kBlockBytes / (row * static_cast<int64_t>(sizeof(T)))), 1);
+  return round_up(ceil_div(chunk, ceil_div(chunk, most)), 16);
+}
+
+// Share `part` of `parts` of [K, columns] elements behind each other, for a tile that runs over K k itself.
+template <typename T>
+TILEGRAD_INLINE Ahead share_of(const T* base, int64_t elements, int64_t part, int64_t parts, int64_t K) {
+  const int64_t lines = ceil_div(elements, kPiece<T> * parts);
+  const int64_t per_piece = ceil_div(lines, ceil_div(K, kPiece<T>));
+  return {reinterpret_cast<const char*>(base + part * lines * kPiece<T>), 1, 0, per_piece, per_piece * kCacheLine};
+}
+
+// Share `part` of `parts` of a panel of B before it is packed: K rows of `columns`, wherever they lie.
+template <typename T>
+TILEGRAD_INLINE Ahead share_of_panel(const Product<T>& p, const T* base, int64_t columns, int64_t part, int64_t parts,
+                                     int64_t K) {
+  constexpr int64_t kBytes = sizeof(T);
+  if (p.b_row_stride == 1) {
+    if (crowds_l2<T>(p.b_col_stride)) return {};
+    const int64_t share = ceil_div(columns, parts);
+    return {reinterpret_cast<const char*>(base + part * share * p.b_col_stride), share, p.b_col_stride * kBytes, 1,
+            kCacheLine};
   }
+  const int64_t share = ceil_div(K, parts), rows = ceil_div(share, ceil_div(K, kPiece<T>));
+  return {reinterpret_cast<const char*>(base + part * share * p.b_row_stride), rows, p.b_row_stride * kBytes,
+          columns / kPiece<T> + 1, rows * p.b_row_stride * kBytes};
+}
+
+// Share `part` of `parts` of the next block of operands that come in the order of k: its K rows from k on, first A's.
+template <typename T>
+TILEGRAD_INLINE Ahead share_of_block(const Product<T>& p, int64_t k, int64_t rows, int64_t part, int64_t parts,
+                                     int64_t K) {
+  const int64_t share = round_up(ceil_div(rows * (p.M + p.N), parts), kPiece<T>), begin = part * share - rows * p.M;
+  return share_of(begin < 0 ? p.a + k * p.M + rows * p.M + begin : p.b + k * p.N + begin, share, 0, 1, K);
 }
 
 // Sums over k from k_begin to k_end, by one member. With `part`, one chunk's sums go to it, at part_stride; otherwise
@@ -125,12 +186,20 @@ void multiply_block(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part
   const int64_t chunk = contraction_chunk(p.K);
   const RowTiles panels(ceil_div(p.N, L), kPanelVectors);
   const int tile_rows = most_rows<T>(panels.count ? panels.rows(0) : 1);
-  const bool pack_b = packs_b(p), pack_a = packs_a(p, tile_rows);
+  const bool pack_a = packs_a(p, tile_rows);
   const RowTiles tiles(p.M, tile_rows);
   const int64_t block_panels = larger(int64_t{1}, GemmBlocks::kBlockN / L / kPanelVectors);
   const int64_t block_tiles = larger(int64_t{1}, GemmBlocks::kBlockM / tile_rows);
-  const bool in_rows = !pack_a && p.a_col_stride == 1;
-  const bool ahead = in_rows && panels.count <= 4;
+  const bool in_rows = p.a_col_stride == 1;
+  // Operands that come in the order of k: the next block of them is prefetched while this one is multiplied where it lies.
+  const bool in_order = !pack_a && p.a_row_stride == 1 && p.a_col_stride == p.M && p.b_row_stride == p.N &&
+                        chunk > kBlockK && ordered_block<T>(p.M + p.N, chunk) >= 64;
+  const bool pack_b = in_order ? shares_cache_sets<T>(p.N) : packs_b(p);
+  const int64_t block_k = in_order ? ordered_block<T>(p.M + p.N, chunk) : kBlockK;
+  // What is not in L2 already.
+  const auto is_far = [&](int64_t rows) { return rows * p.K * static_cast<int64_t>(sizeof(T)) > kHalfCache; };
+  const bool rows_ahead = in_rows && !pack_a && panels.count <= 4 && p.K >= 64 && is_far(p.M);
+  const bool panels_ahead = pack_b && is_far(p.N);
   const bool relu = p.epilogue.activation == Activation::relu;
 
   for (int64_t p0 = 0; p0 < panels.count; p0 += block_panels) {
@@ -139,9 +208,9 @@ void multiply_block(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part
     int64_t k0 = k_begin;
     do {
       const int64_t chunk_begin = k0 / chunk * chunk, chunk_end = smaller(p.K, chunk_begin + chunk);
-      const int64_t k1 = smaller(smaller(k0 + kBlockK, chunk_end), k_end), K = k1 - k0;
+      const int64_t k1 = smaller(smaller(k0 + block_k, chunk_end), k_end), K = k1 - k0;
       const bool first = k0 == chunk_begin, unfinished = k1 != chunk_end, last = !part && k1 == p.K;
-      const int64_t tile_step = tile_rows * K + kCacheLine / static_cast<int64_t>(sizeof(T));
+      const int64_t tile_step = tile_rows * row_step<T>(K) + kPiece<T>;
       for (int64_t t0 = 0; t0 < tiles.count; t0 += block_tiles) {
         const int64_t t1 = smaller(tiles.count, t0 + block_tiles);
         if (pack_a) pack_tiles(p, tiles, t0, t1, k0, K, scratch.a, tile_step);
@@ -149,7 +218,7 @@ void multiply_block(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part
           const int64_t n = panels.begin(i) * L;
           const int vectors = panels.rows(i);
           const int64_t columns = smaller(vectors * L, p.N - n);
-          const auto function = in_rows ? &tile_function<T, RowsInPlace> : &tile_function<T, Interleaved>;
+          const auto function = in_rows ? &tile_function<T, SpacedRows> : &tile_function<T, PackedRows>;
           const TileFunction<T> functions[2] = {tiles.taller ? function(tiles.rows(0), vectors) : nullptr,
                                                 function(static_cast<int>(tiles.height), vectors)};
           TileJob<T> job{};
@@ -175,7 +244,18 @@ void multiply_block(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part
           for (int64_t t = t0; t < t1; ++t) {
             const int64_t m = tiles.begin(t);
             const int rows = tiles.rows(t);
-            if (ahead && i == p0 && t + 1 < tiles.count) prefetch_rows(p, tiles, t + 1, k0, K);
+            job.ahead = {};
+            if (rows_ahead && i == p0 && t + 1 < tiles.count) {
+              job.ahead = next_rows(p, tiles, t + 1, k0);
+            } else if (in_order && k1 < p.K) {
+              const int64_t calls = tiles.count * (p1 - p0), call = t0 * (p1 - p0) + (i - p0) * (t1 - t0) + t - t0;
+              job.ahead = share_of_block(p, k1, smaller(block_k, p.K - k1), call, calls, K);
+            } else if (panels_ahead && i + 1 < p1) {
+              const T* const next = p.b + k0 * p.b_row_stride + panels.begin(i + 1) * L * p.b_col_stride;
+              const int64_t width = panels.rows(i + 1) * L;
+              job.ahead = t0 == 0 ? share_of_panel(p, next, width, t, t1, K)
+                                  : share_of(job.b + vectors * L * K, width * K, t - t0, t1 - t0, K);
+            }
             T* const out = part ? part + m * part_stride + n : p.c + m * p.c_stride + n;
             const int64_t out_stride = part ? part_stride : p.c_stride;
             T* const chain = scratch.chain + m * chain_stride + (n - n0);
@@ -186,7 +266,7 @@ void multiply_block(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part
             job.total = unfinished || part || chunk_begin == 0 ? nullptr : out;
             job.total_stride = out_stride;
             job.a = pack_a ? scratch.a + (t - t0) * tile_step : p.a + m * p.a_row_stride + k0 * p.a_col_stride;
-            job.a_step = pack_a ? rows : in_rows ? p.a_row_stride : p.a_col_stride;
+            job.a_step = in_rows ? (pack_a ? row_step<T>(K) : p.a_row_stride) : pack_a ? rows : p.a_col_stride;
             if (columns == vectors * L) {
               functions[t >= tiles.taller](job);
             } else {

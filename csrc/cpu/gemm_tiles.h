@@ -2,9 +2,21 @@
 #pragma once
 
 #include "cpu/epilogue.h"
+#include "cpu/transpose.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
+
+// What a tile prefetches while it runs, for later: before every kPiece of its k so many `rows` of so many `lines`, so that the
+// arithmetic never waits for a burst of them.
+struct Ahead {
+  const char* first;  // of the first piece
+  int64_t rows, row_step;
+  int64_t lines;
+  int64_t next;  // bytes from a piece's first line to the next piece's
+};
+template <typename T>
+inline constexpr int64_t kPiece = kCacheLine / static_cast<int64_t>(sizeof(T));
 
 // One tile's share of one block of k. All rows are read and written in whole vectors: at a ragged edge they are copies.
 template <typename T>
@@ -22,6 +34,7 @@ struct TileJob {
   bool relu;
   T* out;
   int64_t out_stride;
+  Ahead ahead;
 };
 
 // The widest panel of B, in vectors, and its tiles' height: the best of those measured (docs/performance/gemm.md).
@@ -44,7 +57,7 @@ inline constexpr int kMostTileElements = kVectorRegisters * kLanes<T>;
 template <typename T>
 using TileFunction = void (*)(const TileJob<T>&);
 
-template <typename T, int kRows, int kVectors, template <typename> typename A>
+template <typename T, int kRows, int kVectors, template <typename, int> typename A>
 [[gnu::noinline]] void run_tile(const TileJob<T>& job) {
   using Tile = RegisterTile<T, kRows, kVectors>;
   Tile tile;
@@ -53,7 +66,25 @@ template <typename T, int kRows, int kVectors, template <typename> typename A>
   } else {
     tile.clear();
   }
-  tile.accumulate(job.K, A<T>{job.a, job.a_step}, job.b, job.b_step);
+  A<T, kRows> a{job.a, job.a_step};
+  const T* b = job.b;
+  Ahead ahead = job.ahead;
+  const int64_t piece = ahead.rows > 0 ? kPiece<T> : job.K;
+  if (ahead.rows > 0) {
+    // The lines of the output, which a store would wait for.
+#pragma GCC unroll 1
+    for (int m = 0; m < kRows; ++m) {
+      for (int64_t n = 0; n < Tile::kColumns; n += kPiece<T>) prefetch(job.out + m * job.out_stride + n);
+    }
+  }
+  for (int64_t left = job.K; left > 0; left -= piece) {
+    asm("" : "+m"(ahead));  // in memory: the loop over k needs the registers
+    for (int64_t r = 0; r < ahead.rows; ++r) {
+      for (int64_t i = 0; i < ahead.lines; ++i) prefetch(ahead.first + r * ahead.row_step + i * kCacheLine);
+    }
+    ahead.first += ahead.next;
+    tile.accumulate_on(smaller(left, piece), a, b, job.b_step);
+  }
   if (job.total) tile.add_to(job.total, job.total_stride);
   if (job.bias) {
     Tile::each([&](int m, int v) { tile.sum[m][v] = tile.sum[m][v] + load_vector(job.bias, v); });
@@ -65,8 +96,12 @@ template <typename T, int kRows, int kVectors, template <typename> typename A>
   tile.store(job.out, job.out_stride);
 }
 
+// Interleaved as an accessor of so many rows.
+template <typename T, int kRows>
+using PackedRows = Interleaved<T>;
+
 // The tile of this height and width whose A is read by the accessor A (register_tile.h).
-template <typename T, template <typename> typename A>
+template <typename T, template <typename, int> typename A>
 TileFunction<T> tile_function(int rows, int vectors) {
   TileFunction<T> found = nullptr;
   const auto of_width = [&](auto width) {

@@ -98,6 +98,25 @@ struct TallRows {
   }
 };
 
+// RowsInPlace where a loop needs registers for more: every third row has a pointer, so that the stride and its double are all
+// the distances. (Hidden from gcc as above, the pointers would live in memory.)
+template <typename T, int kRows>
+struct SpacedRows {
+  static constexpr int kBases = 6;
+  static_assert(kRows <= 3 * kBases);
+  const T* base[kBases];
+  int64_t row_stride;
+  TILEGRAD_INLINE SpacedRows(const T* first, int64_t row_stride) : row_stride(row_stride) {
+#pragma GCC unroll 6
+    for (int i = 0; i < kBases; ++i) base[i] = first + i * 3 * row_stride;
+  }
+  TILEGRAD_INLINE T at(int m) const { return base[m / 3][m % 3 * row_stride]; }
+  TILEGRAD_INLINE void next() {
+#pragma GCC unroll 6
+    for (int i = 0; i < kBases; ++i) ++base[i];
+  }
+};
+
 // a(m, k) = base[m + k * step]: a packed [k][rows] panel (step = rows), or columns of a matrix where they lie.
 template <typename T>
 struct Interleaved {
@@ -183,7 +202,13 @@ struct RegisterTile {
 
   template <typename A>
   TILEGRAD_INLINE void accumulate(int64_t K, A a, const T* b, int64_t b_step) {
-    for (int64_t k = 0; k < K; ++k) {
+    accumulate_on(K, a, b, b_step);
+  }
+
+  // The same; a and b walk on.
+  template <typename A>
+  TILEGRAD_INLINE void accumulate_on(int64_t K, A& a, const T*& b, int64_t b_step) {
+    for (; K > 0; --K) {
       Vec<T> row[kVectors];
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) row[v] = load_vector(b, v);

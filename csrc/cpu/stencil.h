@@ -12,6 +12,16 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
+// The input of the next unit of work, which tiles prefetch while they run: so many lines before every run of terms.
+struct StencilAhead {
+  const char* at;
+  const char* end;
+  int64_t lines;
+  TILEGRAD_INLINE void fetch() {
+    for (int64_t i = 0; i < lines && at < end; ++i, at += kCacheLine) prefetch(at);
+  }
+};
+
 // What a tile of one class and panel needs.
 template <typename T>
 struct StencilTile {
@@ -21,8 +31,83 @@ struct StencilTile {
   ChunkEnds chunks;
   Epilogue<T> epilogue;
   int64_t first, columns;
-  int64_t out_step;  // elements from one row of the tile to the next in the output; 0: see outs
+  int64_t taps;
+  int64_t run;  // so many terms lie behind each other, again and again
+  StencilAhead* ahead;
 };
+
+// A tile of neighbours in a row: one distance says where all of them are, so that a term costs no load of a pointer to
+// each (two loads a cycle are all there are), and where terms are neighbours none of an offset.
+template <typename T, int kRows, int kVectors>
+[[gnu::noinline]] void stencil_row_tile(const StencilTile<T>& p, const T* in, int64_t in_step, T* out,
+                                        int64_t out_step) {
+  using Tile = RegisterTile<T, kRows, kVectors>;
+  Tile tile;
+  tile.clear();
+  T total[kRows * Tile::kColumns];
+  const T* weights = p.weights;
+  const int64_t* offset = p.offsets;
+  int64_t k = 0, left = p.run;
+  for (int i = 0; i < p.chunks.count; ++i) {
+    if (i > 0) {
+      tile.store(total, Tile::kColumns);
+      tile.clear();
+    }
+    for (const int64_t end = p.chunks.ends[i]; k < end;) {
+      p.ahead->fetch();
+      const int64_t count = smaller(left, end - k);
+      SpacedRows<T, kRows> rows(in + *offset, in_step);
+      tile.accumulate_on(count, rows, weights, p.weights_step);
+      offset += count;
+      k += count;
+      left = left == count ? p.run : left - count;
+    }
+    if (i > 0) tile.add_to(total, Tile::kColumns);
+  }
+  finish(tile, p.epilogue, p.first, out, out_step, p.columns);
+}
+
+// The heights of tiles of neighbours: kRowTileRows and so many fewer by two, down to half of it.
+template <typename T, int kVectors>
+inline constexpr int kRowTileRows = kVectors == 1 && kVectorRegisters == 32 ? 16 : kMaxRows<T, kVectors>;
+
+// The height that covers rows of `columns` with the fewest surplus pixels, which are computed twice: the last tile of a row
+// ends with it. 0 where that is no gain over tiles of pixels anywhere.
+template <typename T, int kVectors>
+TILEGRAD_INLINE int row_tile_height(int64_t columns) {
+  constexpr int kMost = kRowTileRows<T, kVectors>;
+  int best = 0;
+  int64_t least = columns + columns / 8 + 1;
+  for (int rows = kMost; 2 * rows >= kMost && kHasFma; rows -= 2) {
+    const int64_t computed = ceil_div(columns, rows) * rows;
+    if (rows <= columns && computed < least) best = rows, least = computed;
+  }
+  return best;
+}
+
+template <typename T, int kRows, int kVectors>
+TILEGRAD_INLINE void stencil_rows(const StencilTile<T>& p, const PixelGrid& grid, const T* in, T* out) {
+  for (int64_t image = 0; image < grid.images; ++image) {
+    for (int64_t h = 0; h < grid.rows; ++h) {
+      const T* const from = in + image * grid.in_image + h * grid.in_row;
+      T* const to = out + image * grid.out_image + h * grid.out_row;
+      for (int64_t done = 0; done < grid.columns; done += kRows) {
+        const int64_t w = smaller(done, grid.columns - kRows);
+        stencil_row_tile<T, kRows, kVectors>(p, from + w * grid.in_column, grid.in_column, to + w * grid.out_column,
+                                             grid.out_column);
+      }
+    }
+  }
+}
+
+// The same for the height `rows`, one of those from kRows down.
+template <int kVectors, int kRows, typename T>
+void stencil_rows(int rows, const StencilTile<T>& p, const PixelGrid& grid, const T* in, T* out) {
+  if (rows == kRows) return stencil_rows<T, kRows, kVectors>(p, grid, in, out);
+  if constexpr (2 * (kRows - 2) >= kRowTileRows<T, kVectors>) {
+    stencil_rows<kVectors, kRows - 2>(rows, p, grid, in, out);
+  }
+}
 
 template <Kind kind, typename T, int kRows, int kVectors>
 [[gnu::noinline]] void stencil_tile(const StencilTile<T>& p, const T* const* rows, T* const* outs, int64_t count) {
@@ -41,8 +126,6 @@ template <Kind kind, typename T, int kRows, int kVectors>
       tile.add_to(total, Tile::kColumns);
     }
   }
-  if (p.out_step && count == kRows) return finish(tile, p.epilogue, p.first, outs[0], p.out_step, p.columns);
-  // Scattered or surplus rows go through a block of their own.
   T block[kRows * Tile::kColumns];
   finish(tile, p.epilogue, p.first, block, Tile::kColumns, p.columns);
   for (int64_t m = 0; m < count; ++m) {
@@ -53,6 +136,12 @@ template <Kind kind, typename T, int kRows, int kVectors>
 // All tiles of one class and panel.
 template <Kind kind, int kVectors, typename T>
 void stencil_panel(const StencilTile<T>& p, const PixelGrid& grid, const T* in, T* out) {
+  if constexpr (kind == Kind::dense) {
+    const int height = row_tile_height<T, kVectors>(grid.columns);
+    if constexpr (kHasFma) {
+      if (height) return stencil_rows<kVectors, kRowTileRows<T, kVectors>>(height, p, grid, in, out);
+    }
+  }
   constexpr int kMost = kConvRows<T, kVectors>;
   const T* rows[kMost];
   T* outs[kMost];
@@ -99,6 +188,9 @@ void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const
   const int64_t window_bytes = whole_lines(plan.window * static_cast<int64_t>(sizeof(T)));
   T* const window = reinterpret_cast<T*>(scratch + at.windows + team.rank * window_bytes);
 
+  // Where all weights stay in L2 beside two windows.
+  const bool reads_ahead = !in_place && groups * group_columns * terms * static_cast<int64_t>(sizeof(T)) <= 256 * 1024;
+
   // Units of several images are counted in images, so that members get as many images as each other.
   const int64_t bands = ceil_div(s.row.out, plan.band);
   const bool counts_images = plan.images > 1;
@@ -107,6 +199,9 @@ void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const
   const Team working{team.rank, static_cast<int>(members), nullptr};
   const Range items = working.share(counts_images ? s.N : s.N * bands * parts);
   int64_t loaded = -1;
+  constexpr int64_t kKeptTiles = 4;
+  StencilTile<T> tiles[kKeptTiles + 1];
+  int64_t kept = 0;
   for (int64_t item = items.begin; item < items.end; item += plan.images) {
     const int64_t unit = item / parts;
     const int64_t image = counts_images ? item : unit / bands;
@@ -128,20 +223,42 @@ void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const
       source = window;
     }
 
+    // Where this unit's input ends as much more will come next.
+    const int64_t line = s.column.in * channels;
+    const int64_t seen_rows = counts_images ? images * s.row.in : smaller(s.row.extent(height), s.row.in);
+    const int64_t seen = counts_images
+                             ? (image + images) * s.row.in
+                             : image * s.row.in + smaller(s.row.begin(first) + s.row.extent(height), s.row.in);
+    StencilAhead ahead;
+    ahead.at = reinterpret_cast<const char*>(x + seen * line);
+    ahead.end = reinterpret_cast<const char*>(x + smaller(seen + seen_rows, s.N * s.row.in) * line);
+
     const Team part{static_cast<int>(item % parts), static_cast<int>(parts), nullptr};
     const Range mine = part.share(all_panels);
+    // About as many tiles as there will be.
+    const int64_t mine_tiles =
+        (mine.end - mine.begin) * ceil_div(images * height * s.column.out, kConvRows<T, kConvVectors>);
     int64_t taken = 0;  // taps of the classes so far
     for (int64_t h = 0; h < s.row.classes(); ++h) {
       for (int64_t w = 0; w < s.column.classes(); ++w) {
-        const int64_t taps = for_each_tap(s, h, w, 0, [](int64_t, int64_t, int64_t, int64_t) {});
+        // Classes are few, units many.
+        const int64_t number = h * s.column.classes() + w;
+        StencilTile<T>& tile = tiles[smaller<int64_t>(number, kKeptTiles)];
+        if (number >= kept) {
+          tile.chunks = find_chunks(s, h, w);
+          tile.taps = for_each_tap(s, h, w, 0, [](int64_t, int64_t, int64_t, int64_t) {});
+          tile.offsets = offsets + taken * s.group_in;
+          tile.epilogue = epilogue;
+          tile.run = s.group_in;
+          if (s.groups == 1 && s.column.dilation == 1) tile.run *= taps_of_row(s, w);
+          if (number == kept && kept < kKeptTiles) ++kept;
+        }
+        const int64_t taps = tile.taps;
         const PixelGrid grid = class_grid(s, h, w, images, height, window_rows, window_columns);
-        StencilTile<T> tile;
-        tile.chunks = find_chunks(s, h, w);
-        tile.offsets = offsets + taken * s.group_in;
-        tile.epilogue = epilogue;
-        const bool evenly = grid.out_row == grid.columns * grid.out_column &&
-                            (images == 1 || grid.out_image == grid.rows * grid.out_row);
-        tile.out_step = evenly ? grid.out_column : 0;
+        tile.ahead = &ahead;
+        const int64_t runs = larger<int64_t>(taps * s.group_in / larger<int64_t>(tile.run, 1), 1);
+        ahead.lines =
+            !reads_ahead ? 0 : ceil_div((ahead.end - ahead.at) / kCacheLine, larger<int64_t>(runs * mine_tiles, 1));
         T* const out = y + ((image * s.row.out + first + h) * s.column.out + w) * s.out_channels;
         for (int64_t i = mine.begin; i < mine.end; ++i) {
           const int64_t group = i / panels.count(), panel = i % panels.count();

@@ -257,10 +257,8 @@ void batch_block(const Stencil& s, const RowTiles& strips, int64_t first_row, in
       const int64_t out = (h * s.column.out + w) * s.out_channels;
       BatchTile<T> tile;
       tile.chunks = find_chunks(s, h, w);
-      int64_t columns_of_row = 0;
-      for (int64_t c = 0; c < s.column.taps; ++c) columns_of_row += s.column.tap_position(w, c) >= 0;
       const int64_t top = s.row.begin(first_row);
-      tile.filter_rows = {&s, h, columns_of_row * s.group_in, -top, s.row.in - top};
+      tile.filter_rows = {&s, h, taps_of_row(s, w) * s.group_in, -top, s.row.in - top};
       tile.offsets = offsets + taken;
       tile.epilogue = epilogue;
       for (int64_t i = 0; i < s.groups * strips.count; ++i) {

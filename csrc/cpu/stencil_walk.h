@@ -70,6 +70,13 @@ TILEGRAD_INLINE int64_t for_each_tap(const Stencil& s, int64_t h_class, int64_t 
   return first;
 }
 
+// How many taps of a filter row belong to a class of columns.
+TILEGRAD_INLINE int64_t taps_of_row(const Stencil& s, int64_t w_class) {
+  int64_t count = 0;
+  for (int64_t c = 0; c < s.column.taps; ++c) count += s.column.tap_position(w_class, c) >= 0;
+  return count;
+}
+
 // Fills the table of offsets: where each term of each class, one after the other, is in a window.
 template <typename Index>
 TILEGRAD_INLINE void fill_offsets(const Stencil& s, int64_t window_columns, Index* offsets) {

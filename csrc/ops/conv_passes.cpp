@@ -123,8 +123,9 @@ bool runs_along_images(const Stencil& s, int64_t item_size) {
     return static_cast<double>(in ? of.row.in * of.column.in : of.row.out * of.column.out);
   };
   const double vectors = std::ceil(static_cast<double>(s.group_out) / lanes);
-  const double along_channels =
-      16.0 * terms * static_cast<double>(s.groups) * vectors * (vectors > 1 ? 1.1 : 1.5) * lanes / 16.0;
+  const bool in_rows = s.column.out >= 8 * s.column.period;  // tiles of neighbours (cpu/stencil.h)
+  const double loads = vectors > 1 ? 1.1 : in_rows ? 1.15 : 1.5;
+  const double along_channels = 16.0 * terms * static_cast<double>(s.groups) * vectors * loads * lanes / 16.0;
   const double blocks = static_cast<double>(ceil_div(s.N, kBatchLanes) * kBatchLanes) / static_cast<double>(s.N);
   const double moved =
       static_cast<double>(s.in_channels) * pixels(s, true) / pixels(s, false) + static_cast<double>(s.out_channels);

@@ -146,6 +146,20 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((0, 5, 5, 3), (3, 3, 3, 4), {}),
     ((0, 5, 5, 4), (3, 3, 1, 4), {"groups": 4}),
     ((2, 0, 5, 3), (3, 3, 3, 4), {"padding": "same"}),
+    # Rows long enough for tiles of neighbours: every height, surplus pixels, chunks that end within a filter row, classes,
+    # groups, dilation, one vector and two.
+    ((2, 5, 16, 3), (3, 3, 3, 16), {"padding": 1}),
+    ((1, 4, 30, 3), (3, 3, 3, 20), {"padding": "same"}),
+    ((2, 7, 23, 5), (3, 3, 5, 33), {"padding": 1, "stride": 2}),
+    ((1, 4, 20, 60), (3, 3, 60, 10), {"padding": ((0, 1), (2, 0))}),
+    ((1, 3, 13, 9), (3, 4, 9, 17), {"dilation": (1, 3), "padding": "same"}),
+    ((1, 5, 28, 4), (1, 3, 2, 24), {"groups": 2, "padding": 1, "stride": (2, 1)}),
+    ((3, 9, 32, 16), (1, 1, 16, 32), {"stride": 2}),
+    ((1, 30, 14, 40), (3, 3, 40, 24), {"stride": 2, "padding": 1}),
+    # Backward-weights with filter rows of few elements, one vector wide.
+    ((2, 19, 17, 1), (3, 3, 1, 16), {"padding": 1}),
+    ((2, 18, 17, 2), (3, 3, 2, 13), {"stride": 2, "padding": 1}),
+    ((3, 15, 16, 3), (3, 3, 3, 47), {"dilation": (2, 1), "padding": "same"}),
     # By Winograd's algorithm, where the sizes are worth it: tiles cut by the image's end, all paddings, one row, one
     # pixel, channels that fill no vector, more padding than the filter is wide.
     ((2, 8, 8, 16), (3, 3, 16, 16), {"padding": "same"}),
