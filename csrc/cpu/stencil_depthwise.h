@@ -183,9 +183,10 @@ void depthwise_pixels(DepthwiseTile<T>& p, int64_t step, int64_t count, const T*
     x += pixels * p.in_step;
     y += pixels * p.out_step;
     count -= pixels;
+    p.zeros = nullptr;
   };
   while (count > 0) {
-    if (count > kFewPixels && count != 2 * kFewPixels) {
+    if (count > kFewPixels && (count != 2 * kFewPixels || 2 * kFewPixels <= kDepthwisePixels)) {
       run(Constant<kDepthwisePixels>{});
     } else {
       run(Constant<kFewPixels>{});
@@ -275,8 +276,8 @@ struct Depthwise {
       loaded = larger(loaded, top);
       for (int r = 0; r < tile.row_count; ++r) {
         for (; loaded <= rows_met[r].x; ++loaded, slot = slot + 1 == shape.rows ? 0 : slot + 1) {
-          fill_ring_row(image + loaded * in_line() + channel, x + s.N * s.row.in * in_line(), s.column.in,
-                        s.in_channels, first_column, channels, ring + slot * pitch, columns, width);
+          fill_ring_row(image + loaded * in_line() + channel, s.column.in, s.in_channels, first_column, channels,
+                        ring + slot * pitch, columns, width);
         }
       }
       for (int r = 0; r < tile.row_count; ++r) {
@@ -331,7 +332,6 @@ struct Depthwise {
         tile.zeros = with_edge && q == 0 ? ring : nullptr;
         depthwise_pixels(tile, step, count, image + first_read(q), out + q * width);
       }
-      tile.zeros = nullptr;
       tile.ahead_lines = 0;
       run_beside(image, 0, left, out);
       run_beside(image, q, axis.out, out);

@@ -13,18 +13,20 @@ namespace {
 inline constexpr int kRowTaps = kHasFma ? 5 : 2;
 inline constexpr int kTapVectors = kVectorRegisters == 32 ? 2 : 1;
 
-// Some pixels of one output row: where filter rows meet x for the first of them, and dy.
+// Some pixels of one output row, and where filter rows meet x for the first of them.
 template <typename T>
 struct PixelRun {
-  const T* rows[3];
+  const T* rows[kDepthwiseTaps];
   const T* dy;
   int64_t pixels;
+  bool beside;  // the first column of all is beside the image: zeros
 };
 
 template <typename T>
 struct DepthwiseWeightsTile {
   const PixelRun<T>* runs;
-  int64_t run_count;
+  int run_count;
+  int64_t row, shift;      // the tile's first filter row, and how far from the filter's its first column is in x
   int64_t step, tap_step;  // in x: from pixel to pixel, and from tap to tap
   int64_t dy_step;
   T* sums;
@@ -49,13 +51,14 @@ template <typename T, int kRows, int kLength, int kStep, int kVectors>
   const int64_t step = p.step, tap_step = p.tap_step, dy_step = p.dy_step, sum_step = p.sum_step, sum_row = p.sum_row;
   T* const sums = p.sums + c;
   each([&](int r, int t, int v) { sum[r][t][v] = load_vector(sums + r * sum_row + t * sum_step, v); });
-  for (int64_t i = 0; i < p.run_count; ++i) {
+  for (int i = 0; i < p.run_count; ++i) {
     const T* x[kRows];
     Vec<T> kept[kRows][kLength][kVectors];
 #pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) x[r] = p.runs[i].rows[r] + c;
+    for (int r = 0; r < kRows; ++r) x[r] = p.runs[i].rows[p.row + r] + p.shift + c;
     each([&](int r, int t, int v) {
-      if (t < kKept) kept[r][t][v] = load_vector(x[r] + t * tap_step, v);
+      if (t >= kKept) return;
+      kept[r][t][v] = t == 0 && p.runs[i].beside ? Vec<T>{} : load_vector(x[r] + t * tap_step, v);
     });
     const T* dy = p.runs[i].dy + c;
     for (int64_t q = p.runs[i].pixels; q > 0; --q, dy += dy_step) {
@@ -77,14 +80,6 @@ template <typename T, int kRows, int kLength, int kStep, int kVectors>
   each([&](int r, int t, int v) { store_vector(sums + r * sum_row + t * sum_step, v, sum[r][t][v]); });
 }
 
-// Pixels of an output row and where each filter row meets x for the first of them: null where that is outside the image.
-template <typename T>
-struct PixelRows {
-  const T* rows[kDepthwiseTaps];
-  const T* dy;
-  int64_t pixels;
-};
-
 template <typename T>
 struct DepthwiseBlocks {
   static constexpr bool kWholeChunks = true;
@@ -104,39 +99,37 @@ struct DepthwiseBlocks {
         in_place(reads_without_ring(s, sizeof(T))),
         shape(depthwise_weights_ring(p, s, sizeof(T))) {}
 
+  // Whether one tile has all taps, and loads every column once.
+  TILEGRAD_INLINE bool slides() const {
+    return kHasFma && p.R == 3 && p.S == 3 && p.dilation_w == 1 && p.stride_w <= 2;
+  }
   TILEGRAD_INLINE int64_t tiles() const { return ceil_div(p.C, p.plan.block); }
   TILEGRAD_INLINE int64_t pitch() const { return shape.columns * shape.width; }
   TILEGRAD_INLINE T* sums() const { return scratch.window; }
   TILEGRAD_INLINE T* zeros() const { return sums() + p.R * p.S * shape.width; }
-  TILEGRAD_INLINE T* ring() const { return zeros() + pitch(); }
+  TILEGRAD_INLINE int64_t zero_count() const { return s.column.extent(p.Q) * shape.width; }
+  TILEGRAD_INLINE T* ring() const { return zeros() + zero_count(); }
   TILEGRAD_INLINE T* gradients() const { return ring() + shape.rows * pitch(); }
-  TILEGRAD_INLINE const T* x_end() const { return x + p.N * p.H * p.W * p.C; }
   // The row of an image that the first filter row meets in output row `row`, counted through all images.
   TILEGRAD_INLINE int64_t top_of(int64_t row) const { return s.row.begin(row % p.P); }
 
   void prepare() const {
-    for (int64_t i = 0; i < pitch(); ++i) zeros()[i] = 0;
+    for (int64_t i = 0; i < zero_count(); ++i) zeros()[i] = 0;
   }
 
   // All taps meet `count` runs of pixels.
-  void run_pixels(const PixelRows<T>* pixels, int count, int64_t dy_step, int64_t channels) const {
-    PixelRun<T> runs[kMostPixelRuns];
+  [[gnu::noinline]] void run_pixels(const PixelRun<T>* runs, int count, int64_t dy_step, int64_t channels) const {
     DepthwiseWeightsTile<T> tile;
     tile.runs = runs;
+    tile.run_count = count;
     tile.step = p.stride_w * shape.width;
     tile.tap_step = p.dilation_w * shape.width;
     tile.dy_step = dy_step;
     tile.sum_step = shape.width;
     tile.sum_row = p.S * shape.width;
     const auto run = [&](int64_t r, int64_t first, auto filter_rows, auto length, auto step, auto vectors) {
-      tile.run_count = 0;
-      for (int i = 0; i < count; ++i) {
-        if (!pixels[i].rows[r]) continue;
-        PixelRun<T>& to = runs[tile.run_count++];
-        for (int j = 0; j < filter_rows; ++j) to.rows[j] = pixels[i].rows[r + j] + first * tile.tap_step;
-        to.dy = pixels[i].dy;
-        to.pixels = pixels[i].pixels;
-      }
+      tile.row = r;
+      tile.shift = first * tile.tap_step;
       tile.sums = sums() + (r * p.S + first) * shape.width;
       int64_t c = 0;
       for (; c + (vectors - 1) * kLanes<T> < channels; c += vectors * kLanes<T>) {
@@ -144,11 +137,9 @@ struct DepthwiseBlocks {
       }
       if (c < channels) depthwise_weights_tile<T, filter_rows, length, step, 1>(tile, c);
     };
-    if (kHasFma && p.R == 3 && p.S == 3 && p.dilation_w == 1 && p.stride_w <= 2) {
-      bool whole = true;
-      for (int i = 0; i < count; ++i) whole = whole && pixels[i].rows[0] && pixels[i].rows[1] && pixels[i].rows[2];
-      if (whole && p.stride_w == 1) return run(0, 0, Constant<3>{}, Constant<3>{}, Constant<1>{}, Constant<1>{});
-      if (whole) return run(0, 0, Constant<3>{}, Constant<3>{}, Constant<2>{}, Constant<kTapVectors>{});
+    if (slides()) {
+      if (p.stride_w == 1) return run(0, 0, Constant<3>{}, Constant<3>{}, Constant<1>{}, Constant<1>{});
+      return run(0, 0, Constant<3>{}, Constant<3>{}, Constant<2>{}, Constant<kTapVectors>{});
     }
     const RowTiles lengths(p.S, kRowTaps);
     for (int64_t r = 0; r < p.R; ++r) {
@@ -163,7 +154,7 @@ struct DepthwiseBlocks {
   // Channels [channel, channel + channels) of the chunk [begin, end), some output rows at a time through the ring.
   void run_in_ring(int64_t begin, int64_t end, int64_t channel, int64_t channels) const {
     const bool whole = channels % kLanes<T> == 0;  // else dy is copied, so as not to read past its end
-    PixelRows<T> pixels[kMostPixelRuns];
+    PixelRun<T> pixels[kMostPixelRuns];
     int64_t image = -1, loaded = 0,
             slot = 0;  // rows of `image` up to `loaded` are in the ring, the next goes to `slot`
     for (int64_t at = begin; at < end;) {
@@ -174,7 +165,7 @@ struct DepthwiseBlocks {
       loaded = larger(loaded, top_of(first));
       const int64_t stop = smaller(p.H, top_of(behind_last - 1) + s.row.extent(1));
       for (; loaded < stop; ++loaded, slot = slot + 1 == shape.rows ? 0 : slot + 1) {
-        fill_ring_row(x + (image * p.H + loaded) * p.W * p.C + channel, x_end(), p.W, p.C, s.column.begin(0), channels,
+        fill_ring_row(x + (image * p.H + loaded) * p.W * p.C + channel, p.W, p.C, s.column.begin(0), channels,
                       ring() + slot * pitch(), shape.columns, shape.width);
       }
       const T* from = dy + at * p.K + channel;
@@ -188,9 +179,10 @@ struct DepthwiseBlocks {
       }
       int count = 0;
       for (int64_t row = first; row < behind_last; ++row) {
-        PixelRows<T>& of = pixels[count++];
+        PixelRun<T>& of = pixels[count++];
         const int64_t left = larger(at, row * p.Q), right = smaller(next, (row + 1) * p.Q);
         of.pixels = right - left;
+        of.beside = false;
         of.dy = from + (left - at) * dy_step;
         for (int64_t r = 0; r < p.R; ++r) {
           const int64_t in_row = top_of(row) + r * p.dilation_h, behind = loaded - in_row;
@@ -215,18 +207,22 @@ struct DepthwiseBlocks {
       const T* const rows = x + (image * p.H + top_of(row)) * p.W * p.C + channel;
       for (; at < next;) {
         const int64_t q = at - row * p.Q, column = first_column + q * p.stride_w;
-        const bool beside = q < left || q >= right;
-        PixelRows<T> pixels;
+        PixelRun<T> pixels;
+        pixels.beside = slides() && column == -1 && right > 1;
+        const bool to_ring = !pixels.beside && (q < left || q >= right);
         pixels.dy = dy + at * p.K + channel;
-        pixels.pixels = beside ? 1 : smaller(next - at, right - q);
+        pixels.pixels = to_ring ? 1 : smaller(next - at, right - q);
         for (int64_t r = 0; r < p.R; ++r) {
           const int64_t in_row = top_of(row) + r * p.dilation_h;
           const T* const from = rows + r * p.dilation_h * p.W * p.C;
-          pixels.rows[r] = nullptr;
-          if (in_row < 0 || in_row >= p.H) continue;
-          pixels.rows[r] = beside ? ring() + r * pitch() : from + column * p.C;
-          if (beside) {
-            fill_ring_row(from, x_end(), p.W, p.C, column, channels, ring() + r * pitch(), columns, shape.width);
+          if (in_row < 0 || in_row >= p.H) {
+            pixels.rows[r] = zeros();
+          } else if (to_ring) {
+            T* const to = ring() + r * pitch();
+            fill_ring_row(from, p.W, p.C, column, channels, to, columns, shape.width);
+            pixels.rows[r] = to;
+          } else {
+            pixels.rows[r] = from + column * p.C;
           }
         }
         run_pixels(&pixels, 1, p.K, channels);

@@ -234,7 +234,7 @@ ConvPlan plan_depthwise_weights(const char* op, Conv2d p, const Stencil& s, int6
   if (reads_without_ring(s, item_size)) plan.block = 2 * line;  // only a unit of work
   const DepthwiseWeightsRing ring = depthwise_weights_ring(p, s, item_size);
   window_elements(op, ring.rows + 1, ring.columns, ring.width, item_size);  // refuses what does not fit in memory
-  plan.window = depthwise_weights_elements(p, ring, item_size);
+  plan.window = depthwise_weights_elements(p, s, ring, item_size);
   return plan;
 }
 

@@ -169,10 +169,11 @@ TILEGRAD_INLINE DepthwiseWeightsRing depthwise_weights_ring(const Conv2d& p, con
 }
 
 // Elements of a member's own part: the sums, a row of zeros, the ring, and dy's pixels where these are no whole vectors.
-TILEGRAD_INLINE int64_t depthwise_weights_elements(const Conv2d& p, const DepthwiseWeightsRing& ring,
+TILEGRAD_INLINE int64_t depthwise_weights_elements(const Conv2d& p, const Stencil& s, const DepthwiseWeightsRing& ring,
                                                    int64_t item_size) {
   const bool whole = p.C * item_size % 64 == 0;
-  const int64_t pixels = p.R * p.S + (ring.rows + 1) * ring.columns + (whole ? 0 : ring.together * p.Q);
+  const int64_t pixels =
+      p.R * p.S + s.column.extent(p.Q) + ring.rows * ring.columns + (whole ? 0 : ring.together * p.Q);
   return pixels * ring.width + kApart / item_size;
 }
 
