@@ -17,7 +17,8 @@ namespace {
 
 // Goes through the chunks, in blocks of pixels or whole; `blocks` computes some tiles for one block.
 template <typename T, typename Blocks>
-void backward_weights(const Team& team, const Conv2d& p, Blocks blocks, T* dw, const Workspace& workspace) {
+[[gnu::noinline]] void backward_weights(const Team& team, const Conv2d& p, Blocks blocks, T* dw,
+                                        const Workspace& workspace) {
   const WeightsWorkspace at = weights_workspace(p, sizeof(T));
   char* const scratch = static_cast<char*>(workspace.data);
   T* const partials = reinterpret_cast<T*>(scratch + at.partials);

@@ -13,8 +13,8 @@ inline constexpr int64_t kFetchedBytes = int64_t{16} << 20;
 // `channels` channels of `columns` pixels, from `column` on, of a row of `size` pixels at a distance of `pixel` elements:
 // zeros where that is beside the row.
 template <typename T>
-void fill_ring_row(const T* row, int64_t size, int64_t pixel, int64_t column, int64_t channels, T* to, int64_t columns,
-                   int64_t width) {
+[[gnu::noinline]] void fill_ring_row(const T* row, int64_t size, int64_t pixel, int64_t column, int64_t channels, T* to,
+                                     int64_t columns, int64_t width) {
   constexpr int64_t L = kLanes<T>;
   const int64_t left = smaller(larger<int64_t>(-column, 0), columns);
   const int64_t inside = larger<int64_t>(smaller(size - column, columns) - left, 0);

@@ -22,7 +22,7 @@ inline constexpr int kDepthwisePixels = !kHasFma ? 2 : kVectorRegisters == 32 ? 
 inline constexpr int kFewPixels = kHasFma ? (kDepthwisePixels + 1) / 2 : 2;
 inline constexpr int kDepthwiseVectors = kHasFma ? 2 : 1;
 
-// Up to so many taps of a filter row that meet neighbouring columns make a run.
+// Up to so many taps of a filter row that meet neighbouring columns make a run where pixels are one or two columns apart.
 inline constexpr int kRunTaps = kHasFma ? 3 : 1;
 
 // Taps of one class of an axis that meet neighbouring positions (StencilAxis::tap_position): the first of them.
@@ -31,7 +31,7 @@ struct TapRun {
 };
 
 // The runs of an axis, at most `most` taps long, class by class.
-TILEGRAD_INLINE int find_runs(const StencilAxis& axis, int64_t most, TapRun* runs) {
+[[gnu::noinline]] int find_runs(const StencilAxis& axis, int64_t most, TapRun* runs) {
   int count = 0;
   for (int64_t residue = 0; residue < axis.classes(); ++residue) {
     const int begin = count;
@@ -102,8 +102,8 @@ TILEGRAD_INLINE void add_taps(Vec<T> (&sum)[kPixels][kVectors], const T* first, 
   }
 }
 
-// kVectors vectors of channels, from c on, of the first `pixels` of kPixels pixels. kStep: how many columns pixels are apart;
-// 0: any number.
+// kVectors vectors of channels, from c on, of the first `pixels` of kPixels pixels. kStep: how many columns pixels are
+// apart; of runs of single taps it may be any number.
 template <int kPixels, int kVectors, int kStep, typename T>
 TILEGRAD_INLINE void depthwise_vectors(const DepthwiseTile<T>& p, const T* x, int64_t c, int64_t pixels, T* y,
                                        int64_t out_step) {
@@ -116,15 +116,10 @@ TILEGRAD_INLINE void depthwise_vectors(const DepthwiseTile<T>& p, const T* x, in
       const T* const from = row + run.position * p.column;
       const T* const w = row_weights + run.tap * p.tap_step;
       const T* const first = p.zeros ? p.zeros + c : from;
-      if (kStep == 0 || kRunTaps == 1) {
-        for (int64_t t = 0; t < run.length; ++t) {
-          const T* const at = t == 0 ? first : from + t * p.column;
-          add_taps<1, 1>(sum, at, from + t * p.column, p.in_step, w + t * p.next_tap, 0);
-        }
-      } else if (run.length == 3) {
-        add_taps<3, larger(kStep, 1)>(sum, first, from, p.column, w, p.next_tap);
-      } else if (run.length == 2) {
-        add_taps<2, larger(kStep, 1)>(sum, first, from, p.column, w, p.next_tap);
+      if (kRunTaps >= 3 && run.length == 3) {
+        add_taps<3, kStep>(sum, first, from, p.column, w, p.next_tap);
+      } else if (kRunTaps >= 2 && run.length == 2) {
+        add_taps<2, kStep>(sum, first, from, p.column, w, p.next_tap);
       } else {
         add_taps<1, 1>(sum, first, from, p.in_step, w, 0);
       }
@@ -170,15 +165,13 @@ template <int kPixels, int kStep, typename T>
 
 // `count` pixels of one class in one row.
 template <typename T>
-void depthwise_pixels(DepthwiseTile<T>& p, int64_t step, int64_t count, const T* x, T* y) {
+[[gnu::noinline]] void depthwise_pixels(DepthwiseTile<T>& p, int64_t step, int64_t count, const T* x, T* y) {
   const auto run = [&](auto pixels) {
     const int64_t valid = smaller<int64_t>(count, pixels);
-    if (step == 1 && kRunTaps > 1) {
-      depthwise_tile<pixels, 1>(p, x, valid, y);
-    } else if (step == 2 && kRunTaps > 1) {
+    if (step == 2 && kRunTaps > 1) {
       depthwise_tile<pixels, 2>(p, x, valid, y);
     } else {
-      depthwise_tile<pixels, 0>(p, x, valid, y);
+      depthwise_tile<pixels, 1>(p, x, valid, y);
     }
     x += pixels * p.in_step;
     y += pixels * p.out_step;
@@ -222,7 +215,7 @@ struct Depthwise {
         bias(packed + s.row.taps * s.column.taps * shape.width),
         ring(bias + shape.width),
         row_tap_count(find_runs(s.row, 1, row_taps)),
-        run_count(find_runs(s.column, kRunTaps, column_runs)) {
+        run_count(find_runs(s.column, s.column.step() > 2 ? 1 : kRunTaps, column_runs)) {
     tile.rows = rows_met;
     tile.relu = epilogue.activation == Activation::relu;
     tile.out_step = s.column.period * s.in_channels;
@@ -254,8 +247,8 @@ struct Depthwise {
   }
 
   // Output rows [begin, end) of one image, `count` columns from `first` on, `channels` channels from `channel` on.
-  void run_block(const T* image, int64_t begin, int64_t end, int64_t first, int64_t count, int64_t channel,
-                 int64_t channels, T* out) {
+  [[gnu::noinline]] void run_block(const T* image, int64_t begin, int64_t end, int64_t first, int64_t count,
+                                   int64_t channel, int64_t channels, T* out) {
     const int64_t width = shape.width, pitch = shape.columns * width;
     for (int64_t t = 0; t < s.row.taps * s.column.taps; ++t) {
       const T* const from = weights.base + t * weights.tap_step + channel;
@@ -296,7 +289,7 @@ struct Depthwise {
   }
 
   // The same of whole rows and all channels, read where they lie.
-  void run_in_place(const T* image, int64_t begin, int64_t end, T* out) {
+  [[gnu::noinline]] void run_in_place(const T* image, int64_t begin, int64_t end, T* out) {
     const StencilAxis& axis = s.column;
     const int64_t step = axis.step(), width = s.in_channels, columns = axis.extent(1), first_column = axis.begin(0);
     // Outputs [left, right) meet no column beside the image.
@@ -339,7 +332,7 @@ struct Depthwise {
   }
 
   // Output columns [begin, end) of a row, pixel by pixel, without the taps that meet no column of the image.
-  void run_beside(const T* image, int64_t begin, int64_t end, T* out) {
+  [[gnu::noinline]] void run_beside(const T* image, int64_t begin, int64_t end, T* out) {
     tile.runs = runs_inside;
     for (int64_t q = begin; q < end; ++q) {
       const int64_t first = s.column.begin(0) + q * s.column.step();
@@ -350,7 +343,7 @@ struct Depthwise {
         if (from >= to) continue;
         runs_inside[tile.run_count++] = {0, column_runs[i].tap + from, column_runs[i].position + from, to - from};
       }
-      depthwise_tile<1, 0>(tile, image + first * s.in_channels, 1, out + q * s.in_channels);
+      depthwise_tile<1, 1>(tile, image + first * s.in_channels, 1, out + q * s.in_channels);
     }
   }
 };

@@ -152,7 +152,7 @@ struct DepthwiseBlocks {
   }
 
   // Channels [channel, channel + channels) of the chunk [begin, end), some output rows at a time through the ring.
-  void run_in_ring(int64_t begin, int64_t end, int64_t channel, int64_t channels) const {
+  [[gnu::noinline]] void run_in_ring(int64_t begin, int64_t end, int64_t channel, int64_t channels) const {
     const bool whole = channels % kLanes<T> == 0;  // else dy is copied, so as not to read past its end
     PixelRun<T> pixels[kMostPixelRuns];
     int64_t image = -1, loaded = 0,
@@ -197,7 +197,7 @@ struct DepthwiseBlocks {
   }
 
   // The same with x read where it lies, but for pixels that meet columns beside the image: what these meet goes to the ring.
-  void run_in_place(int64_t begin, int64_t end, int64_t channel, int64_t channels) const {
+  [[gnu::noinline]] void run_in_place(int64_t begin, int64_t end, int64_t channel, int64_t channels) const {
     const int64_t first_column = s.column.begin(0), columns = s.column.extent(1);
     const int64_t room = p.W - first_column - columns;
     const int64_t left = smaller(p.Q, larger<int64_t>(ceil_div(-first_column, p.stride_w), 0));
@@ -231,7 +231,7 @@ struct DepthwiseBlocks {
     }
   }
 
-  void run(int64_t begin, int64_t end, Range tiles, const WeightsSums<T>& dw) const {
+  [[gnu::noinline]] void run(int64_t begin, int64_t end, Range tiles, const WeightsSums<T>& dw) const {
     const int64_t step = in_place ? tiles.end - tiles.begin : 1;  // in place all at a time
     for (int64_t i = tiles.begin; i < tiles.end; i += step) {
       const int64_t channel = i * p.plan.block, channels = smaller(p.plan.block * step, p.C - channel);
