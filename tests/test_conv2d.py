@@ -71,6 +71,7 @@ def test_any_configuration(configuration: Any, seed: int, dtype: Any) -> None:
 CASES = [
     ((6, 7, 5), (3, 3, 5, 9), {"padding": "same"}),
     ((9, 9, 16), (3, 3, 1, 16), {"groups": 16, "stride": 2, "padding": 1}),
+    ((9, 8, 35), (5, 5, 1, 35), {"groups": 35, "padding": 2}),
     ((8, 8, 1), (5, 5, 1, 6), {"padding": 2}),
     ((4, 4, 64), (3, 3, 64, 33), {"padding": 1}),
     ((5, 5, 8), (1, 1, 8, 40), {}),

@@ -6,9 +6,10 @@
 // through all chunks. Small filters, with too few tiles for that (plan.partials > 1): every member takes some chunks,
 // and the chunks' results are joined in ascending order at the end.
 //
-// Tiles come in two kinds. With enough output channels in a group, lanes run along them, and rows of a tile are runs of
-// neighbours in x: the (s, c) of one filter row (DenseBlocks). With few, and for depthwise convolution, lanes run along
-// whole runs of dw, for which x and dy are spread out lane by lane (SpreadBlocks).
+// Tiles come in three kinds. With enough output channels in a group, lanes run along them, and rows of a tile are runs of
+// neighbours in x: the (s, c) of one filter row (DenseBlocks). With few, lanes run along whole runs of dw, for which x and
+// dy are spread out lane by lane (SpreadBlocks). For depthwise convolution they run along channels (DepthwiseBlocks).
+#include "cpu/weights_depthwise.h"
 #include "cpu/weights_spread.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
@@ -16,7 +17,8 @@ namespace {
 
 // Goes through the chunks, in blocks of pixels or whole; `blocks` computes some tiles for one block.
 template <typename T, typename Blocks>
-void backward_weights(const Team& team, const Conv2d& p, Blocks blocks, T* dw, const Workspace& workspace) {
+[[gnu::noinline]] void backward_weights(const Team& team, const Conv2d& p, Blocks blocks, T* dw,
+                                        const Workspace& workspace) {
   const WeightsWorkspace at = weights_workspace(p, sizeof(T));
   char* const scratch = static_cast<char*>(workspace.data);
   T* const partials = reinterpret_cast<T*>(scratch + at.partials);
@@ -65,6 +67,8 @@ void backward_weights(const Team& team, const Conv2d& p, Blocks blocks, T* dw, c
 template <typename T>
 void conv2d_backward_weights(const Team& team, const Conv2d& p, const T* x, const T* dy, T* dw, Workspace workspace) {
   const Stencil s = forward_stencil(p);
+  if (runs_depthwise(s) && p.plan.block)
+    return backward_weights(team, p, DepthwiseBlocks<T>(p, s, x, dy), dw, workspace);
   if (p.plan.block) return backward_weights(team, p, SpreadBlocks<T>(p, s, x, dy), dw, workspace);
   backward_weights(team, p, DenseBlocks<T>(p, s, x, dy), dw, workspace);
 }

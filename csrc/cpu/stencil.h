@@ -287,7 +287,7 @@ TILEGRAD_INLINE void stencil(const Team& team, const Stencil& s, const ConvPlan&
                              const StencilWeights<T>& weights, const Epilogue<T>& epilogue, T* y, Workspace workspace) {
   if (plan.block) return run_batch_stencil(team, s, plan, x, weights, epilogue, y, workspace);
   if (plan.pixels) return run_pixels(team, s, plan, x, weights, epilogue, y, workspace);
-  if (s.channelwise && s.terms() <= kDepthwiseTaps) return run_depthwise(team, s, x, weights, epilogue, y);
+  if (runs_depthwise(s)) return run_depthwise(team, s, plan, x, weights, epilogue, y, workspace);
   if (s.channelwise) return run_stencil<Kind::channelwise>(team, s, plan, x, weights, epilogue, y, workspace);
   run_stencil<Kind::dense>(team, s, plan, x, weights, epilogue, y, workspace);
 }

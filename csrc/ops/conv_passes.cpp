@@ -20,6 +20,14 @@ constexpr int64_t kWindowBytes = 384 * 1024;
 // What the window and the output of a unit of kBatchLanes images may take.
 constexpr int64_t kBatchBytes = 512 * 1024;
 
+// What a ring of rows of a depthwise convolution may take of the L1 cache, and the least of a pixel that it takes at a time:
+// shorter pieces of memory are slow to read.
+constexpr int64_t kRingBytes = 24 * 1024;
+constexpr int64_t kRingPixelBytes = 256;
+
+// The same of its weights' gradient.
+constexpr int64_t kWeightsRingBytes = 32 * 1024;
+
 // What the ring of rows of backward-weights may take of the L1 cache.
 constexpr int64_t kSpreadWindowBytes = 20 * 1024;
 
@@ -80,6 +88,33 @@ ConvPlan plan_stencil(const char* op, const Stencil& s, int64_t item_size) {
     plan.window = window_elements(op, plan.images * s.row.extent(plan.band), s.column.extent(s.column.out),
                                   s.in_channels, item_size);
   }
+  return plan;
+}
+
+// A ring of rows that fits the L1 cache: with as many columns as that leaves room for beside a few cache lines of channels,
+// then with as many channels.
+ConvPlan plan_depthwise(const char* op, const Stencil& s, int64_t item_size) {
+  ConvPlan plan{};
+  plan.images = plan.parts = plan.band = 1;
+  plan.members = threads::count();
+  const auto fits = [&](int64_t parts) {
+    ConvPlan tried = plan;
+    tried.parts = parts;
+    const DepthwiseRing ring = depthwise_ring(s, tried, item_size);
+    return saturated_multiply(saturated_multiply(ring.rows, ring.columns), ring.width * item_size) <= kRingBytes;
+  };
+  if (!reads_without_ring(s, item_size)) {
+    const int64_t grain = 7 * s.column.period;  // whole tiles of cpu/stencil_depthwise.h
+    plan.parts = ceil_div(s.in_channels * item_size, kRingPixelBytes);
+    plan.band = s.column.out;
+    for (int64_t blocks = 2; plan.band > grain && !fits(plan.parts); ++blocks) {
+      plan.band = ceil_div(ceil_div(s.column.out, blocks), grain) * grain;
+    }
+    while (plan.parts > 1 && fits(plan.parts - 1)) --plan.parts;
+  }
+  const DepthwiseRing ring = depthwise_ring(s, plan, item_size);
+  window_elements(op, ring.rows, ring.columns, ring.width, item_size);  // refuses what does not fit in memory
+  plan.window = depthwise_elements(s, ring, item_size);
   return plan;
 }
 
@@ -155,6 +190,7 @@ ConvPlan plan_pixels_stencil(const char* op, const Stencil& s, int64_t item_size
 
 ConvPlan plan_any_stencil(const char* op, const Stencil& s, int64_t item_size) {
   if (runs_along_pixels(s, item_size)) return plan_pixels_stencil(op, s, item_size);
+  if (runs_depthwise(s)) return plan_depthwise(op, s, item_size);
   const ConvPlan plan = plan_stencil(op, s, item_size);
   return runs_along_images(s, item_size) && plan.window * kBatchLanes * item_size <= kMostWindowBytes
              ? plan_batch_stencil(s, item_size)
@@ -162,6 +198,7 @@ ConvPlan plan_any_stencil(const char* op, const Stencil& s, int64_t item_size) {
 }
 
 size_t stencil_workspace_bytes(const Stencil& s, const ConvPlan& plan, int64_t item_size) {
+  if (runs_depthwise(s)) return static_cast<size_t>(plan.members * plan.window * item_size);
   return static_cast<size_t>(plan.block ? batch_workspace(s, plan, item_size).end
                                         : stencil_workspace(s, plan, item_size).end);
 }
@@ -176,6 +213,30 @@ bool runs_along_weights(const Conv2d& p, int64_t item_size) {
   const double seen = static_cast<double>(p.stride_h * (spreads_rows(p) ? 1 : p.stride_w));
   const double along_channels = 1.2 * static_cast<double>(p.groups * filter) * vectors(p.K / p.groups);
   return vectors(filter * p.K / taps) * (static_cast<double>(taps) + 4 * seen + 2) < along_channels;
+}
+
+// A ring that fits the L1 cache: with as many channels as that has room for, then for as many output rows at a time.
+ConvPlan plan_depthwise_weights(const char* op, Conv2d p, const Stencil& s, int64_t item_size) {
+  const int64_t line = 64 / item_size, channels = ceil_div(p.C, line) * line;
+  ConvPlan& plan = p.plan;
+  plan = ConvPlan{};
+  plan.images = plan.parts = plan.band = 1;
+  plan.members = threads::count();
+  const auto fits = [&](int64_t width, int64_t rows) {
+    plan.block = width;
+    plan.parts = rows;
+    const DepthwiseWeightsRing ring = depthwise_weights_ring(p, s, item_size);
+    return saturated_multiply(saturated_multiply(ring.rows + 1, ring.columns), width * item_size) <= kWeightsRingBytes;
+  };
+  int64_t width = std::min(channels, 2 * line), rows = 1;
+  while (width < channels && fits(std::min(channels, 2 * width), 1)) width = std::min(channels, 2 * width);
+  while (rows < std::min(p.P, kMostPixelRuns) && fits(width, rows + 1)) ++rows;
+  fits(width, rows);
+  if (reads_without_ring(s, item_size)) plan.block = 2 * line;  // only a unit of work
+  const DepthwiseWeightsRing ring = depthwise_weights_ring(p, s, item_size);
+  window_elements(op, ring.rows + 1, ring.columns, ring.width, item_size);  // refuses what does not fit in memory
+  plan.window = depthwise_weights_elements(p, s, ring, item_size);
+  return plan;
 }
 
 ConvPlan plan_backward_weights(const char* op, const Conv2d& p, int64_t item_size) {
@@ -194,7 +255,9 @@ ConvPlan plan_backward_weights(const char* op, const Conv2d& p, int64_t item_siz
     return rows * p.stride_h + images * s.row.extent(1);
   };
   const int64_t columns = s.column.extent(p.Q);
-  if (runs_along_weights(p, item_size)) {
+  if (runs_depthwise(s)) {
+    plan = plan_depthwise_weights(op, p, s, item_size);
+  } else if (runs_along_weights(p, item_size)) {
     // A ring of as many rows as the cache holds, of kSpreadBytes for each output column, or each input column.
     const int64_t line = saturated_multiply(spreads_rows(p) ? p.Q : columns, kSpreadBytes);
     const int64_t least = s.row.extent(1);
@@ -214,7 +277,14 @@ ConvPlan plan_backward_weights(const char* op, const Conv2d& p, int64_t item_siz
     }
   }
   // Few filter elements make too few tiles to share among many members; then the chunks are shared.
-  const bool by_chunks = chunks > 1 && weights <= 16384;
+  bool by_chunks = chunks > 1 && weights <= 16384;
+  if (by_chunks && runs_depthwise(s)) {
+    // With as many filters as channels there may be enough tiles. The largest member's share of either, over an even one:
+    const auto share = [&](int64_t count, int64_t size, int64_t all) {
+      return static_cast<double>(ceil_div(count, plan.members) * size * plan.members) / static_cast<double>(all);
+    };
+    by_chunks = share(chunks, chunk, pixels) <= 1.1 * share(ceil_div(p.C, plan.block), plan.block, p.C);
+  }
   plan.partials = by_chunks ? chunks : 1;
   return plan;
 }

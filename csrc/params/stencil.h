@@ -99,7 +99,42 @@ TILEGRAD_INLINE StencilWorkspace stencil_workspace(const Stencil& s, const ConvP
   return at;
 }
 
-// The same for kernels whose lanes run along images: kBatchLanes of them, the lanes of the widest vector of float32.
+// Depthwise filters of up to so many taps have kernels of their own (cpu/stencil_depthwise.h), most in a ring of rows of some
+// channels; larger ones run as other stencils do. A chunk of a contraction holds all of them.
+inline constexpr int kDepthwiseTaps = 256;
+
+TILEGRAD_INLINE bool runs_depthwise(const Stencil& s) { return s.channelwise && s.terms() <= kDepthwiseTaps; }
+
+// Whether x is read where it lies instead: with few uses of every element, moving it once more costs more than it saves.
+TILEGRAD_INLINE bool reads_without_ring(const Stencil& s, int64_t item_size) {
+  return s.row.period == 1 && s.column.period == 1 && s.terms() < 4 * s.row.scale * s.column.scale &&
+         s.in_channels * item_size % 64 == 0;
+}
+
+// The ring of a member: `rows` x `columns` pixels of `width` channels. It takes plan.band output columns at a time, and the
+// channels in plan.parts parts of whole cache lines.
+struct DepthwiseRing {
+  int64_t rows, columns, width;
+};
+
+TILEGRAD_INLINE DepthwiseRing depthwise_ring(const Stencil& s, const ConvPlan& plan, int64_t item_size) {
+  const int64_t line = 64 / item_size, share = (s.in_channels + plan.parts - 1) / plan.parts;
+  const int64_t rows = s.row.extent(s.row.classes());
+  return {rows < s.row.in ? rows : (s.row.in > 0 ? s.row.in : 1), s.column.extent(plan.band),
+          (share + line - 1) / line * line};
+}
+
+// Members that write to the same few KB make each other's prefetches wait: of depthwise 3x3 at 7 x 7 two took as long as one.
+inline constexpr int64_t kApart = 64 * 1024;
+
+// Elements of a member's own part: weights and bias of a part of the channels, and the ring, with room behind it for pixels of
+// a tile that are computed and not stored.
+TILEGRAD_INLINE int64_t depthwise_elements(const Stencil& s, const DepthwiseRing& ring, int64_t item_size) {
+  const int64_t pixels = s.row.taps * s.column.taps + 1 + ring.rows * ring.columns + 8 * s.column.step();
+  return pixels * ring.width + kApart / item_size;
+}
+
+// Where things lie for kernels whose lanes run along images: kBatchLanes of them, the lanes of the widest vector of float32.
 // per_member is the size of a member's part, block where its output begins in it.
 struct BatchWorkspace {
   int64_t offsets, weights, members, per_member, block, end;
@@ -118,6 +153,30 @@ TILEGRAD_INLINE BatchWorkspace batch_workspace(const Stencil& s, const ConvPlan&
   return at;
 }
 
+// The ring of depthwise backward-weights: it serves `together` output rows at a time, or one pixel beside the image where x is
+// read in place.
+struct DepthwiseWeightsRing {
+  int64_t rows, columns, width, together;
+};
+
+inline constexpr int64_t kMostPixelRuns = 16;  // at a time
+
+// plan.parts output rows at a time, plan.block channels.
+TILEGRAD_INLINE DepthwiseWeightsRing depthwise_weights_ring(const Conv2d& p, const Stencil& s, int64_t item_size) {
+  if (reads_without_ring(s, item_size)) return {p.R, s.column.extent(1), p.C, 1};
+  const int64_t rows = s.row.extent(p.plan.parts);
+  return {rows < p.H ? rows : (p.H > 0 ? p.H : 1), s.column.extent(p.Q), p.plan.block, p.plan.parts};
+}
+
+// Elements of a member's own part: the sums, a row of zeros, the ring, and dy's pixels where these are no whole vectors.
+TILEGRAD_INLINE int64_t depthwise_weights_elements(const Conv2d& p, const Stencil& s, const DepthwiseWeightsRing& ring,
+                                                   int64_t item_size) {
+  const bool whole = p.C * item_size % 64 == 0;
+  const int64_t pixels =
+      p.R * p.S + s.column.extent(p.Q) + ring.rows * ring.columns + (whole ? 0 : ring.together * p.Q);
+  return pixels * ring.width + kApart / item_size;
+}
+
 // How wide panels of lanes along runs of dw are at most.
 inline constexpr int64_t kSpreadBytes = 128;
 
@@ -134,7 +193,8 @@ TILEGRAD_INLINE WeightsWorkspace weights_workspace(const Conv2d& p, int64_t item
   at.line = at.panel + whole_lines(p.plan.band * kWidestPanel * item_size);
   at.window = at.line + whole_lines(p.plan.block * item_size);
   at.sums = at.window + whole_lines(p.plan.window * item_size);
-  const int64_t lanes = p.plan.block ? p.R * p.S * (p.C / p.groups * p.K + kWidestPanel) : 0;
+  const bool spread = p.plan.block && !runs_depthwise(forward_stencil(p));
+  const int64_t lanes = spread ? p.R * p.S * (p.C / p.groups * p.K + kWidestPanel) : 0;
   at.places = at.sums + whole_lines(lanes * item_size);
   at.per_member = at.places + lanes * 64;  // at least sizeof(PanelPlaces) per panel of any ISA
   at.partials = 0;

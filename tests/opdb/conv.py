@@ -137,6 +137,23 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 17, 18, 32), (3, 3, 4, 32), {"groups": 8, "padding": 1}),
     ((3, 19, 14, 40), (3, 3, 1, 80), {"groups": 40, "stride": 2, "padding": 1}),
     ((2, 9, 70, 16), (3, 3, 1, 16), {"groups": 16, "padding": 1}),
+    # Depthwise: blocks of columns and of channels, channels that fill no vector, images smaller than the filter; x in place
+    # at stride 2, with and without columns beside the image; classes of taps; more taps than its kernels take.
+    ((2, 9, 150, 33), (3, 3, 1, 33), {"groups": 33, "padding": 1}),
+    ((1, 6, 9, 200), (3, 3, 1, 200), {"groups": 200, "padding": 1}),
+    ((2, 15, 15, 32), (3, 3, 1, 32), {"groups": 32, "padding": 1, "stride": 2}),
+    ((1, 4, 10, 96), (3, 3, 1, 96), {"groups": 96, "padding": "same", "stride": 2}),
+    ((3, 33, 3, 16), (3, 3, 1, 16), {"groups": 16, "padding": 2, "stride": 2}),
+    ((1, 7, 13, 48), (5, 5, 1, 48), {"groups": 48, "padding": 2, "stride": 2}),
+    ((2, 9, 8, 20), (3, 3, 1, 20), {"groups": 20, "padding": ((2, 0), (0, 3)), "dilation": 2}),
+    ((1, 12, 13, 24), (3, 2, 1, 24), {"groups": 24, "padding": 1, "stride": (3, 2), "dilation": (1, 2)}),
+    ((1, 11, 12, 16), (4, 3, 1, 16), {"groups": 16, "padding": 2, "stride": 3, "dilation": (3, 2)}),
+    ((1, 3, 40, 17), (7, 7, 1, 17), {"groups": 17, "padding": 3}),
+    ((2, 6, 7, 16), (1, 1, 1, 16), {"groups": 16, "stride": 2}),
+    ((2, 2, 9, 3), (1, 2, 1, 3), {"groups": 3, "padding": (0, 3), "stride": (5, 4)}),
+    ((1, 9, 8, 4), (17, 16, 1, 4), {"groups": 4, "padding": 8}),
+    ((0, 5, 5, 16), (3, 3, 1, 16), {"groups": 16, "stride": 2}),
+    ((2, 0, 5, 16), (3, 3, 1, 16), {"groups": 16, "padding": "same"}),
     # Batches whose images fill the lanes of vectors.
     ((17, 6, 7, 1), (5, 5, 1, 6), {"padding": 2}),
     ((16, 5, 5, 3), (3, 3, 3, 7), {"padding": "same", "stride": 2}),
