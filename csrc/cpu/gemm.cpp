@@ -218,7 +218,9 @@ void multiply_block(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part
           const int64_t n = panels.begin(i) * L;
           const int vectors = panels.rows(i);
           const int64_t columns = smaller(vectors * L, p.N - n);
-          const auto function = in_rows ? &tile_function<T, SpacedRows> : &tile_function<T, PackedRows>;
+          constexpr bool kFetches = sizeof(T) == 4;
+          const auto function =
+              in_rows ? &tile_function<T, SpacedRows, kFetches> : &tile_function<T, PackedRows, kFetches>;
           const TileFunction<T> functions[2] = {tiles.taller ? function(tiles.rows(0), vectors) : nullptr,
                                                 function(static_cast<int>(tiles.height), vectors)};
           TileJob<T> job{};

@@ -57,7 +57,8 @@ inline constexpr int kMostTileElements = kVectorRegisters * kLanes<T>;
 template <typename T>
 using TileFunction = void (*)(const TileJob<T>&);
 
-template <typename T, int kRows, int kVectors, template <typename, int> typename A>
+// Tiles of float32 fetch ahead where they are told to; the code for it is left out of all others, which are many.
+template <typename T, int kRows, int kVectors, template <typename, int> typename A, bool kFetches>
 [[gnu::noinline]] void run_tile(const TileJob<T>& job) {
   using Tile = RegisterTile<T, kRows, kVectors>;
   Tile tile;
@@ -68,22 +69,26 @@ template <typename T, int kRows, int kVectors, template <typename, int> typename
   }
   A<T, kRows> a{job.a, job.a_step};
   const T* b = job.b;
-  Ahead ahead = job.ahead;
-  const int64_t piece = ahead.rows > 0 ? kPiece<T> : job.K;
-  if (ahead.rows > 0) {
-    // The lines of the output, which a store would wait for.
+  if constexpr (kFetches) {
+    Ahead ahead = job.ahead;
+    const int64_t piece = ahead.rows > 0 ? kPiece<T> : job.K;
+    if (ahead.rows > 0) {
+      // The lines of the output, which a store would wait for.
 #pragma GCC unroll 1
-    for (int m = 0; m < kRows; ++m) {
-      for (int64_t n = 0; n < Tile::kColumns; n += kPiece<T>) prefetch(job.out + m * job.out_stride + n);
+      for (int m = 0; m < kRows; ++m) {
+        for (int64_t n = 0; n < Tile::kColumns; n += kPiece<T>) prefetch(job.out + m * job.out_stride + n);
+      }
     }
-  }
-  for (int64_t left = job.K; left > 0; left -= piece) {
-    asm("" : "+m"(ahead));  // in memory: the loop over k needs the registers
-    for (int64_t r = 0; r < ahead.rows; ++r) {
-      for (int64_t i = 0; i < ahead.lines; ++i) prefetch(ahead.first + r * ahead.row_step + i * kCacheLine);
+    for (int64_t left = job.K; left > 0; left -= piece) {
+      asm("" : "+m"(ahead));  // in memory: the loop over k needs the registers
+      for (int64_t r = 0; r < ahead.rows; ++r) {
+        for (int64_t i = 0; i < ahead.lines; ++i) prefetch(ahead.first + r * ahead.row_step + i * kCacheLine);
+      }
+      ahead.first += ahead.next;
+      tile.accumulate_on(smaller(left, piece), a, b, job.b_step);
     }
-    ahead.first += ahead.next;
-    tile.accumulate_on(smaller(left, piece), a, b, job.b_step);
+  } else {
+    tile.accumulate_on(job.K, a, b, job.b_step);
   }
   if (job.total) tile.add_to(job.total, job.total_stride);
   if (job.bias) {
@@ -101,11 +106,11 @@ template <typename T, int kRows>
 using PackedRows = Interleaved<T>;
 
 // The tile of this height and width whose A is read by the accessor A (register_tile.h).
-template <typename T, template <typename, int> typename A>
+template <typename T, template <typename, int> typename A, bool kFetches>
 TileFunction<T> tile_function(int rows, int vectors) {
   TileFunction<T> found = nullptr;
   const auto of_width = [&](auto width) {
-    with_rows<kTileRows<T, width>>(rows, [&](auto height) { found = &run_tile<T, height, width, A>; });
+    with_rows<kTileRows<T, width>>(rows, [&](auto height) { found = &run_tile<T, height, width, A, kFetches>; });
   };
   with_rows<kPanelVectors>(vectors, of_width);
   return found;
