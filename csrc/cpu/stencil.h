@@ -286,7 +286,10 @@ template <typename T>
 TILEGRAD_INLINE void stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const T* x,
                              const StencilWeights<T>& weights, const Epilogue<T>& epilogue, T* y, Workspace workspace) {
   if (plan.block) return run_batch_stencil(team, s, plan, x, weights, epilogue, y, workspace);
-  if (plan.pixels) return run_pixels(team, s, plan, x, weights, epilogue, y, workspace);
+  // Where fma is emulated the driver below, which reads the same plan, is short and good enough.
+  if constexpr (kHasFma && sizeof(T) == 4) {
+    if (plan.pixels) return run_pixels(team, s, plan, x, weights, epilogue, y, workspace);
+  }
   if (runs_depthwise(s)) return run_depthwise(team, s, plan, x, weights, epilogue, y, workspace);
   if (s.channelwise) return run_stencil<Kind::channelwise>(team, s, plan, x, weights, epilogue, y, workspace);
   run_stencil<Kind::dense>(team, s, plan, x, weights, epilogue, y, workspace);

@@ -91,7 +91,7 @@ template <int kChannels, int kVectors, typename T>
       if (p.relu) sums[v][k] = sums[v][k] < zero ? zero : sums[v][k];
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 1  // a vector's stores are many
   for (int v = 0; v < kVectors; ++v) store_pixels<kChannels>(p, sums[v], y[v]);
 }
 
