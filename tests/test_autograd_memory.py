@@ -92,6 +92,21 @@ def test_gradients_that_others_hold_are_not_written_over(op: Callable[[tg.Tensor
     np.testing.assert_allclose(x.grad.numpy(), expected + 10.0, rtol=1e-6)
 
 
+def test_a_loss_gives_its_saved_gradient_once() -> None:
+    """The gradient made with the value is scaled in place at the last call, and before that left as it was."""
+    x = tg.tensor(np.arange(12, dtype=np.float32).reshape(3, 4) / 7, requires_grad=True)
+    loss = tg.cross_entropy(x, tg.tensor([1, 0, 3]))
+    weights = np.exp(x.detach().numpy().astype(np.float64))
+    expected = (weights / weights.sum(axis=1, keepdims=True) - np.eye(4)[[1, 0, 3]]) / 3
+    for times, total in ((1, 1.0), (2, 2.0), (3, 3.0)):
+        loss.backward(retain_graph=times < 3)
+        assert x.grad is not None
+        np.testing.assert_allclose(x.grad.numpy(), total * expected, rtol=0, atol=1e-6)
+    x.grad = None
+    (tg.cross_entropy(x, tg.tensor([1, 0, 3])) * 5.0).backward()
+    np.testing.assert_allclose(x.grad.numpy(), 5 * expected, rtol=0, atol=1e-6)
+
+
 def test_sums_of_gradients_do_not_touch_what_others_see() -> None:
     """Twice the same, a residual block, three branches: what arrives first may be shared with the others."""
     x = tg.tensor([1.0, 2.0], requires_grad=True)

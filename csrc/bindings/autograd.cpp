@@ -50,6 +50,14 @@ void register_autograd(py::module_& m) {
       },
       py::arg("grad"), py::arg("out"), py::arg("activation"),
       "The gradient before an activation, for the last use that a rule makes of grad: it may be overwritten.");
+  m.def(
+      "scaled_gradient",
+      [](py::handle gradient, const Array& by) {
+        if (!is_tensor(gradient.ptr())) throw py::type_error("scaled_gradient: gradient must be a tensor");
+        return py::reinterpret_steal<py::object>(scaled_gradient(gradient.ptr(), by));
+      },
+      py::arg("gradient"), py::arg("by"),
+      "A saved gradient times that of the loss, for the last use that a rule makes of it: it may be overwritten.");
   m.def("set_tensor_class", [](py::handle type) {
     if (!PyType_Check(type.ptr()) || !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type.ptr()), tensor_base_type)) {
       throw py::type_error("expected a subclass of TensorBase");

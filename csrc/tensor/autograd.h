@@ -140,6 +140,10 @@ void retain_grad(PyObject* tensor);
 // `grad`: it is written into grad's own memory where backward() knows that nobody else needs that.
 PyObject* activation_backward(PyObject* grad, const Array& out, Activation activation);
 
+// A loss's gradient, made with its value and saved, times that of the loss, `by`, which broadcasts to it: in place in the
+// same way.
+PyObject* scaled_gradient(PyObject* gradient, const Array& by);
+
 // Adds the gradient of `tensor` (times `grad`, or 1 for a single element) to the .grad of every leaf it was made from.
 void backward(PyObject* tensor, PyObject* grad, bool retain_graph);
 

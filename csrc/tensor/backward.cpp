@@ -102,8 +102,38 @@ void check_saved(const Node* node) {
   }
 }
 
-// The gradient that the rule being called may overwrite, or null.
-thread_local PyObject* overwritable = nullptr;
+// What the rule being called may overwrite, because nobody else will see it: the gradient that it is given, and values that
+// were saved for this call alone.
+class Overwritable {
+ public:
+  Overwritable(const Node* node, PyObject* gradient, bool last_call) : outer_(innermost) {
+    if (gradient && exclusively_owned(gradient)) tensors_.push_back(gradient);
+    for (Py_ssize_t i = 0; last_call && i < PyTuple_GET_SIZE(node->saved); ++i) {
+      PyObject* const value = PyTuple_GET_ITEM(node->saved, i);
+      if (is_tensor(value) && exclusively_owned(value)) tensors_.push_back(value);
+    }
+    innermost = this;
+  }
+  Overwritable(const Overwritable&) = delete;
+  Overwritable& operator=(const Overwritable&) = delete;
+  ~Overwritable() { innermost = outer_; }
+
+  // Whether the tensor may be overwritten, now and never again.
+  static bool take(PyObject* tensor) {
+    if (!innermost) return false;
+    std::vector<PyObject*>& tensors = innermost->tensors_;
+    const auto found = std::find(tensors.begin(), tensors.end(), tensor);
+    if (found == tensors.end()) return false;
+    tensors.erase(found);
+    return true;
+  }
+
+ private:
+  static thread_local Overwritable* innermost;
+  std::vector<PyObject*> tensors_;
+  Overwritable* const outer_;
+};
+thread_local Overwritable* Overwritable::innermost = nullptr;
 
 // rule(needs, grad, *saved). A node of several outputs gets a tuple of gradients, None where none arrived.
 Object call_rule(const Node* node, PyObject* const* arrived, const std::vector<bool>& needed) {
@@ -139,7 +169,7 @@ Object call_rule(const Node* node, PyObject* const* arrived, const std::vector<b
 
 // The gradients of a node's inputs, null where there is none.
 std::vector<Object> input_gradients(const Node* node, const std::vector<PyObject*>& arrived,
-                                    const std::vector<bool>& needed) {
+                                    const std::vector<bool>& needed, bool last_call) {
   std::vector<Object> found(node->inputs.size());
   if (!node->rule) {
     found[0] = Object(wrap(spread_to_root(*node->placement, as_tensor(arrived[0])->array)));
@@ -159,16 +189,11 @@ std::vector<Object> input_gradients(const Node* node, const std::vector<PyObject
     of_view_alone = of_view.get();
     given = &of_view_alone;
   }
-  PyObject* const own = node->outputs == 1 && !at && exclusively_owned(given[0]) ? given[0] : nullptr;
-  PyObject* const outer = std::exchange(overwritable, own);
   Object result;
-  try {
+  {
+    const Overwritable here(node, node->outputs == 1 && !at ? given[0] : nullptr, last_call);
     result = call_rule(node, given, needed);
-  } catch (...) {
-    overwritable = outer;
-    throw;
   }
-  overwritable = outer;
   for (size_t i = 0; i < found.size(); ++i) {
     PyObject* gradient = PyTuple_GET_ITEM(result.get(), static_cast<Py_ssize_t>(i));
     if (!needed[i]) continue;
@@ -370,7 +395,7 @@ void walk(std::vector<Delivery> starts, const std::unordered_set<const Variable*
     }
     std::vector<bool> needed;
     for (const Ref<Variable>& input : node->inputs) needed.push_back(is_needed(input));
-    std::vector<Object> gradients = input_gradients(node, arrived.gradients, needed);
+    std::vector<Object> gradients = input_gradients(node, arrived.gradients, needed, !retain_graph);
     if (!retain_graph) Py_CLEAR(node->saved);  // as early as can be: it is most of what training takes
     for (size_t i = 0; i < gradients.size(); ++i) {
       if (gradients[i]) deliver(node->inputs[i], std::move(gradients[i]));
@@ -397,8 +422,7 @@ PyObject* activation_backward(PyObject* grad, const Array& out, Activation activ
   const auto& kernel = activation == Activation::relu      ? kernels::relu_backward
                        : activation == Activation::sigmoid ? kernels::sigmoid_backward
                                                            : kernels::tanh_backward;
-  if (grad == overwritable && gradient.shape() == out.shape() && gradient.dtype() == out.dtype()) {
-    overwritable = nullptr;
+  if (gradient.shape() == out.shape() && gradient.dtype() == out.dtype() && Overwritable::take(grad)) {
     ops::binary_into(kernel, gradient, out, gradient);
     return Py_NewRef(grad);
   }
@@ -410,6 +434,15 @@ PyObject* activation_backward(PyObject* grad, const Array& out, Activation activ
     default:
       return wrap(ops::tanh_backward(gradient, out));
   }
+}
+
+PyObject* scaled_gradient(PyObject* gradient, const Array& by) {
+  const Array& array = as_tensor(gradient)->array;
+  if (by.dtype() == array.dtype() && by.device() == array.device() && Overwritable::take(gradient)) {
+    ops::binary_into(kernels::multiply, array, by, array);
+    return Py_NewRef(gradient);
+  }
+  return wrap(ops::multiply(array, by));
 }
 
 void backward(PyObject* object, PyObject* grad, bool retain_graph) {
