@@ -85,8 +85,8 @@ def sigmoid(x: Tensor) -> Tensor:
     Examples
     --------
     >>> import tilegrad as tg
-    >>> tg.sigmoid(tg.tensor([0.0, 2.0]))
-    tensor([0.5      , 0.8807971])
+    >>> tg.sigmoid(tg.tensor([0.0, 1.0]))
+    tensor([0.5      , 0.7310586])
     """
     y = _C.sigmoid(x)
     return record(y, _sigmoid_gradient, (x,), y)
@@ -119,8 +119,8 @@ def silu(x: Tensor) -> Tensor:
     Examples
     --------
     >>> import tilegrad as tg
-    >>> tg.silu(tg.tensor([0.0, 2.0]))
-    tensor([0.       , 1.7615942])
+    >>> tg.silu(tg.tensor([0.0, 1.0]))
+    tensor([0.       , 0.7310586])
     """
     return record(_C.silu(x), _silu_gradient, (x,), x)
 
