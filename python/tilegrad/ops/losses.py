@@ -287,4 +287,5 @@ def scaled(grad: Tensor, gradient: Tensor | None) -> Tensor | None:
         return None
     if 0 < grad.ndim < gradient.ndim:
         grad = _C.reshape(grad, (*grad.shape, 1))
-    return _C.scaled_gradient(gradient, grad)
+    product: Tensor = _C.scaled_gradient(gradient, grad)
+    return product
