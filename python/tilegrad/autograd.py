@@ -120,8 +120,8 @@ def grad(
         What each output's gradient starts from, of its shape and dtype; None stands for 1, where the output is a
         single element.
     retain_graph
-        Whether the graph is kept for another walk. If not, what each op saved is let go as soon as its gradient is made;
-        an error on the way leaves the graph used up as far as the walk came.
+        Whether the graph is kept for another walk. If not, what each op saved is let go once its gradient is made; an
+        error on the way leaves the graph used up as far as the walk came.
     create_graph
         Gradients of gradients are not recorded: True raises.
     allow_unused
