@@ -91,7 +91,7 @@ MIB = 2**20
 
 
 def test_large_blocks_are_cut_and_grow_together() -> None:
-    """Blocks of other sizes take the place of a large one, and it theirs: nothing is asked of the system a second time."""
+    """Blocks of other sizes take the place of a large one, and it theirs: the system is not asked a second time."""
     one = tg.empty(20 * MIB, dtype="uint8")
     largest = total()
     del one
