@@ -8,6 +8,7 @@
 #include "ops/elementwise.h"
 #include "ops/views.h"
 #include "tensor/errors.h"
+#include "tensor/overwritable.h"
 #include "tensor/tensor.h"
 #include "tensor/view_gradient.h"
 
@@ -27,12 +28,6 @@ std::vector<Node*> nodes_in_reverse(const std::vector<Node*>& roots) {
   }
   std::sort(found.begin(), found.end(), [](const Node* a, const Node* b) { return a->sequence > b->sequence; });
   return found;
-}
-
-// Whether a gradient may be kept as it is: nobody else can see or change it.
-bool exclusively_owned(PyObject* gradient) {
-  const Array& array = as_tensor(gradient)->array;
-  return Py_REFCNT(gradient) == 1 && array.storage()->is_exclusive() && array.is_contiguous();
 }
 
 // Adds `gradient` (stolen) to what has arrived so far.
@@ -101,39 +96,6 @@ void check_saved(const Node* node) {
     }
   }
 }
-
-// What the rule being called may overwrite, because nobody else will see it: the gradient that it is given, and values that
-// were saved for this call alone.
-class Overwritable {
- public:
-  Overwritable(const Node* node, PyObject* gradient, bool last_call) : outer_(innermost) {
-    if (gradient && exclusively_owned(gradient)) tensors_.push_back(gradient);
-    for (Py_ssize_t i = 0; last_call && i < PyTuple_GET_SIZE(node->saved); ++i) {
-      PyObject* const value = PyTuple_GET_ITEM(node->saved, i);
-      if (is_tensor(value) && exclusively_owned(value)) tensors_.push_back(value);
-    }
-    innermost = this;
-  }
-  Overwritable(const Overwritable&) = delete;
-  Overwritable& operator=(const Overwritable&) = delete;
-  ~Overwritable() { innermost = outer_; }
-
-  // Whether the tensor may be overwritten, now and never again.
-  static bool take(PyObject* tensor) {
-    if (!innermost) return false;
-    std::vector<PyObject*>& tensors = innermost->tensors_;
-    const auto found = std::find(tensors.begin(), tensors.end(), tensor);
-    if (found == tensors.end()) return false;
-    tensors.erase(found);
-    return true;
-  }
-
- private:
-  static thread_local Overwritable* innermost;
-  std::vector<PyObject*> tensors_;
-  Overwritable* const outer_;
-};
-thread_local Overwritable* Overwritable::innermost = nullptr;
 
 // rule(needs, grad, *saved). A node of several outputs gets a tuple of gradients, None where none arrived.
 Object call_rule(const Node* node, PyObject* const* arrived, const std::vector<bool>& needed) {
@@ -416,34 +378,6 @@ void walk(std::vector<Delivery> starts, const std::unordered_set<const Variable*
 }
 
 }  // namespace
-
-PyObject* activation_backward(PyObject* grad, const Array& out, Activation activation) {
-  const Array& gradient = as_tensor(grad)->array;
-  const auto& kernel = activation == Activation::relu      ? kernels::relu_backward
-                       : activation == Activation::sigmoid ? kernels::sigmoid_backward
-                                                           : kernels::tanh_backward;
-  if (gradient.shape() == out.shape() && gradient.dtype() == out.dtype() && Overwritable::take(grad)) {
-    ops::binary_into(kernel, gradient, out, gradient);
-    return Py_NewRef(grad);
-  }
-  switch (activation) {
-    case Activation::relu:
-      return wrap(ops::relu_backward(gradient, out));
-    case Activation::sigmoid:
-      return wrap(ops::sigmoid_backward(gradient, out));
-    default:
-      return wrap(ops::tanh_backward(gradient, out));
-  }
-}
-
-PyObject* scaled_gradient(PyObject* gradient, const Array& by) {
-  const Array& array = as_tensor(gradient)->array;
-  if (by.dtype() == array.dtype() && by.device() == array.device() && Overwritable::take(gradient)) {
-    ops::binary_into(kernels::multiply, array, by, array);
-    return Py_NewRef(gradient);
-  }
-  return wrap(ops::multiply(array, by));
-}
 
 void backward(PyObject* object, PyObject* grad, bool retain_graph) {
   const Ref<Variable> variable = required("backward", object);
