@@ -12,16 +12,6 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-// The input of the next unit of work, which tiles prefetch while they run: so many lines before every run of terms.
-struct StencilAhead {
-  const char* at;
-  const char* end;
-  int64_t lines;
-  TILEGRAD_INLINE void fetch() {
-    for (int64_t i = 0; i < lines && at < end; ++i, at += kCacheLine) prefetch(at);
-  }
-};
-
 // What a tile of one class and panel needs.
 template <typename T>
 struct StencilTile {
@@ -32,8 +22,8 @@ struct StencilTile {
   Epilogue<T> epilogue;
   int64_t first, columns;
   int64_t taps;
-  int64_t run;  // so many terms lie behind each other, again and again
-  StencilAhead* ahead;
+  int64_t run;        // so many terms lie behind each other, again and again
+  LinesAhead* ahead;  // the input of the next unit of work, some lines before every run of terms
 };
 
 // A tile of neighbours in a row: one distance says where all of them are, so that a term costs no load of a pointer to
@@ -229,9 +219,7 @@ void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const
     const int64_t seen = counts_images
                              ? (image + images) * s.row.in
                              : image * s.row.in + smaller(s.row.begin(first) + s.row.extent(height), s.row.in);
-    StencilAhead ahead;
-    ahead.at = reinterpret_cast<const char*>(x + seen * line);
-    ahead.end = reinterpret_cast<const char*>(x + smaller(seen + seen_rows, s.N * s.row.in) * line);
+    LinesAhead ahead = LinesAhead::of(x + seen * line, x + smaller(seen + seen_rows, s.N * s.row.in) * line, 1);
 
     const Team part{static_cast<int>(item % parts), static_cast<int>(parts), nullptr};
     const Range mine = part.share(all_panels);
@@ -257,8 +245,8 @@ void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const
         const PixelGrid grid = class_grid(s, h, w, images, height, window_rows, window_columns);
         tile.ahead = &ahead;
         const int64_t runs = larger<int64_t>(taps * s.group_in / larger<int64_t>(tile.run, 1), 1);
-        ahead.lines =
-            !reads_ahead ? 0 : ceil_div((ahead.end - ahead.at) / kCacheLine, larger<int64_t>(runs * mine_tiles, 1));
+        ahead.each =
+            reads_ahead ? ceil_div((ahead.end - ahead.next) / kCacheLine, larger<int64_t>(runs * mine_tiles, 1)) : 0;
         T* const out = y + ((image * s.row.out + first + h) * s.column.out + w) * s.out_channels;
         for (int64_t i = mine.begin; i < mine.end; ++i) {
           const int64_t group = i / panels.count(), panel = i % panels.count();

@@ -68,8 +68,7 @@ struct DepthwiseTile {
   int64_t tap_step, next_tap;  // from tap to tap in the weights: of a filter row, of a run
   int64_t in_step, out_step;   // from one pixel of a tile to the next
   const T* zeros;              // read in place of a tile's first column if that is beside the image, else null
-  const T* ahead;  // rows that the next row of output will be the first to read, fetched some lines at a time
-  int64_t ahead_lines;
+  LinesAhead ahead;            // rows that the next row of output will be the first to read
 };
 
 // Adds kLength neighbouring taps to pixels that are kStep columns apart. Every column is loaded once, the first at `first`.
@@ -152,7 +151,7 @@ template <int kPixels, int kStep, typename T>
   constexpr int64_t L = kLanes<T>, kWidth = kDepthwiseVectors * L;
   int64_t c = 0;
   for (; c + kWidth <= p.channels; c += kWidth) {
-    for (int64_t i = 0; i < p.ahead_lines; ++i, p.ahead += kCacheLine / sizeof(T)) prefetch(p.ahead);
+    p.ahead.fetch();
     depthwise_vectors<kPixels, kDepthwiseVectors, kStep>(p, x, c, pixels, y + c, p.out_step);
   }
   for (; c < p.channels; c += L) {
@@ -220,7 +219,7 @@ struct Depthwise {
     tile.relu = epilogue.activation == Activation::relu;
     tile.out_step = s.column.period * s.in_channels;
     tile.zeros = nullptr;
-    tile.ahead_lines = 0;
+    tile.ahead = {};
   }
   TILEGRAD_INLINE int64_t in_line() const { return s.column.in * s.in_channels; }
   TILEGRAD_INLINE int64_t line() const { return s.column.out * s.out_channels; }
@@ -311,8 +310,9 @@ struct Depthwise {
       tile.runs = column_runs;
       tile.run_count = run_count;
       if (fetches && h + 1 < end) {
-        tile.ahead = image + (s.row.begin(h) + s.row.extent(1)) * in_line();
-        tile.ahead_lines =
+        const T* const next = image + (s.row.begin(h) + s.row.extent(1)) * in_line();
+        tile.ahead = LinesAhead::of(next, next + s.row.scale * in_line(), 1);
+        tile.ahead.each =
             ceil_div(s.row.scale * s.column.scale * kDepthwisePixels * kDepthwiseVectors * kVectorBytes, kCacheLine);
       }
       const int64_t last_row = tile.row_count > 0 ? rows_met[tile.row_count - 1].x : 0;
@@ -325,7 +325,7 @@ struct Depthwise {
         tile.zeros = with_edge && q == 0 ? ring : nullptr;
         depthwise_pixels(tile, step, count, image + first_read(q), out + q * width);
       }
-      tile.ahead_lines = 0;
+      tile.ahead = {};
       run_beside(image, 0, left, out);
       run_beside(image, q, axis.out, out);
     }
@@ -363,9 +363,9 @@ void run_depthwise(const Team& team, const Stencil& s, const ConvPlan& plan, con
     if (reads_without_ring(s, sizeof(T))) {
       work.run_in_place(from, begin, end, y + at * line);
     } else {
-      for (int64_t first = 0; first < s.column.out; first += plan.band) {
+      for (int64_t first = 0; first < s.column.out; first += plan.columns) {
         for (int64_t c = 0; c < s.in_channels; c += width) {
-          work.run_block(from, begin, end, first, smaller(plan.band, s.column.out - first), c,
+          work.run_block(from, begin, end, first, smaller(plan.columns, s.column.out - first), c,
                          smaller(width, s.in_channels - c), y + at * line + first * s.out_channels + c);
         }
       }

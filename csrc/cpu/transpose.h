@@ -1,6 +1,7 @@
 // Transposes in registers, and the packing of matrix panels that they serve.
 #pragma once
 
+#include "cpu/prefetch.h"
 #include "cpu/vec.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
@@ -64,15 +65,6 @@ TILEGRAD_INLINE void transpose_blocks(V (&rows)[kCount]) {
 template <typename T>
 TILEGRAD_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
   transpose_square(rows);
-}
-
-// More rows than the hardware's prefetcher follows are read at once: it needs to be told.
-inline constexpr int64_t kCacheLine = 64;
-template <typename T>
-inline constexpr int64_t kPrefetchAhead = 4 * kCacheLine / sizeof(T);
-template <typename T>
-TILEGRAD_INLINE void prefetch(const T* p) {
-  __builtin_prefetch(p, 0, 2);
 }
 
 // Rows at a distance of a multiple of the L1 cache's way push each other out.

@@ -169,14 +169,14 @@ struct WinogradBlocks {
 
   // The products [begin, end) of a block of `tiles` tiles, counted by plane, then panel of columns. Memory rests meanwhile:
   // what is read and written next is fetched.
-  void multiply_planes(int64_t tiles, int64_t begin, int64_t end, Prefetch<T> read, Prefetch<T> written) const {
+  void multiply_planes(int64_t tiles, int64_t begin, int64_t end, LinesAhead read, LinesAhead written) const {
     constexpr int kVectors = 2;
     constexpr int64_t kColumns = kVectors * kLanes<T>;
     const int64_t panels = ceil_div(p.K, kWinogradPanel), columns = winograd_columns(p.K);
     const int64_t chunk = contraction_chunk(p.C), u_plane = winograd_weights_plane(p.C, p.K);
     for (int64_t i = begin; i < end; ++i) {
-      read.part();
-      written.part();
+      read.fetch();
+      written.fetch();
       const int64_t plane = i / panels, first = i % panels * kWinogradPanel;
       const int64_t width = smaller(kWinogradPanel, columns - first);
       Product<T> product{scratch + at.v + plane * at.v_plane,
@@ -236,8 +236,8 @@ void run_winograd(const Team& team, const Winograd& p, const T* x, const T* u, c
     working.barrier();
     const int64_t after = smaller(first + p.block, mine.end), parts = my_products.end - my_products.begin;
     blocks.multiply_planes(tiles, my_products.begin, my_products.end,
-                           blocks.inputs().prefetch_lines(after, smaller(after + p.block, mine.end), parts),
-                           blocks.outputs().prefetch_lines(first + my_tiles.begin, first + my_tiles.end, parts));
+                           blocks.inputs().lines_ahead(after, smaller(after + p.block, mine.end), parts),
+                           blocks.outputs().lines_ahead(first + my_tiles.begin, first + my_tiles.end, parts));
     working.barrier();  // and the next block's v is not read before its own first barrier, nor is m written
     blocks.store_tiles(first, first + my_tiles.begin, first + my_tiles.end);
   }

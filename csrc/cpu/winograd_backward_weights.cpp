@@ -125,11 +125,11 @@ struct WinogradGradient {
     const int64_t columns = winograd_columns(p.K), panels = ceil_div(columns, kColumns);
     const Range mine = team.share(kPlanes * panels);
     const int64_t parts = mine.end - mine.begin;
-    Prefetch<T> x_lines = inputs.prefetch_lines(next.begin, next.end, parts);
-    Prefetch<T> dy_lines = gradients.prefetch_lines(next.begin, next.end, parts);
+    LinesAhead x_lines = inputs.lines_ahead(next.begin, next.end, parts);
+    LinesAhead dy_lines = gradients.lines_ahead(next.begin, next.end, parts);
     for (int64_t i = mine.begin; i < mine.end; ++i) {
-      x_lines.part();
-      dy_lines.part();
+      x_lines.fetch();
+      dy_lines.fetch();
       const int64_t plane = i / panels, first = i % panels * kColumns, place = plane * at.sum_plane + first;
       const Accumulation<T> sum{tiles,
                                 v + plane * at.v_plane,

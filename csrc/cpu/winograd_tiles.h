@@ -1,6 +1,7 @@
 // The tiles of Winograd's algorithm over a batch of images, and their transforms to planes.
 #pragma once
 
+#include "cpu/prefetch.h"
 #include "cpu/winograd_transforms.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
@@ -19,23 +20,6 @@ template <typename T, int kSide>
 struct CutTile {
   const T* pixels[kSide * kSide];
   TILEGRAD_INLINE const T* at(int row, int column) const { return pixels[row * kSide + column]; }
-};
-
-// Memory that is needed soon, fetched into the L2 cache in parts, between other work.
-template <typename T>
-class Prefetch {
- public:
-  static constexpr int64_t kLine = 64 / sizeof(T);
-  // Of `elements` from `first` on, in `parts` calls of part(); a few more may be fetched, which harms nothing.
-  TILEGRAD_INLINE Prefetch(const T* first, int64_t elements, int64_t parts)
-      : next(first), lines(ceil_div(ceil_div(elements, kLine), larger<int64_t>(parts, 1))) {}
-  TILEGRAD_INLINE void part() {
-    for (int64_t i = 0; i < lines; ++i, next += kLine) __builtin_prefetch(next, 0, 2);
-  }
-
- private:
-  const T* next;
-  int64_t lines;
 };
 
 // Tiles of some images [N, H, W, C], in row-major order: down x across for each image, `step` pixels apart, the first
@@ -68,10 +52,10 @@ struct TiledImages {
   }
 
   // The lines of images that tiles [begin, end) are made of, but for those that they share with the tiles above and below.
-  TILEGRAD_INLINE Prefetch<T> prefetch_lines(int64_t begin, int64_t end, int64_t parts) const {
+  TILEGRAD_INLINE LinesAhead lines_ahead(int64_t begin, int64_t end, int64_t parts) const {
     const auto line = [&](int64_t row) { return row / down * H + smaller(row % down * step, H); };  // of a row of tiles
     const int64_t first = line(begin / across), last = line(ceil_div(end, across));
-    return {images + first * W * C, (last - first) * W * C, parts};
+    return LinesAhead::of(images + first * W * C, images + last * W * C, parts);
   }
 };
 

@@ -95,7 +95,7 @@ ConvPlan plan_stencil(const char* op, const Stencil& s, int64_t item_size) {
 // then with as many channels.
 ConvPlan plan_depthwise(const char* op, const Stencil& s, int64_t item_size) {
   ConvPlan plan{};
-  plan.images = plan.parts = plan.band = 1;
+  plan.images = plan.band = plan.parts = plan.columns = 1;
   plan.members = threads::count();
   const auto fits = [&](int64_t parts) {
     ConvPlan tried = plan;
@@ -106,9 +106,9 @@ ConvPlan plan_depthwise(const char* op, const Stencil& s, int64_t item_size) {
   if (!reads_without_ring(s, item_size)) {
     const int64_t grain = 7 * s.column.period;  // whole tiles of cpu/stencil_depthwise.h
     plan.parts = ceil_div(s.in_channels * item_size, kRingPixelBytes);
-    plan.band = s.column.out;
-    for (int64_t blocks = 2; plan.band > grain && !fits(plan.parts); ++blocks) {
-      plan.band = ceil_div(ceil_div(s.column.out, blocks), grain) * grain;
+    plan.columns = s.column.out;
+    for (int64_t blocks = 2; plan.columns > grain && !fits(plan.parts); ++blocks) {
+      plan.columns = ceil_div(ceil_div(s.column.out, blocks), grain) * grain;
     }
     while (plan.parts > 1 && fits(plan.parts - 1)) --plan.parts;
   }
@@ -226,7 +226,7 @@ ConvPlan plan_depthwise_weights(const char* op, Conv2d p, const Stencil& s, int6
   plan.members = threads::count();
   const auto fits = [&](int64_t width, int64_t rows) {
     plan.block = width;
-    plan.parts = rows;
+    plan.together = rows;
     const DepthwiseWeightsRing ring = depthwise_weights_ring(p, s, item_size);
     return saturated_multiply(saturated_multiply(ring.rows + 1, ring.columns), width * item_size) <= kWeightsRingBytes;
   };

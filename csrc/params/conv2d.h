@@ -10,10 +10,12 @@ namespace tilegrad {
 // How a convolution is cut into units of work: whole images, or bands of rows of one image. csrc/ops chooses
 // (plan_stencil and plan_backward_weights of params/stencil.h), because the workspace depends on it; no result does.
 struct ConvPlan {
-  int64_t images;  // images of one unit: 1 unless whole images are small
-  int64_t band;    // output rows of one unit; depthwise: output columns
-  int64_t parts;  // in how many parts a unit's output channels may be taken by different members, or, depthwise, one by
-                  // one; of depthwise backward-weights, how many output rows are taken together
+  int64_t images;    // images of one unit: 1 unless whole images are small
+  int64_t band;      // output rows of one unit
+  int64_t columns;   // depthwise: output columns that are taken at a time
+  int64_t together;  // depthwise backward-weights: output rows that are taken together
+  int64_t
+      parts;  // in how many parts a unit's output channels may be taken by different members, or, depthwise, one by one
   int64_t members;  // members of the team that have a window of their own; the others only wait
   int64_t window;   // elements of one window; 0 reads the image in place
   int64_t block;    // elements of a unit's output where lanes run along images (cpu/stencil_batch.h), of a line of x

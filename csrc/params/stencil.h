@@ -111,8 +111,8 @@ TILEGRAD_INLINE bool reads_without_ring(const Stencil& s, int64_t item_size) {
          s.in_channels * item_size % 64 == 0;
 }
 
-// The ring of a member: `rows` x `columns` pixels of `width` channels. It takes plan.band output columns at a time, and the
-// channels in plan.parts parts of whole cache lines.
+// The ring of a member: `rows` x `columns` pixels of `width` channels. It takes plan.columns output columns at a time, and
+// the channels in plan.parts parts of whole cache lines.
 struct DepthwiseRing {
   int64_t rows, columns, width;
 };
@@ -120,7 +120,7 @@ struct DepthwiseRing {
 TILEGRAD_INLINE DepthwiseRing depthwise_ring(const Stencil& s, const ConvPlan& plan, int64_t item_size) {
   const int64_t line = 64 / item_size, share = (s.in_channels + plan.parts - 1) / plan.parts;
   const int64_t rows = s.row.extent(s.row.classes());
-  return {rows < s.row.in ? rows : (s.row.in > 0 ? s.row.in : 1), s.column.extent(plan.band),
+  return {rows < s.row.in ? rows : (s.row.in > 0 ? s.row.in : 1), s.column.extent(plan.columns),
           (share + line - 1) / line * line};
 }
 
@@ -161,11 +161,11 @@ struct DepthwiseWeightsRing {
 
 inline constexpr int64_t kMostPixelRuns = 16;  // at a time
 
-// plan.parts output rows at a time, plan.block channels.
+// plan.together output rows at a time, plan.block channels.
 TILEGRAD_INLINE DepthwiseWeightsRing depthwise_weights_ring(const Conv2d& p, const Stencil& s, int64_t item_size) {
   if (reads_without_ring(s, item_size)) return {p.R, s.column.extent(1), p.C, 1};
-  const int64_t rows = s.row.extent(p.plan.parts);
-  return {rows < p.H ? rows : (p.H > 0 ? p.H : 1), s.column.extent(p.Q), p.plan.block, p.plan.parts};
+  const int64_t rows = s.row.extent(p.plan.together);
+  return {rows < p.H ? rows : (p.H > 0 ? p.H : 1), s.column.extent(p.Q), p.plan.block, p.plan.together};
 }
 
 // Elements of a member's own part: the sums, a row of zeros, the ring, and dy's pixels where these are no whole vectors.
