@@ -45,10 +45,7 @@ TILEGRAD_INLINE T exp_and_sum(const T* row, int64_t C, T top, T* to) {
     for (int64_t begin = 0; begin < C; begin += kSumChunk) {
       T lane[kFoldLanes];
       store(lane, exp_chunk(row + begin, smaller(kSumChunk, C - begin), top, to ? to + begin : nullptr));
-      for (int half = kFoldLanes / 2; half > 0; half /= 2) {
-        for (int l = 0; l < half; ++l) lane[l] = lane[l] + lane[l + half];
-      }
-      total.add(lane[0]);
+      total.add(join_lanes(lane, plus<T>));
     }
     return total.value();
   } else if (to) {

@@ -20,7 +20,6 @@ TILEGRAD_INLINE void exp_vectors(Vec<float> (&x)[kVectors]) {
   using V = Vec<float>;
   constexpr int kCurrentRounding = 4;
   constexpr float kRounder = formulas::Floating<float>::kRounder;
-  constexpr float kRest[] = {0x1.5554aep-5f, 0x1.11109p-7f, 0x1.6d7526p-10f};  // formulas::exp_rest, from x^2 on
   const auto fused = [](V a, V b, V c) __attribute__((always_inline)) -> V {
     return __builtin_ia32_vfmaddps512_mask(a, b, c, -1, kCurrentRounding);
   };
@@ -34,11 +33,11 @@ TILEGRAD_INLINE void exp_vectors(Vec<float> (&x)[kVectors]) {
   each([&](int v) { x[v] = fused(-n[v], broadcast(C::kLn2High), x[v]); });
   each([&](int v) { low[v] = -n[v] * C::kLn2Low; });
   each([&](int v) { r[v] = x[v] + low[v]; });
-  each([&](int v) { rest[v] = fused(r[v], broadcast(0x1.a1a21cp-13f), broadcast(kRest[2])); });
-  each([&](int v) { rest[v] = fused(rest[v], r[v], broadcast(kRest[1])); });
-  each([&](int v) { rest[v] = fused(rest[v], r[v], broadcast(kRest[0])); });
-  each([&](int v) { rest[v] = fused(rest[v], r[v], broadcast(0x1.555556p-3f)); });
-  each([&](int v) { rest[v] = fused(rest[v], r[v], broadcast(0x1p-1f)); });
+  each([&](int v) { rest[v] = fused(r[v], broadcast(C::kRest5), broadcast(C::kRest4)); });
+  each([&](int v) { rest[v] = fused(rest[v], r[v], broadcast(C::kRest3)); });
+  each([&](int v) { rest[v] = fused(rest[v], r[v], broadcast(C::kRest2)); });
+  each([&](int v) { rest[v] = fused(rest[v], r[v], broadcast(C::kRest1)); });
+  each([&](int v) { rest[v] = fused(rest[v], r[v], broadcast(C::kRest0)); });
   each([&](int v) { low[v] = fused(r[v] * r[v], rest[v], low[v]); });
   each([&](int v) { sum[v] = 1.0f + x[v]; });
   each([&](int v) { x[v] = sum[v] + ((x[v] - (sum[v] - 1.0f)) + low[v]); });

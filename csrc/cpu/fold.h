@@ -15,6 +15,15 @@ inline constexpr int kFoldStreams = 4;
 // Columns that are folded side by side: their lanes fill a part of the L1 cache.
 inline constexpr int64_t kFoldColumns = 64;
 
+// The lanes of a fold, joined as a tree.
+template <typename Part, typename Join>
+TILEGRAD_INLINE Part join_lanes(Part (&lane)[kFoldLanes], Join join) {
+  for (int half = kFoldLanes / 2; half > 0; half /= 2) {
+    for (int l = 0; l < half; ++l) lane[l] = join(lane[l], lane[l + half]);
+  }
+  return lane[0];
+}
+
 // results[s] = the fold of f(s, 0) ... f(s, count - 1), for count <= kFoldChunk.
 template <typename Part, int kStreams, typename Join, typename F>
 TILEGRAD_INLINE void fold_chunks(int64_t count, Part identity, Part (&results)[kStreams], Join join, F f) {
@@ -33,10 +42,7 @@ TILEGRAD_INLINE void fold_chunks(int64_t count, Part identity, Part (&results)[k
 #pragma GCC unroll 4
   for (int s = 0; s < kStreams; ++s) {
     for (int64_t i = whole; i < count; ++i) lane[s][i - whole] = join(lane[s][i - whole], f(s, i));
-    for (int half = kFoldLanes / 2; half > 0; half /= 2) {
-      for (int l = 0; l < half; ++l) lane[s][l] = join(lane[s][l], lane[s][l + half]);
-    }
-    results[s] = lane[s][0];
+    results[s] = join_lanes(lane[s], join);
   }
 }
 

@@ -18,8 +18,8 @@
 //       });
 //     }
 //
-// a is an accessor, by value. RowsInPlace reads rows of a row-major matrix (or pixels at a fixed distance), Interleaved
-// reads [k][rows] panels and transposed matrices, RowPointers rows that start anywhere. b's row k is at b + k * b_step and
+// a is an accessor, by value. RowsInPlace reads rows of a row-major matrix (or pixels at a fixed distance), as TallRows and
+// SpacedRows do for larger tiles; Interleaved reads [k][rows] panels and transposed matrices. b's row k is at b + k * b_step and
 // all of its kColumns elements are read: pack a ragged last panel with zeros behind it. columns <= kColumns says how
 // many columns exist in c; no others are read or written.
 //
@@ -77,45 +77,32 @@ struct RowsInPlace {
   TILEGRAD_INLINE void next() { ++base; }
 };
 
-// RowsInPlace for tall tiles: every eighth row has a pointer, so that all addresses fit the registers. (gcc would put the
-// pointers together again if it could see what they are.)
-template <typename T, int kRows>
-struct TallRows {
-  static constexpr int kBases = (kRows + 7) / 8;
+// RowsInPlace with a pointer to every kApart-th of kRows rows, so that fewer distances than rows want a register. kHidden: gcc
+// may not see how the pointers depend on each other; it would put them together again, or, if it may not and they are many,
+// keep them in memory.
+template <typename T, int kRows, int kApart, bool kHidden>
+struct PointedRows {
+  static constexpr int kBases = (kRows + kApart - 1) / kApart;
   const T* base[kBases];
   int64_t row_stride;
-  TILEGRAD_INLINE TallRows(const T* first, int64_t row_stride) : row_stride(row_stride) {
-#pragma GCC unroll 4
+  TILEGRAD_INLINE PointedRows(const T* first, int64_t row_stride) : row_stride(row_stride) {
+#pragma GCC unroll 8
     for (int i = 0; i < kBases; ++i) {
-      base[i] = first + i * 8 * row_stride;
-      asm("" : "+r"(base[i]));
+      base[i] = first + i * kApart * row_stride;
+      if constexpr (kHidden) asm("" : "+r"(base[i]));
     }
   }
-  TILEGRAD_INLINE T at(int m) const { return base[m / 8][m % 8 * row_stride]; }
+  TILEGRAD_INLINE T at(int m) const { return base[m / kApart][m % kApart * row_stride]; }
   TILEGRAD_INLINE void next() {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int i = 0; i < kBases; ++i) ++base[i];
   }
 };
-
-// RowsInPlace where a loop needs registers for more: every third row has a pointer, so that the stride and its double are all
-// the distances. (Hidden from gcc as above, the pointers would live in memory.)
+// For up to 28 rows, and for loops that need registers for more than their rows.
 template <typename T, int kRows>
-struct SpacedRows {
-  static constexpr int kBases = 6;
-  static_assert(kRows <= 3 * kBases);
-  const T* base[kBases];
-  int64_t row_stride;
-  TILEGRAD_INLINE SpacedRows(const T* first, int64_t row_stride) : row_stride(row_stride) {
-#pragma GCC unroll 6
-    for (int i = 0; i < kBases; ++i) base[i] = first + i * 3 * row_stride;
-  }
-  TILEGRAD_INLINE T at(int m) const { return base[m / 3][m % 3 * row_stride]; }
-  TILEGRAD_INLINE void next() {
-#pragma GCC unroll 6
-    for (int i = 0; i < kBases; ++i) ++base[i];
-  }
-};
+using TallRows = PointedRows<T, kRows, 8, true>;
+template <typename T, int kRows>
+using SpacedRows = PointedRows<T, kRows, 3, false>;
 
 // a(m, k) = base[m + k * step]: a packed [k][rows] panel (step = rows), or columns of a matrix where they lie.
 template <typename T>
@@ -124,15 +111,6 @@ struct Interleaved {
   int64_t step;
   TILEGRAD_INLINE T at(int m) const { return base[m]; }
   TILEGRAD_INLINE void next() { base += step; }
-};
-
-// a(m, k) = rows[m][offset + k]: any rows, by a table of pointers.
-template <typename T>
-struct RowPointers {
-  const T* const* rows;
-  int64_t offset;
-  TILEGRAD_INLINE T at(int m) const { return rows[m][offset]; }
-  TILEGRAD_INLINE void next() { ++offset; }
 };
 
 // Copies rows x columns elements between matrices of any row stride. Out of line, because only ragged edges need it.

@@ -14,6 +14,9 @@ struct ExpConstants<float> {
   static constexpr float kLn2High = 0x1.62e430p-1f, kLn2Low = -0x1.05c610p-29f;  // fma makes n * high exact
   static constexpr float kHighest = 89.0f, kLowest = -104.0f;                    // beyond them: infinity, and zero
   static constexpr float kLowestMinusOne = -18.0f;                               // beyond it: -1
+  // (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2: tools/fit_formulas.py exp32.
+  static constexpr float kRest0 = 0x1p-1f, kRest1 = 0x1.555556p-3f, kRest2 = 0x1.5554aep-5f, kRest3 = 0x1.11109p-7f,
+                         kRest4 = 0x1.6d7526p-10f, kRest5 = 0x1.a1a21cp-13f;
 };
 template <>
 struct ExpConstants<double> {
@@ -30,10 +33,11 @@ struct ExpParts {
   T rounded;  // n + kRounder
 };
 
-// (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2: tools/fit_formulas.py exp32, exp64.
 TILEGRAD_FORMULA float exp_rest(float r) {
-  return polynomial(r, 0x1p-1f, 0x1.555556p-3f, 0x1.5554aep-5f, 0x1.11109p-7f, 0x1.6d7526p-10f, 0x1.a1a21cp-13f);
+  using C = ExpConstants<float>;
+  return polynomial(r, C::kRest0, C::kRest1, C::kRest2, C::kRest3, C::kRest4, C::kRest5);
 }
+// The same in double: tools/fit_formulas.py exp64.
 TILEGRAD_FORMULA double exp_rest(double r) {
   return polynomial(r, 0x1p-1, 0x1.5555555555559p-3, 0x1.555555555555ap-5, 0x1.111111110f67ep-7, 0x1.6c16c16c1441dp-10,
                     0x1.a01a01affb0adp-13, 0x1.a01a01b0c6b15p-16, 0x1.71ddf816acdfp-19, 0x1.27e4c57fad37ep-22,
