@@ -58,5 +58,18 @@ class Setup:
         return [tensor.numpy().tobytes() for tensor in tensors] + [repr(tg.random.default_generator.state()).encode()]
 
 
+def mean_square_step(model: nn.Module, optimizer: tg.optim.Optimizer) -> Callable[[tg.Tensor], tg.Tensor]:
+    """A training step that brings outputs towards 0, not captured yet."""
+
+    def step(x: tg.Tensor) -> tg.Tensor:
+        optimizer.zero_grad()
+        loss = tg.mean(model(x) ** 2.0)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
 def losses(step: Callable[..., tg.Tensor], batches: list[Batch] = BATCHES) -> list[float]:
     return [step(x, y).item() for x, y in batches]

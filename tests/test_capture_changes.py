@@ -12,7 +12,7 @@ import pytest
 import tilegrad as tg
 from tilegrad import nn
 
-from .captured_step import BATCHES, Setup, losses
+from .captured_step import BATCHES, Setup, losses, mean_square_step
 
 VALUE_READERS: dict[str, Callable[[tg.Tensor], Any]] = {
     "item": lambda x: x.sum().item(),
@@ -117,15 +117,7 @@ def test_a_bad_label_in_a_replay_raises_and_the_weights_stay() -> None:
 def test_a_schedule_that_fails_in_a_replay_raises_and_the_weights_stay() -> None:
     model = nn.Linear(2, 1)
     optimizer = tg.optim.SGD(model.parameters(), lr=lambda step: 0.1 if step < 4 else float("nan"))
-
-    @tg.capture
-    def step(x: tg.Tensor) -> tg.Tensor:
-        optimizer.zero_grad()
-        loss = tg.mean(model(x) ** 2.0)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = tg.capture(mean_square_step(model, optimizer))
     x = tg.ones((3, 2))
     for _ in range(4):
         step(x)

@@ -10,6 +10,8 @@ import pytest
 import tilegrad as tg
 from tilegrad import nn
 
+from .captured_step import mean_square_step
+
 
 class Block(nn.Module):
     """A layer in a list in a layer: paths go through both."""
@@ -57,15 +59,7 @@ def test_kernels_and_layers_of_an_eager_step() -> None:
 
 def test_a_replay_is_measured_like_the_function() -> None:
     model, optimizer, x = setup()
-
-    @tg.capture
-    def step(x: tg.Tensor) -> tg.Tensor:
-        optimizer.zero_grad()
-        loss = tg.mean(model(x) ** 2.0)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = tg.capture(mean_square_step(model, optimizer))
     for _ in range(3):
         step(x)
     with tg.profile() as eager:
