@@ -1,4 +1,4 @@
-// The caching CPU allocator. Freed blocks are kept by size class and handed out again: a fresh 4 KB page costs about
+// The caching CPU allocator. Freed blocks are kept (block_cache.h) and handed out again: a fresh 4 KB page costs about
 // 2 us of page fault, which is more than the arithmetic that most layers do on it.
 #pragma once
 
@@ -8,7 +8,7 @@
 namespace tilegrad {
 
 struct MemoryStats {
-  uint64_t bytes_in_use;       // handed out, rounded up to the size class
+  uint64_t bytes_in_use;       // handed out, rounded up to the size class or unit
   uint64_t bytes_cached;       // freed by tensors, kept for the next ones
   uint64_t peak_bytes_in_use;  // the largest bytes_in_use since the start or reset_peak()
   uint64_t allocations;        // requests so far

@@ -167,8 +167,8 @@ bool runs_along_images(const Stencil& s, int64_t item_size) {
   return blocks * (1.1 * terms * static_cast<double>(s.out_channels) + 6.0 * moved) < along_channels;
 }
 
-// Whether lanes run along the pixels of a row: float32 images of one channel, few channels out. In the same units, for a pixel: rows
-// do not fill their last vector, and sums are transposed at the cost of about 2 multiply-adds.
+// Whether lanes run along the pixels of a row: float32 images of one channel, few channels out. In the same units, for a
+// pixel: rows do not fill their last vector, and sums are transposed at the cost of about 2 multiply-adds.
 bool runs_along_pixels(const Stencil& s, int64_t item_size) {
   constexpr int64_t kMostChannels = 8;
   if (item_size != 4 || s.in_channels != 1 || s.out_channels > kMostChannels ||
