@@ -211,12 +211,16 @@ def test_out_of_memory_raises_and_leaves_all_usable() -> None:
         used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20, -1))
         kept = tg.tensor(np.arange(1000, dtype=np.float32))
+        held = [tg.empty((10, 200_000)) for _ in range(4)], tg.empty(3_000_000, dtype="uint8")
+        del held[0][1]
         before = tg.memory_stats()
         for _ in range(3):
             try:
                 tg.empty(2**30, dtype="uint8")
             except MemoryError as error:
                 assert "1073741824 bytes" in str(error), error
+                holders = "most is held by 3 of float32 [10, 200000] (24.0 MB), 1 of uint8 [3000000] (3.0 MB)"
+                assert holders in str(error), error
             else:
                 raise AssertionError("got memory that is not there")
         after = tg.memory_stats()

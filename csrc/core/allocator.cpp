@@ -13,6 +13,7 @@
 
 #include "core/block_cache.h"
 #include "core/error.h"
+#include "core/holders.h"
 
 namespace tilegrad::cpu_memory {
 namespace {
@@ -79,7 +80,8 @@ struct Source {
   }
 
   [[noreturn]] static void out_of_memory(size_t bytes) {
-    fail(ErrorKind::memory, "out of memory: could not allocate %zu bytes on the CPU", bytes);
+    fail(ErrorKind::memory, "out of memory: could not allocate %zu bytes on the CPU%s", bytes,
+         holders::largest(Device{}).c_str());
   }
 
  private:

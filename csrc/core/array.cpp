@@ -1,5 +1,6 @@
 #include "core/array.h"
 
+#include "core/holders.h"
 #include "core/size.h"
 
 namespace tilegrad {
@@ -20,6 +21,7 @@ Array Array::empty(const Dims& shape, DType dtype, Device device) {
   }
   for (int64_t extent : shape) bytes = extent == 0 ? 0 : bytes;
   StorageRef storage(Storage::allocate(static_cast<size_t>(bytes), device));
+  holders::add_array(storage->data(), storage->bytes(), device, dtype, shape);
   return Array(std::move(storage), 0, shape, contiguous_strides(shape), dtype);
 }
 

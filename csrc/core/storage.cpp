@@ -6,6 +6,7 @@
 #include "core/allocator.h"
 #include "core/cuda.h"
 #include "core/error.h"
+#include "core/holders.h"
 #include "core/recording.h"
 
 namespace tilegrad {
@@ -16,13 +17,16 @@ void* allocate_on(Device device, size_t bytes) {
 }
 
 void release_on(Device device, void* data, size_t bytes) {
+  if (bytes >= holders::kFrom) holders::remove(data);
   device.type == DeviceType::cuda ? cuda::release(data, bytes) : cpu_memory::release(data, bytes);
 }
 
 }  // namespace
 
 DeviceMemory::DeviceMemory(Device device, size_t bytes)
-    : device_(device), bytes_(bytes), data_(bytes ? static_cast<char*>(allocate_on(device, bytes)) : nullptr) {}
+    : device_(device), bytes_(bytes), data_(bytes ? static_cast<char*>(allocate_on(device, bytes)) : nullptr) {
+  holders::add_working_memory(data_, bytes_, device_);
+}
 
 DeviceMemory::~DeviceMemory() {
   if (data_) release_on(device_, data_, bytes_);

@@ -7,6 +7,7 @@
 #include "core/block_cache.h"
 #include "core/cuda.h"
 #include "core/error.h"
+#include "core/holders.h"
 
 namespace tilegrad::cuda {
 namespace {
@@ -82,8 +83,8 @@ void Source::out_of_memory(size_t bytes) {
   const MemoryStats stats = cache().stats();
   fail(
       ErrorKind::memory,
-      "out of memory: could not allocate %zu bytes on cuda:0; tensors and programs hold %llu of %zu bytes, %zu are free",
-      bytes, static_cast<unsigned long long>(stats.bytes_in_use), total, free);
+      "out of memory: could not allocate %zu bytes on cuda:0; tensors and programs hold %llu of %zu bytes, %zu are free%s",
+      bytes, static_cast<unsigned long long>(stats.bytes_in_use), total, free, holders::largest(kDevice).c_str());
 }
 
 }  // namespace

@@ -1,0 +1,24 @@
+// Who holds a device's memory: large blocks by what they were made for, so that an out-of-memory error can name them.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "core/dims.h"
+#include "core/dtype.h"
+#include "core/storage.h"
+
+namespace tilegrad::holders {
+
+// Smaller blocks are not listed: they are made too often, and hardly ever the reason.
+constexpr size_t kFrom = size_t{1} << 20;
+
+// `data` is the memory of an array, or of a running op or captured function.
+void add_array(const void* data, size_t bytes, Device device, DType dtype, const Dims& shape);
+void add_working_memory(const void* data, size_t bytes, Device device);
+void remove(const void* data);
+
+// "; most is held by 40 of float32 [256, 64, 64, 64] (2.7 GB), ...", or "" where nothing large is.
+std::string largest(Device device);
+
+}  // namespace tilegrad::holders
