@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tilegrad as tg
+from tilegrad.autograd import record
 
 ELEMENTS = 2**19  # 2 MiB of float32
 BLOCK = 4 * ELEMENTS
@@ -40,6 +41,35 @@ def test_graphs_that_are_retained_keep_what_they_saved() -> None:
         np.testing.assert_array_equal(x.grad.numpy(), times * np.array([2.0, 0.0, 6.0], np.float32))
     with pytest.raises(tg.AutogradError, match="used up"):
         y.backward()
+
+
+def test_activations_outputs_are_let_go_before_the_rest_of_their_rule() -> None:
+    """Of a layer with an activation: its output's memory is free again when the input's gradient is allocated."""
+    gc.collect()
+    x = tg.full((ELEMENTS // 8, 8), 0.5, requires_grad=True)
+    y = tg.linear(x, tg.eye(8), activation="sigmoid")
+    seed = tg.ones(y.shape)
+    tg.reset_peak_memory()
+    before = tg.memory_stats()["bytes_in_use"]
+    loss = (y * seed).sum()
+    del y
+    loss.backward()
+    assert tg.memory_stats()["peak_bytes_in_use"] - before <= 1.5 * BLOCK
+    assert x.grad is not None
+
+
+def test_a_rule_that_fails_uses_up_its_graph() -> None:
+    """What it had saved may have been written over before it failed: a second backward() says so."""
+    x = tg.ones((2, 3), requires_grad=True)
+    y = record(x.detach() * 2, _fails, (x,), x)
+    for message in ("on purpose", "used up"):
+        with pytest.raises(RuntimeError, match=message):
+            y.sum().backward()
+    assert x.grad is None
+
+
+def _fails(needs: tuple[bool, ...], grad: tg.Tensor, x: tg.Tensor) -> tuple[tg.Tensor | None, ...]:
+    raise RuntimeError("on purpose")
 
 
 FUSED: dict[str, Callable[[tg.Tensor], tg.Tensor]] = {

@@ -43,13 +43,15 @@ void register_autograd(py::module_& m) {
       "The gradients of the sum of all outputs with respect to each input.");
   m.def(
       "activation_backward",
-      [](py::handle grad, const Array& out, const char* activation) {
+      [](py::handle grad, py::handle out, const char* activation) {
         if (!is_tensor(grad.ptr())) throw py::type_error("activation_backward: grad must be a tensor");
+        if (!is_tensor(out.ptr())) throw py::type_error("activation_backward: out must be a tensor");
         return py::reinterpret_steal<py::object>(
-            activation_backward(grad.ptr(), out, ops::activation_named("activation_backward", activation)));
+            activation_backward(grad.ptr(), out.ptr(), ops::activation_named("activation_backward", activation)));
       },
       py::arg("grad"), py::arg("out"), py::arg("activation"),
-      "The gradient before an activation, for the last use that a rule makes of grad: it may be overwritten.");
+      "The gradient before an activation, for the last use that a rule makes of grad and out: grad may be overwritten, out let "
+      "go of.");
   m.def(
       "scaled_gradient",
       [](py::handle gradient, const Array& by) {

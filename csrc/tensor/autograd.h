@@ -137,8 +137,9 @@ PyObject* hooks_of(const char* function, PyObject* tensor);
 void retain_grad(PyObject* tensor);
 
 // The gradient before an activation (relu, sigmoid or tanh) whose output was `out`, for the last use that a rule makes of
-// `grad`: it is written into grad's own memory where backward() knows that nobody else needs that.
-PyObject* activation_backward(PyObject* grad, const Array& out, Activation activation);
+// both: where backward() knows that nobody else needs them, it is written into grad's own memory, and that of `out` is free
+// for what the rule computes next.
+PyObject* activation_backward(PyObject* grad, PyObject* out, Activation activation);
 
 // A loss's gradient, made with its value and saved, times that of the loss, `by`, which broadcasts to it: in place in the
 // same way.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "core/recording.h"
 #include "ops/creation.h"
@@ -98,10 +99,10 @@ void check_saved(const Node* node) {
 }
 
 // rule(needs, grad, *saved). A node of several outputs gets a tuple of gradients, None where none arrived.
-Object call_rule(const Node* node, PyObject* const* arrived, const std::vector<bool>& needed) {
-  const Py_ssize_t saved = PyTuple_GET_SIZE(node->saved);
+Object call_rule(const Node* node, PyObject* const* arrived, PyObject* saved, const std::vector<bool>& needed) {
+  const Py_ssize_t count = PyTuple_GET_SIZE(saved);
   Object needs(PyTuple_New(static_cast<Py_ssize_t>(needed.size())));
-  Object arguments(PyTuple_New(2 + saved));
+  Object arguments(PyTuple_New(2 + count));
   if (!needs || !arguments) throw PythonError();
   for (size_t i = 0; i < needed.size(); ++i) {
     PyTuple_SET_ITEM(needs.get(), static_cast<Py_ssize_t>(i), PyBool_FromLong(needed[i]));
@@ -117,8 +118,8 @@ Object call_rule(const Node* node, PyObject* const* arrived, const std::vector<b
     }
     PyTuple_SET_ITEM(arguments.get(), 1, gradients);
   }
-  for (Py_ssize_t i = 0; i < saved; ++i) {
-    PyTuple_SET_ITEM(arguments.get(), 2 + i, Py_NewRef(PyTuple_GET_ITEM(node->saved, i)));
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    PyTuple_SET_ITEM(arguments.get(), 2 + i, Py_NewRef(PyTuple_GET_ITEM(saved, i)));
   }
   Object result(PyObject_Call(node->rule, arguments.get(), nullptr));
   if (!result) throw PythonError();
@@ -129,9 +130,10 @@ Object call_rule(const Node* node, PyObject* const* arrived, const std::vector<b
   return result;
 }
 
-// The gradients of a node's inputs, null where there is none.
-std::vector<Object> input_gradients(const Node* node, const std::vector<PyObject*>& arrived,
-                                    const std::vector<bool>& needed, bool last_call) {
+// The gradients of a node's inputs, null where there is none. The last call uses up what was saved, even if it fails: the
+// rule may have written over it.
+std::vector<Object> input_gradients(Node* node, const std::vector<PyObject*>& arrived, const std::vector<bool>& needed,
+                                    bool last_call) {
   std::vector<Object> found(node->inputs.size());
   if (!node->rule) {
     found[0] = Object(wrap(spread_to_root(*node->placement, as_tensor(arrived[0])->array)));
@@ -153,8 +155,9 @@ std::vector<Object> input_gradients(const Node* node, const std::vector<PyObject
   }
   Object result;
   {
-    const Overwritable here(node, node->outputs == 1 && !at ? given[0] : nullptr, last_call);
-    result = call_rule(node, given, needed);
+    const Object saved = last_call ? Object(std::exchange(node->saved, nullptr)) : Object::borrowed(node->saved);
+    const Overwritable here(node->outputs == 1 && !at ? given[0] : nullptr, last_call ? saved.get() : nullptr);
+    result = call_rule(node, given, saved.get(), needed);
   }
   for (size_t i = 0; i < found.size(); ++i) {
     PyObject* gradient = PyTuple_GET_ITEM(result.get(), static_cast<Py_ssize_t>(i));
@@ -358,7 +361,6 @@ void walk(std::vector<Delivery> starts, const std::unordered_set<const Variable*
     std::vector<bool> needed;
     for (const Ref<Variable>& input : node->inputs) needed.push_back(is_needed(input));
     std::vector<Object> gradients = input_gradients(node, arrived.gradients, needed, !retain_graph);
-    if (!retain_graph) Py_CLEAR(node->saved);  // as early as can be: it is most of what training takes
     for (size_t i = 0; i < gradients.size(); ++i) {
       if (gradients[i]) deliver(node->inputs[i], std::move(gradients[i]));
     }

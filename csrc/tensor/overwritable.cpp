@@ -27,10 +27,10 @@ bool exclusively_owned(PyObject* tensor) {
   return Py_REFCNT(tensor) == 1 && array.storage()->is_exclusive() && array.is_contiguous();
 }
 
-Overwritable::Overwritable(const Node* node, PyObject* gradient, bool last_call) : outer_(innermost) {
+Overwritable::Overwritable(PyObject* gradient, PyObject* saved) : outer_(innermost) {
   if (gradient) add(gradient);
-  for (Py_ssize_t i = 0; last_call && i < PyTuple_GET_SIZE(node->saved); ++i) {
-    PyObject* const value = PyTuple_GET_ITEM(node->saved, i);
+  for (Py_ssize_t i = 0; saved && i < PyTuple_GET_SIZE(saved); ++i) {
+    PyObject* const value = PyTuple_GET_ITEM(saved, i);
     if (is_tensor(value)) add(value);
   }
   innermost = this;
@@ -50,11 +50,13 @@ bool Overwritable::take(PyObject* tensor) {
   return true;
 }
 
-PyObject* activation_backward(PyObject* grad, const Array& out, Activation activation) {
+PyObject* activation_backward(PyObject* grad, PyObject* out, Activation activation) {
   const auto& kernel = activation == Activation::relu      ? kernels::relu_backward
                        : activation == Activation::sigmoid ? kernels::sigmoid_backward
                                                            : kernels::tanh_backward;
-  return over_first(kernel, grad, out);
+  PyObject* const result = over_first(kernel, grad, as_tensor(out)->array);
+  if (Overwritable::take(out)) as_tensor(out)->array = Array::empty({0}, as_tensor(out)->array.dtype());
+  return result;
 }
 
 PyObject* scaled_gradient(PyObject* gradient, const Array& by) { return over_first(kernels::multiply, gradient, by); }

@@ -9,12 +9,12 @@ namespace tilegrad {
 // Whether nobody else can see or change a tensor.
 bool exclusively_owned(PyObject* tensor);
 
-// While it lives, the rule that is being called may overwrite the gradient that it is given (unless it is null) and, if it will
-// not be called again, the values that were saved for it, as far as they are exclusively owned. To be made before anything
-// else refers to them.
+// While it lives, the rule that is being called may overwrite the gradient that it is given and the values that were saved for
+// it (a tuple), as far as they are exclusively owned; null for what may not be. To be made before anything else refers to
+// them.
 class Overwritable {
  public:
-  Overwritable(const Node* node, PyObject* gradient, bool last_call);
+  Overwritable(PyObject* gradient, PyObject* saved);
   Overwritable(const Overwritable&) = delete;
   Overwritable& operator=(const Overwritable&) = delete;
   ~Overwritable();
