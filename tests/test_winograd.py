@@ -55,7 +55,10 @@ CHOICES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], Choice, Ch
     ((1, 32, 32, 64), (3, 3, 64, 10), {"padding": 1}, NEVER, NEVER),
     ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": 1, "stride": 2}, NEVER, NEVER),
     ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": 2, "dilation": 2}, NEVER, NEVER),
-    ((1, 32, 32, 64), (3, 3, 32, 64), {"padding": 1, "groups": 2}, NEVER, NEVER),
+    ((1, 32, 32, 64), (3, 3, 32, 64), {"padding": 1, "groups": 2}, ALL_LARGE, EXACT),
+    ((1, 32, 32, 50), (3, 3, 25, 34), {"padding": 1, "groups": 2}, ALL_LARGE, EXACT),
+    ((1, 32, 32, 64), (3, 3, 8, 64), {"padding": 1, "groups": 8}, NEVER, NEVER),
+    ((1, 32, 32, 64), (3, 3, 32, 20), {"padding": 1, "groups": 2}, NEVER, NEVER),
     ((1, 32, 32, 64), (5, 5, 64, 64), {"padding": 2}, NEVER, NEVER),
     ((1, 32, 32, 64), (1, 1, 64, 64), {}, NEVER, NEVER),
 ]
@@ -81,18 +84,20 @@ def test_the_choice_depends_on_sizes_and_precision_alone(
 
 
 @st.composite
-def configurations(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...], Any]:
+def configurations(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...], Any, int]:
     pads = st.integers(0, 4)
     padding = draw(st.one_of(st.sampled_from(["valid", "same", 1]), st.tuples(*[st.tuples(pads, pads)] * 2)))
-    image = (draw(st.integers(1, 3)), draw(st.integers(3, 14)), draw(st.integers(3, 14)), draw(st.integers(16, 40)))
-    return image, (3, 3, image[3], draw(st.integers(16, 70))), padding
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    C, K = draw(st.integers(16, 40)), draw(st.integers(16, 70 // groups))
+    image = (draw(st.integers(1, 3)), draw(st.integers(3, 14)), draw(st.integers(3, 14)), groups * C)
+    return image, (3, 3, C, groups * K), padding, groups
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(configurations(), st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.float64]), st.booleans())
 def test_values_and_gradients_stay_in_the_derived_bounds(configuration: Any, seed: int, dtype: Any, high: bool) -> None:
     """Every output of both passes, at either precision, whatever the image's size and padding."""
-    image, kernel, padding = configuration
+    image, kernel, padding, groups = configuration
     rng = np.random.default_rng(seed)
     x, w = rng.normal(size=image).astype(dtype), rng.normal(size=kernel).astype(dtype)
     b = rng.normal(size=kernel[-1:]).astype(dtype)
@@ -100,25 +105,26 @@ def test_values_and_gradients_stay_in_the_derived_bounds(configuration: Any, see
     epsilon = float(np.finfo(dtype).eps)
     pads = resolve_padding(padding, image[1:3], (3, 3), (1, 1))
     with precision("high" if high else "highest"):
-        chosen = algorithms(x, w, dtype, padding=padding)
-        y = tg.conv2d(x_tensor, w_tensor, tg.tensor(b), padding=padding)
+        chosen = algorithms(x, w, dtype, padding=padding, groups=groups)
+        y = tg.conv2d(x_tensor, w_tensor, tg.tensor(b), padding=padding, groups=groups)
         dy = rng.normal(size=y.shape).astype(dtype)
         y.backward(tg.tensor(dy))
     x64, w64, dy64 = (a.astype(np.float64) for a in (x, w, dy))
 
     def bound(images: np.ndarray, filters: np.ndarray, around: Any, algorithm: str) -> np.ndarray:
         if algorithm != DIRECT:
-            return winograd.error_bound(images, filters, around, int(algorithm[-1]), epsilon)
-        return 9 * filters.shape[2] * epsilon * reference(np.abs(images), np.abs(filters), padding=around)
+            return winograd.error_bound(images, filters, around, int(algorithm[-1]), epsilon, groups)
+        sums = reference(np.abs(images), np.abs(filters), padding=around, groups=groups)
+        return 9 * filters.shape[2] * epsilon * sums
 
-    want = reference(x64, w64, b.astype(np.float64), padding=padding)
+    want = reference(x64, w64, b.astype(np.float64), padding=padding, groups=groups)
     assert np.all(np.abs(y.detach().numpy() - want) <= bound(x64, w64, pads, chosen[0]) + 2 * epsilon * np.abs(want))
 
     # The gradient is a convolution of dy with the turned filter, cropped by what padding exceeds 2.
-    turned = np.ascontiguousarray(w64[::-1, ::-1].transpose(0, 1, 3, 2))
+    turned = winograd.turned(w64, groups)
     inside = tuple(slice(top, top + size) for (top, _), size in zip(pads, image[1:3], strict=True))
     around = ((2, 2), (2, 2))
-    want = reference(dy64, turned, padding=around)[:, inside[0], inside[1]]
+    want = reference(dy64, turned, padding=around, groups=groups)[:, inside[0], inside[1]]
     gradient = x_tensor.grad
     assert gradient is not None
     # Tiles lie differently over the cropped image, so the bound is taken over all places that they may have.
@@ -134,10 +140,10 @@ def test_values_and_gradients_stay_in_the_derived_bounds(configuration: Any, see
     assert gradient is not None
     if chosen[2] == DIRECT:
         terms = dy.size // dy.shape[3]
-        limit = (terms + 32) * epsilon * weights_gradient(np.abs(x64), np.abs(dy64))
+        limit = (terms + 32) * epsilon * winograd.in_groups(weights_gradient, np.abs(x64), np.abs(dy64), groups)
     else:
-        limit = winograd.weights_gradient_error_bound(x64, dy64, pads, epsilon)
-    assert np.all(np.abs(gradient.numpy() - weights_gradient(x64, dy64)) <= limit)
+        limit = winograd.weights_gradient_error_bound(x64, dy64, pads, epsilon, groups)
+    assert np.all(np.abs(gradient.numpy() - winograd.in_groups(weights_gradient, x64, dy64, groups)) <= limit)
 
 
 @pytest.mark.parametrize("channels", [16, 33, 64, 128, 256, 512, 520, 1024, 1100])
@@ -188,17 +194,17 @@ def test_the_small_tile_is_as_exact_as_direct_convolution(channels: int) -> None
     with precision("highest"):
         assert algorithms(x, w, np.float32, padding=1)[0] == SMALL
         small = error(tg.conv2d(*tensors(x, w), padding=1).numpy())
-    # Two groups with nothing in the second, and channels that the filter does not see: the direct algorithm.
-    wide = np.concatenate([x, np.zeros_like(x)], axis=3)
-    twice = np.concatenate([w, np.zeros_like(w)], axis=3)
-    assert algorithms(wide, twice, np.float32, padding=1, groups=2)[0] == DIRECT
-    direct = error(tg.conv2d(*tensors(wide, twice), padding=1, groups=2).numpy()[..., :32])
+    # 8 output channels at a time: the direct algorithm.
+    parts = np.split(w, 4, axis=3)
+    assert algorithms(x, parts[0], np.float32, padding=1)[0] == DIRECT
+    direct = error(np.concatenate([tg.conv2d(*tensors(x, part), padding=1).numpy() for part in parts], axis=3))
     assert small <= direct
 
 
 CASES: list[tuple[tuple[int, ...], tuple[int, ...], Any, Precision]] = [
     ((8, 8, 16), (3, 3, 16, 32), 1, "high"),
     ((7, 5, 20), (3, 3, 20, 37), ((1, 0), (2, 1)), "high"),
+    ((6, 7, 54), (3, 3, 18, 60), 1, "high"),
     ((8, 8, 24), (3, 3, 24, 48), "same", "highest"),
 ]
 
@@ -207,14 +213,15 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], Any, Precision]] = [
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_sample_does_not_see_its_batch(image: Any, kernel: Any, padding: Any, name: Any, dtype: Any) -> None:
     """Forward and input gradient of a sample have the same bits alone, in a batch of 7 and in one of 256."""
+    groups = image[2] // kernel[2]
     rng = np.random.default_rng(0)
     images, w = rng.normal(size=(256, *image)).astype(dtype), rng.normal(size=kernel).astype(dtype)
     with precision(name):
-        assert DIRECT not in algorithms(images, w, dtype, padding=padding)[:2]
+        assert DIRECT not in algorithms(images, w, dtype, padding=padding, groups=groups)[:2]
 
     def run(chosen: slice) -> list[bytes]:
         x = tg.tensor(images[chosen], requires_grad=True)
-        y = tg.conv2d(x, tg.tensor(w), padding=padding)
+        y = tg.conv2d(x, tg.tensor(w), padding=padding, groups=groups)
         y.backward(y.detach())
         assert x.grad is not None
         return [a.tobytes() + b.tobytes() for a, b in zip(y.detach().numpy(), x.grad.numpy(), strict=True)]
@@ -233,19 +240,22 @@ def test_a_sample_does_not_see_its_batch(image: Any, kernel: Any, padding: Any, 
         ((3, 9, 7, 530), (3, 3, 530, 18), "high"),  # two chunks of channels
         ((270, 6, 8, 18), (3, 3, 18, 40), "high"),  # three chunks of tiles in the weights' gradient
         ((5, 9, 7, 18), (3, 3, 18, 80), "highest"),
+        ((70, 8, 8, 34), (3, 3, 17, 70), "high"),  # two groups; two chunks of tiles, and what is left of them
+        ((1, 8, 7, 54), (3, 3, 18, 60), "high"),  # three groups, all members work on one block
     ],
 )
 def test_bits_do_not_depend_on_isa_or_threads(image: Any, kernel: Any, name: Any) -> None:
     rng = np.random.default_rng(3)
+    groups = image[3] // kernel[2]
     x, w = rng.normal(size=image).astype(np.float32), rng.normal(size=kernel).astype(np.float32)
     expected = None
     with precision(name):
-        assert DIRECT not in algorithms(x, w, np.float32, padding=1)[:2]
+        assert DIRECT not in algorithms(x, w, np.float32, padding=1, groups=groups)[:2]
         for isa in AVAILABLE:
             for threads in THREADS:
                 with running_on(isa, threads):
                     x_tensor, w_tensor = tg.tensor(x, requires_grad=True), tg.tensor(w, requires_grad=True)
-                    y = tg.conv2d(x_tensor, w_tensor, padding=1, activation="tanh")
+                    y = tg.conv2d(x_tensor, w_tensor, padding=1, groups=groups, activation="tanh")
                     y.backward(tg.ones(y.shape))
                 assert x_tensor.grad is not None
                 assert w_tensor.grad is not None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
@@ -35,6 +38,17 @@ def _tiles(x: np.ndarray, size: int, step: int, down: int, across: int, top: int
     padded[:, top : top + H, left : left + W] = x
     windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
     return windows[:, ::step, ::step][:, :down, :across]
+
+
+def in_groups(f: Callable[..., np.ndarray], x: np.ndarray, y: np.ndarray, groups: int, *rest: Any) -> np.ndarray:
+    """f(x, y, *rest) of each group of channels, the last axes, side by side."""
+    parts = zip(np.split(x, groups, 3), np.split(y, groups, 3), strict=True)
+    return np.concatenate([f(*part, *rest) for part in parts], 3)
+
+
+def turned(w: np.ndarray, groups: int = 1) -> np.ndarray:
+    """The filter whose convolution with dy is the gradient of the input."""
+    return np.concatenate([part[::-1, ::-1].transpose(0, 1, 3, 2) for part in np.split(w, groups, 3)], 3)
 
 
 def convolution(x: np.ndarray, w: np.ndarray, pads: Pads, m: int, magnitudes: bool = False) -> np.ndarray:
@@ -75,12 +89,14 @@ def roundings(terms: int) -> int:
     return 2 * 3 * 4 + terms + terms // 512 + 1
 
 
-def error_bound(x: np.ndarray, w: np.ndarray, pads: Pads, m: int, epsilon: float) -> np.ndarray:
+def error_bound(x: np.ndarray, w: np.ndarray, pads: Pads, m: int, epsilon: float, groups: int = 1) -> np.ndarray:
     """What the error of every output is at most."""
-    return roundings(w.shape[2]) * epsilon * convolution(x, w, pads, m, magnitudes=True)
+    return roundings(w.shape[2]) * epsilon * in_groups(convolution, x, w, groups, pads, m, True)
 
 
-def weights_gradient_error_bound(x: np.ndarray, dy: np.ndarray, pads: Pads, epsilon: float) -> np.ndarray:
+def weights_gradient_error_bound(
+    x: np.ndarray, dy: np.ndarray, pads: Pads, epsilon: float, groups: int = 1
+) -> np.ndarray:
     """The same for the gradient of the weights, whose sums run over tiles."""
     tiles = dy.shape[0] * -(-dy.shape[1] // 4) * -(-dy.shape[2] // 4)
-    return roundings(tiles) * epsilon * weights_gradient(x, dy, pads, magnitudes=True)
+    return roundings(tiles) * epsilon * in_groups(weights_gradient, x, dy, groups, pads, True)

@@ -45,16 +45,17 @@ void winograd_weights(const Team& team, const WinogradWeights& p, const T* w, T*
   T taps[9 * kTap];
   const int64_t panels = ceil_div(p.K, kWinogradPanel), pieces = ceil_div(p.C, kChannels);
   const int64_t plane = winograd_weights_plane(p.C, p.K);
-  const Range mine = team.share(panels * pieces);
+  const Range mine = team.share(p.groups * panels * pieces);
   for (int64_t i = mine.begin; i < mine.end; ++i) {
-    const int64_t first = i / pieces * kWinogradPanel, channel = i % pieces * kChannels;
+    const int64_t group = i / (panels * pieces), in_group = i % (panels * pieces);
+    const int64_t first = in_group / pieces * kWinogradPanel, channel = in_group % pieces * kChannels;
     const int64_t columns = smaller(kWinogradPanel, p.K - first), width = winograd_columns(columns);
     const int64_t channels = smaller(kChannels, p.C - channel);
-    const T* from = w + p.first + channel * p.channel_step + first * p.column_step;
+    const T* from = w + p.first + group * p.group_step + channel * p.channel_step + first * p.column_step;
     for (int tap = 0; tap < 9; ++tap, from += p.tap_step) {
       pack_panel(from, p.channel_step, p.column_step, channels, columns, width, taps + tap * kTap, width);
     }
-    T* const to = u + first * p.C + channel * width;
+    T* const to = u + group * winograd_weights_group(p.tile, p.C, p.K) + first * p.C + channel * width;
     if (p.tile == 4) {
       if constexpr (sizeof(T) == 4) transform_weights<T, 4>(taps, kTap, channels, width, to, plane);
     } else {
@@ -63,11 +64,11 @@ void winograd_weights(const Team& team, const WinogradWeights& p, const T* w, T*
   }
 }
 
-// y = activation(A^T m A + bias), of which rows x columns outputs exist; all of them if kWhole. Only relu is done here
-// (activate() does the longer ones).
+// y = activation(A^T m A + bias), of which rows x columns outputs exist, `pixel` elements apart; all of them if kWhole. Only
+// relu is done here (activate() does the longer ones).
 template <typename T, int kTile, bool kWhole>
 [[gnu::noinline]] void transform_output(const T* m, int64_t plane, const T* bias, bool relu, T* y, int64_t line,
-                                        int64_t channels, int64_t rows, int64_t columns) {
+                                        int64_t pixel, int64_t channels, int64_t rows, int64_t columns) {
   constexpr int kSide = kTile + 2;
   const int64_t last = channels - kLanes<T>;
   for (int64_t first = 0; first < channels; first += kLanes<T>) {
@@ -94,7 +95,7 @@ template <typename T, int kTile, bool kWhole>
       for (int j = 0; j < kTile; ++j) {
         if (bias) row[j] = row[j] + addend;
         if (relu) row[j] = row[j] < zero ? zero : row[j];
-        if (kWhole || j < columns) store(to + j * channels, row[j]);
+        if (kWhole || j < columns) store(to + j * pixel, row[j]);
       }
     }
   }
@@ -144,17 +145,24 @@ struct WinogradBlocks {
 
   const Winograd& p;
   const WinogradWorkspace& at;
-  const T* x;
+  const T* x;  // x, u, bias and y of the group that is worked on
   const T* u;
   const T* bias;
   T* y;
   T* scratch;
 
+  void next_group() {
+    x += p.C;
+    u += winograd_weights_group(kTile, p.C, p.K);
+    if (bias) bias += p.K;
+    y += p.K;
+  }
   TILEGRAD_INLINE TiledImages<T> inputs() const {
-    return {x, p.H, p.W, p.C, p.tile_rows(), p.tile_columns(), kTile, p.pad_top, p.pad_left, scratch + at.zeros};
+    return {x,     p.H,       p.W,        p.groups * p.C,    p.tile_rows(), p.tile_columns(),
+            kTile, p.pad_top, p.pad_left, scratch + at.zeros};
   }
   TILEGRAD_INLINE TiledImages<T> outputs() const {
-    return {y, p.P, p.Q, p.K, p.tile_rows(), p.tile_columns(), kTile, 0, 0, nullptr};
+    return {y, p.P, p.Q, p.groups * p.K, p.tile_rows(), p.tile_columns(), kTile, 0, 0, nullptr};
   }
 
   // Transforms the inputs of tiles [begin, end); the block's first is tile `first`.
@@ -169,7 +177,7 @@ struct WinogradBlocks {
 
   // The products [begin, end) of a block of `tiles` tiles, counted by plane, then panel of columns. Memory rests meanwhile:
   // what is read and written next is fetched.
-  void multiply_planes(int64_t tiles, int64_t begin, int64_t end, LinesAhead read, LinesAhead written) const {
+  void multiply_planes(int64_t tiles, int64_t begin, int64_t end, LinesAhead& read, LinesAhead& written) const {
     constexpr int kVectors = 2;
     constexpr int64_t kColumns = kVectors * kLanes<T>;
     const int64_t panels = ceil_div(p.K, kWinogradPanel), columns = winograd_columns(p.K);
@@ -199,16 +207,18 @@ struct WinogradBlocks {
 
   // Writes the outputs of tiles [begin, end).
   void store_tiles(int64_t first, int64_t begin, int64_t end) const {
-    const int64_t across = p.tile_columns(), down = p.tile_rows(), line = p.Q * p.K;
+    const int64_t across = p.tile_columns(), down = p.tile_rows(), pixel = p.groups * p.K, line = p.Q * pixel;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = i / across % down * kTile, column = i % across * kTile;
       const int64_t rows = smaller<int64_t>(kTile, p.P - row), columns = smaller<int64_t>(kTile, p.Q - column);
-      T* const to = y + (i / (across * down) * p.P + row) * line + column * p.K;
+      T* const to = y + (i / (across * down) * p.P + row) * line + column * pixel;
       const auto transform =
           rows == kTile && columns == kTile ? transform_output<T, kTile, true> : transform_output<T, kTile, false>;
       transform(scratch + at.m + (i - first) * at.m_row, at.m_plane, bias, p.activation == Activation::relu, to, line,
-                p.K, rows, columns);
-      if (p.activation > Activation::relu) activate(to, line, rows, columns * p.K, p.activation);
+                pixel, p.K, rows, columns);
+      if (p.activation > Activation::relu) {
+        for (int64_t r = 0; r < rows; ++r) activate(to + r * line, pixel, columns, p.K, p.activation);
+      }
     }
   }
 };
@@ -223,23 +233,26 @@ void run_winograd(const Team& team, const Winograd& p, const T* x, const T* u, c
   if (!together || team.rank == 0) {
     for (int64_t c = 0; c < winograd_columns(p.C); ++c) scratch[at.zeros + c] = 0;
   }
-  const WinogradBlocks<T, kTile> blocks{p, at, x, u, bias, y, scratch};
+  const WinogradBlocks<T, kTile> first_group{p, at, x, u, bias, y, scratch};
   const Team working = together ? team : Team{};
   const Team sharing{team.rank, static_cast<int>(smaller<int64_t>(team.size, p.members)), nullptr};
   const Range mine = together ? Range{0, p.tiles()} : sharing.share(p.tiles());
-  const int64_t products = blocks.kPlanes * ceil_div(p.K, kWinogradPanel);
+  const int64_t products = first_group.kPlanes * ceil_div(p.K, kWinogradPanel);
   working.barrier();
   for (int64_t first = mine.begin; first < mine.end; first += p.block) {
     const int64_t tiles = smaller(p.block, mine.end - first);
     const Range my_tiles = working.share(tiles), my_products = working.share(products);
-    blocks.load_tiles(first, first + my_tiles.begin, first + my_tiles.end);
-    working.barrier();
     const int64_t after = smaller(first + p.block, mine.end), parts = my_products.end - my_products.begin;
-    blocks.multiply_planes(tiles, my_products.begin, my_products.end,
-                           blocks.inputs().lines_ahead(after, smaller(after + p.block, mine.end), parts),
-                           blocks.outputs().lines_ahead(first + my_tiles.begin, first + my_tiles.end, parts));
-    working.barrier();  // and the next block's v is not read before its own first barrier, nor is m written
-    blocks.store_tiles(first, first + my_tiles.begin, first + my_tiles.end);
+    WinogradBlocks<T, kTile> blocks = first_group;
+    LinesAhead read = blocks.inputs().lines_ahead(after, smaller(after + p.block, mine.end), p.groups * parts);
+    LinesAhead written = blocks.outputs().lines_ahead(first + my_tiles.begin, first + my_tiles.end, parts);
+    for (int64_t group = 0; group < p.groups; ++group, blocks.next_group()) {
+      blocks.load_tiles(first, first + my_tiles.begin, first + my_tiles.end);
+      working.barrier();
+      blocks.multiply_planes(tiles, my_products.begin, my_products.end, read, written);
+      working.barrier();  // and the next v is not read before its own first barrier, nor is m written
+      blocks.store_tiles(first, first + my_tiles.begin, first + my_tiles.end);
+    }
   }
 }
 

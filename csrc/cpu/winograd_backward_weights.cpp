@@ -105,28 +105,28 @@ struct WinogradGradient {
   const WinogradSums& at;
   TiledImages<T> inputs, gradients;
 
-  // Transforms tiles begin, ..., end - 1 of a block whose first is tile `first`.
-  void load_tiles(int64_t first, int64_t begin, int64_t end, T* v, T* d) const {
+  // Transforms a group of tiles begin, ..., end - 1 of a block whose first is tile `first`.
+  void load_tiles(int64_t group, int64_t first, int64_t begin, int64_t end, T* v, T* d) const {
+    TiledImages<T> x = inputs, dy = gradients;
+    x.images += group * p.C;
+    dy.images += group * p.K;
     for (int64_t i = begin; i < end; ++i) {
-      inputs.template with_tile<kSide>(i, [&](const auto& pixels) {
+      x.template with_tile<kSide>(i, [&](const auto& pixels) {
         transform_input<T, kTile>(pixels, p.C, v + (i - first) * at.v_row, at.v_plane);
       });
-      gradients.template with_tile<kTile>(
+      dy.template with_tile<kTile>(
           i, [&](const auto& pixels) { transform_gradient(pixels, p.K, d + (i - first) * at.d_row, at.d_plane); });
     }
   }
 
-  // sums = (or, if `continues`, +=) the products of a block; plus `total` if it is given. Memory rests meanwhile:
-  // tiles `next`, which the member transforms next, are fetched.
+  // sums = (or, if `continues`, +=) the products of a group of a block; plus `total` if it is given. Memory rests
+  // meanwhile: the lines of the tiles that the member transforms next are fetched.
   void accumulate(const Team& team, int64_t tiles, const T* v, const T* d, bool continues, T* sums, const T* total,
-                  T* to, Range next) const {
+                  T* to, LinesAhead& x_lines, LinesAhead& dy_lines) const {
     constexpr int kVectors = 2;
     constexpr int64_t kColumns = kVectors * kLanes<T>;
     const int64_t columns = winograd_columns(p.K), panels = ceil_div(columns, kColumns);
     const Range mine = team.share(kPlanes * panels);
-    const int64_t parts = mine.end - mine.begin;
-    LinesAhead x_lines = inputs.lines_ahead(next.begin, next.end, parts);
-    LinesAhead dy_lines = gradients.lines_ahead(next.begin, next.end, parts);
     for (int64_t i = mine.begin; i < mine.end; ++i) {
       x_lines.fetch();
       dy_lines.fetch();
@@ -153,14 +153,19 @@ struct WinogradGradient {
     for (int64_t first = begin; first < end; first += p.block) {
       const int64_t next = smaller(first + p.block, end);
       const Range mine = team.share(next - first);
-      load_tiles(first, first + mine.begin, first + mine.end, v, d);
-      team.barrier();
       const bool ends = next == end;
       const int64_t after = smaller(next + p.block, p.tiles());
       const Range mine_after = team.share(after - next);
-      accumulate(team, next - first, v, d, first > begin, sums, ends ? total : nullptr, ends ? to : sums,
-                 Range{next + mine_after.begin, next + mine_after.end});
-      team.barrier();
+      const int64_t parts = ceil_div(p.groups * kPlanes * ceil_div(p.K, 2 * kLanes<T>), team.size);
+      LinesAhead x_lines = inputs.lines_ahead(next + mine_after.begin, next + mine_after.end, parts);
+      LinesAhead dy_lines = gradients.lines_ahead(next + mine_after.begin, next + mine_after.end, parts);
+      for (int64_t group = 0, place = 0; group < p.groups; ++group, place += at.sum_group) {
+        load_tiles(group, first, first + mine.begin, first + mine.end, v, d);
+        team.barrier();
+        accumulate(team, next - first, v, d, first > begin, sums + place, ends && total ? total + place : nullptr,
+                   (ends ? to : sums) + place, x_lines, dy_lines);
+        team.barrier();
+      }
     }
   }
 };
@@ -173,11 +178,12 @@ void run(const Team& team, const Winograd& p, const T* x, const T* dy, T* dw, T*
   }
   team.barrier();
   const T* const zeros = scratch + at.zeros;
+  const int64_t columns = p.groups * p.K;
   const int64_t down = p.tile_rows(), across = p.tile_columns(), tiles = p.tiles();
   const WinogradGradient<T> gradient{p,
                                      at,
-                                     {x, p.H, p.W, p.C, down, across, kTile, p.pad_top, p.pad_left, zeros},
-                                     {dy, p.P, p.Q, p.K, down, across, kTile, 0, 0, zeros}};
+                                     {x, p.H, p.W, p.groups * p.C, down, across, kTile, p.pad_top, p.pad_left, zeros},
+                                     {dy, p.P, p.Q, columns, down, across, kTile, 0, 0, zeros}};
   const int64_t chunk = contraction_chunk(tiles);
   T* const sums = scratch + at.sums;
   T* const shared = scratch + at.blocks;
@@ -207,9 +213,11 @@ void run(const Team& team, const Winograd& p, const T* x, const T* dy, T* dw, T*
     gradient.run_chunk(team, first, smaller(first + chunk, tiles), shared, shared + at.d,
                        another ? sums + at.chunk_sums : sums, another ? sums : nullptr, sums);
   }
-  const Range channels = team.share(p.C);
-  for (int64_t c = channels.begin; c < channels.end; ++c) {
-    transform_sums(sums + c * at.sum_row, at.sum_plane, kept, at.chunk_sums, p.K, dw + c * p.K, p.C * p.K);
+  const Range filters = team.share(p.groups * p.C);
+  for (int64_t i = filters.begin; i < filters.end; ++i) {
+    const int64_t group = i / p.C, c = i % p.C;
+    transform_sums(sums + group * at.sum_group + c * at.sum_row, at.sum_plane, kept, at.chunk_sums, p.K,
+                   dw + c * columns + group * p.K, p.C * columns);
   }
 }
 

@@ -158,7 +158,7 @@ class Rewrite {
     ProgramOperand* weights = &operand(item, 1);
     if (is(item, kernels::winograd_forward.entry)) {
       const std::optional<size_t> transform = only_maker(*weights, position);
-      if (!transform || params<Winograd>(item).K != K) return nullptr;
+      if (!transform || params<Winograd>(item).groups * params<Winograd>(item).K != K) return nullptr;
       weights = &operand(p.items[*transform], 0);
     } else if (is(item, kernels::conv2d_forward.entry)) {
       if (params<Conv2d>(item).K != K) return nullptr;

@@ -28,14 +28,15 @@ constexpr int64_t kMostChannels = 16384;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// What a pass reads and writes.
+// What a pass reads and writes; C and K are of one group.
 struct Sizes {
   int64_t H, W, C, P, Q, K, pad_top, pad_left;
 };
 
 Sizes sizes(const Conv2d& p, ConvPass pass) {
-  if (pass != ConvPass::backward_data) return {p.H, p.W, p.C, p.P, p.Q, p.K, p.pad_top, p.pad_left};
-  return {p.P, p.Q, p.K, p.H, p.W, p.C, p.R - 1 - p.pad_top, p.S - 1 - p.pad_left};
+  const int64_t C = p.C / p.groups, K = p.K / p.groups;
+  if (pass != ConvPass::backward_data) return {p.H, p.W, C, p.P, p.Q, K, p.pad_top, p.pad_left};
+  return {p.P, p.Q, K, p.H, p.W, C, p.R - 1 - p.pad_top, p.S - 1 - p.pad_left};
 }
 
 Winograd winograd_sizes(const Conv2d& p, ConvPass pass, int64_t tile) {
@@ -43,6 +44,7 @@ Winograd winograd_sizes(const Conv2d& p, ConvPass pass, int64_t tile) {
   Winograd g{};
   g.N = p.N, g.H = s.H, g.W = s.W, g.C = s.C;
   g.P = s.P, g.Q = s.Q, g.K = s.K;
+  g.groups = p.groups;
   g.pad_top = s.pad_top, g.pad_left = s.pad_left;
   g.tile = tile;
   g.activation = p.activation;
@@ -51,8 +53,8 @@ Winograd winograd_sizes(const Conv2d& p, ConvPass pass, int64_t tile) {
 
 Cost winograd_cost(const Conv2d& p, const Winograd& g) {
   Cost cost = Cost::multiply_adds(static_cast<double>(winograd_planes(g.tile) * g.tiles()) *
-                                  static_cast<double>((g.C + 8) * (g.K + 8)));
-  cost.flops = 2.0 * 9 * static_cast<double>(p.N * p.P * p.Q) * static_cast<double>(p.C * p.K);  // of the definition
+                                  static_cast<double>(g.groups * (g.C + 8) * (g.K + 8)));
+  cost.flops = 2.0 * 9 * static_cast<double>(p.N * p.P * p.Q) * static_cast<double>(p.C * g.K);  // of the definition
   return cost;
 }
 
@@ -73,7 +75,7 @@ const char* name(ConvAlgorithm algorithm) {
 ConvAlgorithm choose_algorithm(const Conv2d& p, ConvPass pass, const Array& x, Precision precision) {
   if (x.device().type != DeviceType::cpu) return ConvAlgorithm::direct;
   const bool fits = p.R == 3 && p.S == 3 && p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 &&
-                    p.dilation_w == 1 && p.groups == 1 && std::min(p.C, p.K) >= kLeastChannels;
+                    p.dilation_w == 1 && std::min(p.C, p.K) >= kLeastChannels * p.groups;
   if (!fits) return ConvAlgorithm::direct;
   const Sizes s = sizes(p, pass);
   // Multiplications for one pair of channels, and the time of the transforms in terms of them: inversely proportional to
@@ -103,9 +105,10 @@ bool winograd(const Conv2d& p, ConvPass pass, const Array& from, const Array& w,
   g.members = together ? 0 : threads;
   g.block = std::min(tiles, together ? kBlock * threads : kBlock);
 
-  WinogradWeights weights{g.C, g.K, 0, p.C * p.K, p.K, 1, tile};
-  if (pass == ConvPass::backward_data) weights = {g.C, g.K, 8 * p.C * p.K, -p.C * p.K, 1, p.K, tile};
-  const Array u = Array::empty({winograd_planes(tile) * winograd_weights_plane(g.C, g.K)}, to.dtype(), to.device());
+  const int64_t tap = p.C / p.groups * p.K;
+  WinogradWeights weights{p.groups, g.C, g.K, 0, g.K, tap, p.K, 1, tile};
+  if (pass == ConvPass::backward_data) weights = {p.groups, g.C, g.K, 8 * tap, g.C, -tap, 1, p.K, tile};
+  const Array u = Array::empty({p.groups * winograd_weights_group(tile, g.C, g.K)}, to.dtype(), to.device());
   launch(kernels::winograd_weights, to.dtype(), weights, {reads(w), writes(u)},
          Cost::elements(static_cast<double>(u.numel())));
 
@@ -127,7 +130,7 @@ bool winograd_backward_weights(const Conv2d& p, const Array& x, const Array& dy,
   Winograd g = winograd_sizes(p, ConvPass::backward_weights, 4);
   // Members take chunks of their own if there are enough, and all chunks' sums take no more than kMostSums.
   const int64_t threads = threads::count(), tiles = g.tiles(), chunks = ceil_div(tiles, contraction_chunk(tiles));
-  const double sums = static_cast<double>(chunks * winograd_planes(4)) * static_cast<double>(g.C * g.K);
+  const double sums = static_cast<double>(chunks * winograd_planes(4)) * static_cast<double>(p.C * g.K);
   g.members = threads > 1 && chunks >= threads && sums <= kMostSums ? threads : 0;
   // The longer a block is, the less often the sums are read and written; the shorter, the nearer its tiles stay.
   g.block = std::clamp<int64_t>(ceil_div(g.C * g.K / (g.C + g.K), 64) * 64, 64, 256);

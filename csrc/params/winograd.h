@@ -2,7 +2,8 @@
 // the kernels of every ISA must agree on.
 //
 // Both passes take the same kernels. "x" is what a pass reads, [N, H, W, C], and "y" what it writes, [N, P, Q, K]:
-// forward x and y; backward-data dy and dx, with the filter turned and its channels swapped.
+// forward x and y; backward-data dy and dx, with the filter turned and its channels swapped. Groups are convolutions of
+// their own: C and K are the channels of one, and pixels of x and y are `groups` times as many elements apart.
 #pragma once
 
 #include <cstdint>
@@ -32,17 +33,23 @@ TILEGRAD_INLINE constexpr int64_t winograd_weights_plane(int64_t C, int64_t K) {
   return C * winograd_columns(K) + kPlaneGap;
 }
 
-// Element (tap, channel, column) of the weights is at first + tap * tap_step + channel * channel_step + column *
-// column_step.
+// Those of one group; the next group's follow.
+TILEGRAD_INLINE constexpr int64_t winograd_weights_group(int64_t tile, int64_t C, int64_t K) {
+  return winograd_planes(tile) * winograd_weights_plane(C, K);
+}
+
+// Element (group, tap, channel, column) of the weights is at first + group * group_step + tap * tap_step + channel *
+// channel_step + column * column_step.
 struct WinogradWeights {
-  int64_t C, K;
-  int64_t first, tap_step, channel_step, column_step;
+  int64_t groups, C, K;
+  int64_t first, group_step, tap_step, channel_step, column_step;
   int64_t tile;
 };
 
 struct Winograd {
   int64_t N, H, W, C;
   int64_t P, Q, K;
+  int64_t groups;
   int64_t pad_top, pad_left;  // of x; negative if its first rows or columns are not seen
   int64_t tile;
   Activation activation;
@@ -83,10 +90,10 @@ TILEGRAD_INLINE WinogradWorkspace winograd_workspace(const Winograd& p, int64_t 
   return at;
 }
 
-// The workspace of the weights' gradient, in elements: sums over the tiles of a chunk, [plane][channel][column]; for each
+// The workspace of the weights' gradient, in elements: sums over the tiles of a chunk, [group][plane][channel][column]; for each
 // member that works alone the transformed inputs v and gradients d of a block; and a pixel of zeros.
 struct WinogradSums {
-  int64_t v_row, v_plane, d_row, d_plane, sum_row, sum_plane;
+  int64_t v_row, v_plane, d_row, d_plane, sum_row, sum_plane, sum_group;
   int64_t sums, chunk_sums, blocks, zeros, end;
   int64_t d, block;  // in a member's part, which starts with v
 };
@@ -103,7 +110,8 @@ TILEGRAD_INLINE WinogradSums winograd_sums(const Winograd& p, int64_t item_size)
   at.sum_plane = (p.C + 1) * at.sum_row + kPlaneGap;  // register tiles have an even number of rows
   at.d = planes * at.v_plane;
   at.block = at.d + planes * at.d_plane;
-  at.chunk_sums = planes * at.sum_plane;
+  at.sum_group = planes * at.sum_plane;
+  at.chunk_sums = p.groups * at.sum_group;
   at.sums = 0;
   // Members that work alone keep every chunk's sums; together, a chunk's sums are added to the first's at once.
   at.blocks = at.sums + (p.members > 0 || chunks == 1 ? chunks : 2) * at.chunk_sums;

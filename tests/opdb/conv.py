@@ -91,7 +91,8 @@ def tolerance(sample: Sample, reference: np.ndarray, epsilon: float) -> np.ndarr
     algorithm = algorithms(x, w, np.float32 if epsilon > 1e-10 else np.float64, **options)[0]
     if algorithm != "direct":
         pads = resolve_padding(options.get("padding", "valid"), x.shape[1:3], (3, 3), (1, 1))
-        sums = winograd.error_bound(x, w, pads, int(algorithm[-1]), epsilon) + 2 * epsilon * np.abs(reference)
+        bound = winograd.error_bound(x, w, pads, int(algorithm[-1]), epsilon, options.get("groups", 1))
+        sums = bound + 2 * epsilon * np.abs(reference)
     # No activation is steeper than 1.13 (gelu's largest slope), or off by more than 8 ULPs of a value of at most 1 + |y|.
     return 1.13 * sums + 8 * epsilon * (1 + np.abs(reference)) if "activation" in sample.kwargs else sums
 
@@ -188,6 +189,9 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((1, 2, 3, 24), (3, 3, 24, 31), {"padding": ((5, 4), (3, 6))}),
     ((1, 1, 1, 16), (3, 3, 16, 16), {"padding": 1}),
     ((0, 8, 8, 16), (3, 3, 16, 16), {"padding": 1}),
+    ((2, 8, 8, 32), (3, 3, 16, 32), {"padding": 1, "groups": 2}),
+    ((1, 7, 9, 57), (3, 3, 19, 66), {"padding": "same", "groups": 3}),
+    ((3, 5, 6, 34), (3, 3, 17, 74), {"padding": ((2, 0), (0, 1)), "groups": 2}),
 ]
 
 
@@ -202,6 +206,8 @@ def samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(tuple(arguments), {"activation": activation})
         arguments = [rng.normal(size=size) for size in ((1, 6, 7, 16), (3, 3, 16, 18), (18,))]
         yield Sample(tuple(arguments), {"activation": activation, "padding": 1})
+        arguments = [rng.normal(size=size) for size in ((1, 6, 7, 32), (3, 3, 16, 36), (36,))]
+        yield Sample(tuple(arguments), {"activation": activation, "padding": 1, "groups": 2})
 
 
 X, W, B = np.ones((1, 5, 5, 3), np.float32), np.ones((3, 3, 3, 4), np.float32), np.ones(4, np.float32)

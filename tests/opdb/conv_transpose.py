@@ -67,16 +67,16 @@ def tolerance(sample: Sample, reference: np.ndarray, epsilon: float) -> np.ndarr
     groups = options.get("groups", 1)
     terms = w.shape[0] * w.shape[1] * (w.shape[3] // groups) + 1
     sums = terms * epsilon * conv_transpose2d(x, w, *rest, **options)
-    if w.shape[:2] == (3, 3) and not {"stride", "dilation", "groups", "output_padding"} & set(options):
+    if w.shape[:2] == (3, 3) and not {"stride", "dilation", "output_padding"} & set(options):
         padding = options.get("padding", "valid")
         dtype = np.float32 if epsilon > 1e-10 else np.float64
         output, weight = tg.zeros(reference.shape, dtype), tg.tensor(w.astype(dtype))
-        algorithm = _C.conv2d_algorithm(output, weight, 1, padding, 1, 1)[1]
+        algorithm = _C.conv2d_algorithm(output, weight, 1, padding, 1, groups)[1]
         if algorithm != "direct":
             crops = pair({"valid": 0, "same": 1}[padding] if isinstance(padding, str) else padding)
             rows, columns = (tuple(2 - side for side in pair(sides)) for sides in crops)
-            turned = w[::-1, ::-1].transpose(0, 1, 3, 2)
-            error = winograd.error_bound(x, turned, (rows, columns), int(algorithm[-1]), epsilon)
+            turned = winograd.turned(w, groups)
+            error = winograd.error_bound(x, turned, (rows, columns), int(algorithm[-1]), epsilon, groups)
             sums = error + 2 * epsilon * np.abs(reference)
     return 1.13 * sums + 8 * epsilon * (1 + np.abs(reference)) if "activation" in sample.kwargs else sums
 
@@ -117,6 +117,7 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((1, 7, 9, 33), (3, 3, 17, 33), {"padding": 1}),
     ((1, 5, 6, 40), (3, 3, 21, 40), {}),
     ((1, 9, 8, 18), (3, 3, 47, 18), {"padding": ((0, 2), (1, 0))}),
+    ((1, 9, 7, 54), (3, 3, 17, 54), {"padding": 1, "groups": 3}),
 ]
 
 
