@@ -67,6 +67,7 @@ struct DepthwiseTile {
   int64_t column;              // from column to column of x or the ring
   int64_t tap_step, next_tap;  // from tap to tap in the weights: of a filter row, of a run
   int64_t in_step, out_step;   // from one pixel of a tile to the next
+  int64_t out_ahead;           // how far ahead lines of y are fetched, unless that is 0
   const T* zeros;              // read in place of a tile's first column if that is beside the image, else null
   LinesAhead ahead;            // rows that the next row of output will be the first to read
 };
@@ -98,6 +99,15 @@ TILEGRAD_INLINE void add_taps(Vec<T> (&sum)[kPixels][kVectors], const T* first, 
         if (i >= t && (i - t) % kStep == 0 && m < kPixels) sum[m][v] = fma_lanes(value, w[t][v], sum[m][v]);
       }
     }
+  }
+}
+
+// Fetches the lines of kPixels pixels that will be written: stores that miss the caches wait for what they are about to
+// overwrite, and few of them can.
+template <int kPixels, int kVectors, typename T>
+TILEGRAD_INLINE void fetch_written(const T* y, int64_t step) {
+  for (int m = 0; m < kPixels; ++m, y += step) {
+    for (int v = 0; v < kVectors; ++v) __builtin_prefetch(y + v * kLanes<T>, 1, 2);
   }
 }
 
@@ -137,11 +147,85 @@ TILEGRAD_INLINE void depthwise_vectors(const DepthwiseTile<T>& p, const T* x, in
       for (int m = 0; m < kPixels; ++m) sum[m][v] = sum[m][v] < zero ? zero : sum[m][v];
     }
   }
+  if (p.out_ahead) fetch_written<kPixels, kVectors>(y + p.out_ahead, out_step);
 #pragma GCC unroll 8
   for (int m = 0; m < kPixels; ++m, y += out_step) {
     if (m >= pixels) break;
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) store_vector(y, v, sum[m][v]);
+  }
+}
+
+// Some columns of two neighbouring output rows of a 3x3 filter of stride 1, which meet four rows of the ring: two from
+// `older` on, two from `newer` on. All weights stay in registers, and every element that is loaded serves both rows.
+template <typename T>
+struct RowPair {
+  const T* older;
+  const T* newer;
+  int64_t pixel, pitch;
+  int outside;  // bit i: row i is outside the image, and is left out
+  const T* weights;
+  const T* bias;
+  bool relu;
+  bool fetches;  // whether the lines of the next two rows of y are fetched
+  int rows;      // that exist of the two
+  int64_t pixels;
+  int64_t out_pixel, out_row;
+};
+
+inline constexpr bool kHasPairs = kHasFma && kVectorRegisters == 32;
+
+template <int kPixels, typename T>
+[[gnu::noinline]] void depthwise_row_pair(const RowPair<T>& p, int64_t c, T* y) {
+  Vec<T> w[9];
+#pragma GCC unroll 9
+  for (int t = 0; t < 9; ++t) {
+    Vec<T> value = load(p.weights + t * p.pixel + c);
+    keep_whole(value);
+    w[t] = value;
+  }
+  const Vec<T> zero{}, bias = p.bias ? load(p.bias + c) : zero;
+  const Vec<T> least = p.relu ? zero : broadcast(-static_cast<T>(__builtin_inf()));
+  const T* x[2] = {p.older + c, p.newer + c};
+  const int64_t pixel = p.pixel, pitch = p.pitch, out_pixel = p.out_pixel, out_row = p.out_row;
+  const int outside = p.outside, rows = p.rows;
+  const bool fetches = p.fetches;
+  for (int64_t left = p.pixels; left > 0; left -= kPixels) {
+    Vec<T> sum[2][kPixels] = {};
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      if (outside >> i & 1) continue;
+      const T* at = x[i / 2] + i % 2 * pitch;
+#pragma GCC unroll 16
+      for (int j = 0; j < kPixels + 2; ++j, at += pixel) {
+        Vec<T> value = load(at);
+        keep_whole(value);
+#pragma GCC unroll 2
+        for (int o = 0; o < 2; ++o) {
+          const int r = i - o;
+          if (r < 0 || r >= 3) continue;
+#pragma GCC unroll 3
+          for (int t = 2; t >= 0; --t) {
+            const int m = j - t;
+            if (m >= 0 && m < kPixels) sum[o][m] = fma_lanes(value, w[r * 3 + t], sum[o][m]);
+          }
+        }
+      }
+    }
+#pragma GCC unroll 2
+    for (int o = 0; o < 2; ++o) {
+      if (o >= rows) break;
+      T* to = y + o * out_row;
+      if (fetches) fetch_written<kPixels, 1>(to + 2 * out_row, out_pixel);
+#pragma GCC unroll 8
+      for (int m = 0; m < kPixels; ++m, to += out_pixel) {
+        if (m >= left) break;
+        Vec<T> value = sum[o][m] + bias;
+        value = value < least ? least : value;
+        store(to, value);
+      }
+    }
+    x[0] += kPixels * pixel, x[1] += kPixels * pixel, y += kPixels * out_pixel;
   }
 }
 
@@ -218,11 +302,13 @@ struct Depthwise {
     tile.rows = rows_met;
     tile.relu = epilogue.activation == Activation::relu;
     tile.out_step = s.column.period * s.in_channels;
+    tile.out_ahead = fetched() ? line() : 0;
     tile.zeros = nullptr;
     tile.ahead = {};
   }
   TILEGRAD_INLINE int64_t in_line() const { return s.column.in * s.in_channels; }
   TILEGRAD_INLINE int64_t line() const { return s.column.out * s.out_channels; }
+  TILEGRAD_INLINE bool fetched() const { return fetched_ahead<T>(s.N * (s.row.in * in_line() + s.row.out * line())); }
 
   // Pixels read at `column` elements' distance, weights at `tap_step`.
   void set_steps(int64_t column, const T* weights_base, int64_t tap_step) {
@@ -245,10 +331,8 @@ struct Depthwise {
     return taken;
   }
 
-  // Output rows [begin, end) of one image, `count` columns from `first` on, `channels` channels from `channel` on.
-  [[gnu::noinline]] void run_block(const T* image, int64_t begin, int64_t end, int64_t first, int64_t count,
-                                   int64_t channel, int64_t channels, T* out) {
-    const int64_t width = shape.width, pitch = shape.columns * width;
+  void pack_block(int64_t channel, int64_t channels) {
+    const int64_t width = shape.width;
     for (int64_t t = 0; t < s.row.taps * s.column.taps; ++t) {
       const T* const from = weights.base + t * weights.tap_step + channel;
       for (int64_t c = 0; c < channels; ++c) packed[t * width + c] = from[c];
@@ -257,6 +341,62 @@ struct Depthwise {
     tile.bias = epilogue.bias ? bias : nullptr;
     tile.channels = channels;
     set_steps(width, packed, width);
+  }
+
+  // Output rows [begin, end) of one image, `count` columns from `first` on, `channels` channels from `channel` on, two rows at
+  // a time.
+  [[gnu::noinline]] void run_pairs(const T* image, int64_t begin, int64_t end, int64_t first, int64_t count,
+                                   int64_t channel, int64_t channels, T* out) {
+    constexpr int64_t L = kLanes<T>;
+    pack_block(channel, channels);
+    const int64_t width = shape.width, pitch = shape.columns * width;
+    const int64_t first_column = s.column.begin(first), columns = s.column.extent(count);
+    const bool fetches = fetched();
+    RowPair<T> pair{ring,  ring + 2 * pitch, width, pitch, 0, packed, tile.bias, tile.relu, fetches, 0,
+                    count, s.in_channels,    line()};
+    const bool wide = round_up(count, 8) < round_up(count, 7);
+    T* const cut = ring + 4 * pitch + 8 * width;  // of channels that fill no vector
+    // Rows `row` and the next. Returns which are outside.
+    const auto fill = [&](int64_t row, T* to, int rows) {
+      int outside = 0;
+      for (int i = 0; i < 2; ++i, ++row, to += pitch) {
+        if (row < 0 || row >= s.row.in || i >= rows) {
+          outside |= 1 << i;
+        } else {
+          fill_ring_row(image + row * in_line() + channel, s.column.in, s.in_channels, first_column, channels, to,
+                        columns, width, fetches ? 2 * in_line() : 0);
+        }
+      }
+      return outside;
+    };
+    int64_t top = begin + s.row.origin, slot = 0;
+    int older = fill(top, ring, 2);
+    for (int64_t h = begin; h < end; h += 2, out += 2 * line()) {
+      top += 2, slot = 2 - slot;
+      pair.rows = h + 1 < end ? 2 : 1;
+      const int newer = fill(top, ring + slot * pitch, pair.rows);
+      pair.older = ring + (2 - slot) * pitch;
+      pair.newer = ring + slot * pitch;
+      pair.outside = older | newer << 2;
+      older = newer;
+      for (int64_t c = 0; c < channels; c += L) {
+        const bool whole = channels - c >= L;
+        pair.out_pixel = whole ? s.in_channels : L;
+        pair.out_row = whole ? line() : count * L;
+        T* const to = whole ? out + c : cut;
+        wide ? depthwise_row_pair<8>(pair, c, to) : depthwise_row_pair<7>(pair, c, to);
+        for (int64_t i = 0; !whole && i < pair.rows * count; ++i) {
+          copy_few<L / 2>(cut + i * L, out + i / count * line() + i % count * s.in_channels + c, channels - c);
+        }
+      }
+    }
+  }
+
+  // The same, row by row.
+  [[gnu::noinline]] void run_block(const T* image, int64_t begin, int64_t end, int64_t first, int64_t count,
+                                   int64_t channel, int64_t channels, T* out) {
+    const int64_t width = shape.width, pitch = shape.columns * width;
+    pack_block(channel, channels);
     const int64_t first_column = s.column.begin(first), columns = s.column.extent(count);
     int64_t residue = begin % s.row.period, top = s.row.begin(begin - residue);
     int64_t loaded = 0, slot = 0;  // rows of x up to `loaded` are in the ring, the next goes to `slot`
@@ -299,7 +439,7 @@ struct Depthwise {
     const bool with_edge = first_column == -1 && run_count == 1 && left < right;
     if (with_edge) left = 0;
     for (int64_t c = 0; with_edge && c < width; ++c) ring[c] = 0;
-    const bool fetches = s.N * s.row.in * in_line() * static_cast<int64_t>(sizeof(T)) >= kFetchedBytes;
+    const bool fetches = fetched();
     const int64_t image_end = x + s.N * s.row.in * in_line() - image;
     tile.bias = epilogue.bias;
     tile.channels = width;
@@ -365,8 +505,14 @@ void run_depthwise(const Team& team, const Stencil& s, const ConvPlan& plan, con
     } else {
       for (int64_t first = 0; first < s.column.out; first += plan.columns) {
         for (int64_t c = 0; c < s.in_channels; c += width) {
-          work.run_block(from, begin, end, first, smaller(plan.columns, s.column.out - first), c,
-                         smaller(width, s.in_channels - c), y + at * line + first * s.out_channels + c);
+          const int64_t columns = smaller(plan.columns, s.column.out - first),
+                        channels = smaller(width, s.in_channels - c);
+          T* const to = y + at * line + first * s.out_channels + c;
+          if (kHasPairs && runs_in_pairs(s)) {
+            work.run_pairs(from, begin, end, first, columns, c, channels, to);
+          } else {
+            work.run_block(from, begin, end, first, columns, c, channels, to);
+          }
         }
       }
     }

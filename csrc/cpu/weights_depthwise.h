@@ -13,6 +13,9 @@ namespace {
 inline constexpr int kRowTaps = kHasFma ? 5 : 2;
 inline constexpr int kTapVectors = kVectorRegisters == 32 ? 2 : 1;
 
+// dy's lines are fetched so many pixels ahead.
+inline constexpr int64_t kGradientsAhead = 64;
+
 // Some pixels of one output row, and where filter rows meet x for the first of them.
 template <typename T>
 struct PixelRun {
@@ -29,6 +32,7 @@ struct DepthwiseWeightsTile {
   int64_t row, shift;      // the tile's first filter row, and how far from the filter's its first column is in x
   int64_t step, tap_step;  // in x: from pixel to pixel, and from tap to tap
   int64_t dy_step;
+  int64_t x_ahead, dy_ahead;  // how far ahead x, unless that is 0, and dy are fetched
   T* sums;
   int64_t sum_step, sum_row;  // from tap to tap of a filter row, and from row to row
 };
@@ -49,6 +53,7 @@ template <typename T, int kRows, int kLength, int kStep, int kVectors>
     }
   };
   const int64_t step = p.step, tap_step = p.tap_step, dy_step = p.dy_step, sum_step = p.sum_step, sum_row = p.sum_row;
+  const int64_t x_ahead = p.x_ahead, dy_ahead = p.dy_ahead;
   T* const sums = p.sums + c;
   each([&](int r, int t, int v) { sum[r][t][v] = load_vector(sums + r * sum_row + t * sum_step, v); });
   for (int i = 0; i < p.run_count; ++i) {
@@ -64,7 +69,16 @@ template <typename T, int kRows, int kLength, int kStep, int kVectors>
     for (int64_t q = p.runs[i].pixels; q > 0; --q, dy += dy_step) {
       Vec<T> row[kVectors];
 #pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) row[v] = load_vector(dy, v);
+      for (int v = 0; v < kVectors; ++v) {
+        row[v] = load_vector(dy, v);
+        if (kStep && dy_ahead) prefetch(dy + dy_ahead + v * kLanes<T>);
+        if (kStep == 2 && x_ahead) {
+          for (int r = 1; r < kRows; ++r) {
+            prefetch(x[r] + x_ahead + v * kLanes<T>);
+            prefetch(x[r] + x_ahead + tap_step + v * kLanes<T>);
+          }
+        }
+      }
       each([&](int r, int t, int v) {
         Vec<T> value = t < kKept ? kept[r][t][v] : load_vector(x[r] + t * tap_step, v);
         if (kStep && t >= kStep) {
@@ -87,7 +101,7 @@ struct DepthwiseBlocks {
   const Stencil& s;
   const T* x;
   const T* dy;
-  const bool in_place;
+  const bool in_place, fetches;
   DepthwiseWeightsRing shape;
   WeightsScratch<T> scratch{};
 
@@ -97,6 +111,7 @@ struct DepthwiseBlocks {
         x(x),
         dy(dy),
         in_place(reads_without_ring(s, sizeof(T))),
+        fetches(fetched_ahead<T>(p.N * (p.H * p.W * p.C + p.P * p.Q * p.K))),
         shape(depthwise_weights_ring(p, s, sizeof(T))) {}
 
   // Whether one tile has all taps, and loads every column once.
@@ -125,6 +140,8 @@ struct DepthwiseBlocks {
     tile.step = p.stride_w * shape.width;
     tile.tap_step = p.dilation_w * shape.width;
     tile.dy_step = dy_step;
+    tile.x_ahead = fetches && in_place ? 2 * p.W * p.C : 0;
+    tile.dy_ahead = fetches ? kGradientsAhead * dy_step : 0;
     tile.sum_step = shape.width;
     tile.sum_row = p.S * shape.width;
     const auto run = [&](int64_t r, int64_t first, auto filter_rows, auto length, auto step, auto vectors) {
@@ -166,7 +183,8 @@ struct DepthwiseBlocks {
       const int64_t stop = smaller(p.H, top_of(behind_last - 1) + s.row.extent(1));
       for (; loaded < stop; ++loaded, slot = slot + 1 == shape.rows ? 0 : slot + 1) {
         fill_ring_row(x + (image * p.H + loaded) * p.W * p.C + channel, p.W, p.C, s.column.begin(0), channels,
-                      ring() + slot * pitch(), shape.columns, shape.width);
+                      ring() + slot * pitch(), shape.columns, shape.width,
+                      fetches ? shape.together * p.stride_h * p.W * p.C : 0);
       }
       const T* from = dy + at * p.K + channel;
       int64_t dy_step = p.K;
@@ -242,9 +260,14 @@ struct DepthwiseBlocks {
         run_in_ring(begin, end, channel, channels);
       }
       for (int64_t tap = 0; tap < p.R * p.S; ++tap) {
-        const T* const sum = sums() + tap * shape.width;
-        const int64_t to = tap * p.K + channel;
-        for (int64_t c = 0; c < channels; ++c) dw.to[to + c] = dw.total ? dw.total[to + c] + sum[c] : sum[c];
+        const int64_t at = tap * p.K + channel;
+        const T* const total = dw.total ? dw.total + at : nullptr;
+        for (int64_t c = 0; c < channels; c += kLanes<T>) {
+          const int64_t count = channels - c;
+          Vec<T> sum = load_partial(sums() + tap * shape.width + c, count);
+          if (total) sum = load_partial(total + c, count) + sum;
+          store_partial(dw.to + at + c, sum, count);
+        }
       }
     }
   }

@@ -111,6 +111,14 @@ TILEGRAD_INLINE bool reads_without_ring(const Stencil& s, int64_t item_size) {
          s.in_channels * item_size % 64 == 0;
 }
 
+// Whether output rows are taken two at a time where registers hold the weights of all taps.
+TILEGRAD_INLINE bool runs_in_pairs(const Stencil& s) {
+  const auto fits = [](const StencilAxis& axis) {
+    return axis.taps == 3 && axis.dilation == 1 && axis.scale == 1 && axis.period == 1;
+  };
+  return fits(s.row) && fits(s.column);
+}
+
 // The ring of a member: `rows` x `columns` pixels of `width` channels. It takes plan.columns output columns at a time, and
 // the channels in plan.parts parts of whole cache lines.
 struct DepthwiseRing {
@@ -119,6 +127,7 @@ struct DepthwiseRing {
 
 TILEGRAD_INLINE DepthwiseRing depthwise_ring(const Stencil& s, const ConvPlan& plan, int64_t item_size) {
   const int64_t line = 64 / item_size, share = (s.in_channels + plan.parts - 1) / plan.parts;
+  if (runs_in_pairs(s)) return {4, s.column.extent(plan.columns), (share + line - 1) / line * line};
   const int64_t rows = s.row.extent(s.row.classes());
   return {rows < s.row.in ? rows : (s.row.in > 0 ? s.row.in : 1), s.column.extent(plan.columns),
           (share + line - 1) / line * line};
