@@ -179,7 +179,7 @@ void run_stencil(const Team& team, const Stencil& s, const ConvPlan& plan, const
   T* const window = reinterpret_cast<T*>(scratch + at.windows + team.rank * window_bytes);
 
   // Where all weights stay in L2 beside two windows.
-  const bool reads_ahead = !in_place && groups * group_columns * terms * static_cast<int64_t>(sizeof(T)) <= 256 * 1024;
+  const bool reads_ahead = !in_place && groups * group_columns * terms * static_cast<int64_t>(sizeof(T)) <= 320 * 1024;
 
   // Units of several images are counted in images, so that members get as many images as each other.
   const int64_t bands = ceil_div(s.row.out, plan.band);

@@ -184,7 +184,7 @@ template <int kPixels, typename T>
     keep_whole(value);
     w[t] = value;
   }
-  const Vec<T> zero{}, bias = p.bias ? load(p.bias + c) : zero;
+  const Vec<T> zero{}, bias = p.bias ? load(p.bias + c) : broadcast(T(-0.0));  // which changes nothing
   const Vec<T> least = p.relu ? zero : broadcast(-static_cast<T>(__builtin_inf()));
   const T* x[2] = {p.older + c, p.newer + c};
   const int64_t pixel = p.pixel, pitch = p.pitch, out_pixel = p.out_pixel, out_row = p.out_row;

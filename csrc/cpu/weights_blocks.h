@@ -1,6 +1,7 @@
 // What conv2d_backward_weights does with one block of pixels.
 #pragma once
 
+#include "cpu/depthwise_ring.h"
 #include "cpu/weights_tiles.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
@@ -50,7 +51,6 @@ struct DenseBlocks {
   const T* x;
   const T* dy;
   bool in_place;
-  int64_t line;
   int64_t runs, run_length;  // rows of dw that are neighbours in x: the (s, c) of a filter row where these touch
   Panels<T> panels;
   RowTiles wide, narrow;
@@ -62,7 +62,6 @@ struct DenseBlocks {
         x(x),
         dy(dy),
         in_place(p.plan.window == 0),
-        line((in_place ? p.W : s.column.extent(p.Q)) * p.C),
         runs(joined() ? p.R : p.R * p.S),
         run_length(joined() ? p.S * p.C : s.group_in),
         panels{s.group_out},
@@ -77,26 +76,31 @@ struct DenseBlocks {
     return runs * ((panels.count() - 1) * wide.count + of(panels.count() - 1).count);
   }
   TILEGRAD_INLINE int64_t tiles() const { return p.groups * per_group(); }
-  TILEGRAD_INLINE int64_t run_offset(int64_t run) const {
-    if (joined()) return run * p.dilation_h * line;
-    return run / p.S * p.dilation_h * line + run % p.S * p.dilation_w * p.C;
-  }
 
-  // Rows of the window are copies, or where they lie in x.
-  const T* load_pixels(int64_t begin, int64_t end) const {
-    const int64_t column = s.column.begin(0), columns = line / p.C;
-    for_each_piece(p, s.row, begin, end, line, p.stride_w * p.C, scratch.offsets,
+  // Rows of the window are copies of `channels` channels from `channel` on, or where they lie in x.
+  const T* load_pixels(int64_t begin, int64_t end, int64_t channel, int64_t channels) const {
+    const int64_t column = s.column.begin(0), columns = in_place ? p.W : s.column.extent(p.Q),
+                  line = columns * channels;
+    for_each_piece(p, s.row, begin, end, line, p.stride_w * channels, scratch.offsets,
                    [&](int64_t image, int64_t top, int64_t rows, int64_t base) {
                      if (in_place) return ((image * p.H + top) * p.W + column) * p.C;
-                     copy_window(x + image * p.H * p.W * p.C, p.H, p.W, p.C, top, column, scratch.window + base, rows,
-                                 columns);
+                     T* to = scratch.window + base;
+                     for (int64_t row = top; row < top + rows; ++row, to += line) {
+                       // A row of no columns is all zeros.
+                       fill_ring_row(x + (image * p.H + row) * p.W * p.C + channel, row < 0 || row >= p.H ? 0 : p.W,
+                                     p.C, column, channels, to, columns, channels);
+                     }
                      return base;
                    });
     return in_place ? x : scratch.window;
   }
 
   void run(int64_t begin, int64_t end, Range tiles, const WeightsSums<T>& dw) const {
-    const T* const a = load_pixels(begin, end);
+    // The window holds the groups that the tiles belong to.
+    const int64_t first_group = in_place ? 0 : tiles.begin / per_group();
+    const int64_t groups = in_place ? p.groups : (tiles.end - 1) / per_group() + 1 - first_group;
+    const int64_t pixel = groups * s.group_in, line = (in_place ? p.W : s.column.extent(p.Q)) * pixel;
+    const T* const a = load_pixels(begin, end, first_group * s.group_in, pixel);
     for (int64_t i = tiles.begin; i < tiles.end;) {
       const int64_t group = i / per_group(), in_group = i % per_group();
       const int64_t panel = smaller(in_group / (runs * wide.count), panels.count() - 1);
@@ -128,7 +132,9 @@ struct DenseBlocks {
         tile.sums = dw.at((run * run_length + in_run) * p.K + column);
         tile.sums.stride = p.K;
         tile.sums.columns = width;
-        const T* const from = a + run_offset(run) + group * s.group_in + in_run;
+        const int64_t filter_row = joined() ? run : run / p.S, filter_column = joined() ? 0 : run % p.S;
+        const T* const from = a + filter_row * p.dilation_h * line + filter_column * p.dilation_w * pixel +
+                              (group - first_group) * s.group_in + in_run;
         if (is_narrow(panel)) {
           with_rows<kMaxRows<T, 1>>(rows, [&](auto count) { run_weights_tile<T, count, 1>(tile, from); });
         } else {

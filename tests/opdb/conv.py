@@ -142,6 +142,9 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     # at stride 2, with and without columns beside the image; classes of taps; more taps than its kernels take.
     ((2, 9, 150, 33), (3, 3, 1, 33), {"groups": 33, "padding": 1}),
     ((1, 6, 9, 200), (3, 3, 1, 200), {"groups": 200, "padding": 1}),
+    ((2, 5, 18, 40), (3, 3, 1, 40), {"groups": 40}),
+    ((1, 1, 8, 24), (3, 3, 1, 24), {"groups": 24, "padding": 1}),
+    ((1, 4, 1, 32), (3, 3, 1, 32), {"groups": 32, "padding": ((2, 0), (3, 1))}),
     ((2, 15, 15, 32), (3, 3, 1, 32), {"groups": 32, "padding": 1, "stride": 2}),
     ((1, 4, 10, 96), (3, 3, 1, 96), {"groups": 96, "padding": "same", "stride": 2}),
     ((3, 33, 3, 16), (3, 3, 1, 16), {"groups": 16, "padding": 2, "stride": 2}),
