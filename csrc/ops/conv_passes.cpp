@@ -23,7 +23,7 @@ constexpr int64_t kBatchBytes = 512 * 1024;
 // What a ring of rows of a depthwise convolution may take of the L1 cache, and the least of a pixel that it takes at a time:
 // shorter pieces of memory are slow to read.
 constexpr int64_t kRingBytes = 24 * 1024;
-constexpr int64_t kRingPixelBytes = 128;
+constexpr int64_t kRingPixelBytes = 256;
 
 // The same of its weights' gradient.
 constexpr int64_t kWeightsRingBytes = 32 * 1024;
