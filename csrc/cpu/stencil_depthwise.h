@@ -107,7 +107,7 @@ TILEGRAD_INLINE void add_taps(Vec<T> (&sum)[kPixels][kVectors], const T* first, 
 template <int kPixels, int kVectors, typename T>
 TILEGRAD_INLINE void fetch_written(const T* y, int64_t step) {
   for (int m = 0; m < kPixels; ++m, y += step) {
-    for (int v = 0; v < kVectors; ++v) __builtin_prefetch(y + v * kLanes<T>, 1, 2);
+    for (int v = 0; v < kVectors; v += kCacheLine / kVectorBytes) __builtin_prefetch(y + v * kLanes<T>, 1, 2);
   }
 }
 
@@ -331,6 +331,18 @@ struct Depthwise {
     return taken;
   }
 
+  // Makes the ring narrower, so that four rows of it fit the L1 cache beside what is read and written. Returns how many output
+  // columns it takes then, of `columns`.
+  int64_t narrow(int64_t columns) {
+    const auto fits = [&] {
+      return 4 * s.column.extent(columns) * shape.width * static_cast<int64_t>(sizeof(T)) <= 24 * 1024;
+    };
+    while (!fits() && shape.width * static_cast<int64_t>(sizeof(T)) % 512 == 0) shape.width /= 2;
+    while (!fits() && columns > kDepthwisePixels) columns = round_up(columns / 2, kDepthwisePixels);
+    shape.columns = s.column.extent(columns);
+    return columns;
+  }
+
   void pack_block(int64_t channel, int64_t channels) {
     const int64_t width = shape.width;
     for (int64_t t = 0; t < s.row.taps * s.column.taps; ++t) {
@@ -399,6 +411,7 @@ struct Depthwise {
     pack_block(channel, channels);
     const int64_t first_column = s.column.begin(first), columns = s.column.extent(count);
     int64_t residue = begin % s.row.period, top = s.row.begin(begin - residue);
+    const bool fetches = fetched();
     int64_t loaded = 0, slot = 0;  // rows of x up to `loaded` are in the ring, the next goes to `slot`
     int taken = 0;
     while (taken < row_tap_count && row_taps[taken].residue < residue) ++taken;
@@ -409,7 +422,7 @@ struct Depthwise {
       for (int r = 0; r < tile.row_count; ++r) {
         for (; loaded <= rows_met[r].x; ++loaded, slot = slot + 1 == shape.rows ? 0 : slot + 1) {
           fill_ring_row(image + loaded * in_line() + channel, s.column.in, s.in_channels, first_column, channels,
-                        ring + slot * pitch, columns, width);
+                        ring + slot * pitch, columns, width, fetches ? shape.rows * in_line() : 0);
         }
       }
       for (int r = 0; r < tile.row_count; ++r) {
@@ -494,6 +507,8 @@ void run_depthwise(const Team& team, const Stencil& s, const ConvPlan& plan, con
   const int64_t members = smaller<int64_t>(team.size, plan.members);
   if (team.rank >= members) return;
   Depthwise<T> work(s, plan, x, weights, epilogue, static_cast<T*>(workspace.data) + team.rank * plan.window);
+  const bool pairs = kHasPairs && runs_in_pairs(s);
+  const int64_t together = pairs ? work.narrow(plan.columns) : plan.columns;
   const int64_t width = work.shape.width, line = work.line();
   const Range rows = Team{team.rank, static_cast<int>(members), nullptr}.share(s.N * s.row.out);
   for (int64_t at = rows.begin; at < rows.end;) {
@@ -503,12 +518,11 @@ void run_depthwise(const Team& team, const Stencil& s, const ConvPlan& plan, con
     if (reads_without_ring(s, sizeof(T))) {
       work.run_in_place(from, begin, end, y + at * line);
     } else {
-      for (int64_t first = 0; first < s.column.out; first += plan.columns) {
+      for (int64_t first = 0; first < s.column.out; first += together) {
         for (int64_t c = 0; c < s.in_channels; c += width) {
-          const int64_t columns = smaller(plan.columns, s.column.out - first),
-                        channels = smaller(width, s.in_channels - c);
+          const int64_t columns = smaller(together, s.column.out - first), channels = smaller(width, s.in_channels - c);
           T* const to = y + at * line + first * s.out_channels + c;
-          if (kHasPairs && runs_in_pairs(s)) {
+          if (pairs) {
             work.run_pairs(from, begin, end, first, columns, c, channels, to);
           } else {
             work.run_block(from, begin, end, first, columns, c, channels, to);

@@ -127,7 +127,6 @@ struct DepthwiseRing {
 
 TILEGRAD_INLINE DepthwiseRing depthwise_ring(const Stencil& s, const ConvPlan& plan, int64_t item_size) {
   const int64_t line = 64 / item_size, share = (s.in_channels + plan.parts - 1) / plan.parts;
-  if (runs_in_pairs(s)) return {4, s.column.extent(plan.columns), (share + line - 1) / line * line};
   const int64_t rows = s.row.extent(s.row.classes());
   return {rows < s.row.in ? rows : (s.row.in > 0 ? s.row.in : 1), s.column.extent(plan.columns),
           (share + line - 1) / line * line};
@@ -137,9 +136,10 @@ TILEGRAD_INLINE DepthwiseRing depthwise_ring(const Stencil& s, const ConvPlan& p
 inline constexpr int64_t kApart = 64 * 1024;
 
 // Elements of a member's own part: weights and bias of a part of the channels, and the ring, with room behind it for pixels of
-// a tile that are computed and not stored.
+// a tile that are computed and not stored. Two output rows at a time meet four.
 TILEGRAD_INLINE int64_t depthwise_elements(const Stencil& s, const DepthwiseRing& ring, int64_t item_size) {
-  const int64_t pixels = s.row.taps * s.column.taps + 1 + ring.rows * ring.columns + 8 * s.column.step();
+  const int64_t rows = runs_in_pairs(s) ? 4 : ring.rows;
+  const int64_t pixels = s.row.taps * s.column.taps + 1 + rows * ring.columns + 8 * s.column.step();
   return pixels * ring.width + kApart / item_size;
 }
 
