@@ -1,4 +1,5 @@
-// How rows of an image come into the rings of depthwise convolution (stencil_depthwise.h, weights_depthwise.h).
+// How rows of an image come into the rings of depthwise convolution (stencil_depthwise.h, weights_depthwise.h) and into windows of
+// some channels (weights_blocks.h).
 #pragma once
 
 #include "cpu/prefetch.h"
