@@ -41,6 +41,7 @@ def tensors(*arrays: np.ndarray, dtype: Any = np.float32) -> list[tg.Tensor]:
 
 Choice = tuple[str, str, str]  # of the forward pass, the input's and the weights' gradient
 NEVER, ALL_LARGE, EXACT = (DIRECT, DIRECT, DIRECT), (LARGE, LARGE, LARGE), (SMALL, SMALL, DIRECT)
+ALL_SMALL = (SMALL, SMALL, SMALL)
 
 # x [N, H, W, C], w [R, S, C, K], options, and the choices at "high" and at "highest".
 CHOICES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], Choice, Choice]] = [
@@ -53,12 +54,20 @@ CHOICES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], Choice, Ch
     ((1, 1, 40, 64), (3, 3, 64, 64), {"padding": 1}, NEVER, NEVER),
     ((1, 32, 32, 3), (3, 3, 3, 64), {"padding": 1}, NEVER, NEVER),
     ((1, 32, 32, 64), (3, 3, 64, 10), {"padding": 1}, NEVER, NEVER),
-    ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": 1, "stride": 2}, NEVER, NEVER),
+    ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": 1, "stride": 2}, ALL_SMALL, NEVER),
+    ((1, 32, 32, 16), (3, 3, 16, 32), {"padding": "same", "stride": 2}, ALL_SMALL, NEVER),
+    ((1, 28, 28, 128), (3, 3, 128, 128), {"padding": 1, "stride": 2}, ALL_SMALL, NEVER),
+    ((1, 14, 14, 256), (3, 3, 256, 512), {"padding": 1, "stride": 2}, NEVER, NEVER),
+    ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": (1, 0), "stride": 2}, (SMALL, DIRECT, SMALL), NEVER),
+    ((1, 32, 32, 8), (3, 3, 8, 64), {"padding": 1, "stride": 2}, NEVER, NEVER),
+    ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": 1, "stride": (2, 1)}, NEVER, NEVER),
+    ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": 1, "stride": 3}, NEVER, NEVER),
     ((1, 32, 32, 64), (3, 3, 64, 64), {"padding": 2, "dilation": 2}, NEVER, NEVER),
     ((1, 32, 32, 64), (3, 3, 32, 64), {"padding": 1, "groups": 2}, ALL_LARGE, EXACT),
     ((1, 32, 32, 50), (3, 3, 25, 34), {"padding": 1, "groups": 2}, ALL_LARGE, EXACT),
     ((1, 32, 32, 64), (3, 3, 8, 64), {"padding": 1, "groups": 8}, NEVER, NEVER),
     ((1, 32, 32, 64), (3, 3, 32, 20), {"padding": 1, "groups": 2}, NEVER, NEVER),
+    ((1, 32, 32, 64), (3, 3, 32, 64), {"padding": 1, "groups": 2, "stride": 2}, ALL_SMALL, NEVER),
     ((1, 32, 32, 64), (5, 5, 64, 64), {"padding": 2}, NEVER, NEVER),
     ((1, 32, 32, 64), (1, 1, 64, 64), {}, NEVER, NEVER),
 ]
@@ -93,57 +102,79 @@ def configurations(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...], Any, in
     return image, (3, 3, C, groups * K), padding, groups
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
-@given(configurations(), st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.float64]), st.booleans())
-def test_values_and_gradients_stay_in_the_derived_bounds(configuration: Any, seed: int, dtype: Any, high: bool) -> None:
-    """Every output of both passes, at either precision, whatever the image's size and padding."""
+def gradients(
+    x: np.ndarray, w: np.ndarray, dy: np.ndarray, pads: Any, stride: int, groups: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Those of the input and the weights, from the definition."""
+    if groups > 1:
+        parts = zip(*(np.split(a, groups, 3) for a in (x, w, dy)), strict=True)
+        of_groups = zip(*(gradients(*part, pads, stride) for part in parts), strict=True)
+        return tuple(np.concatenate(arrays, 3) for arrays in of_groups)  # type: ignore[return-value]
+    top, left = pads[0][0], pads[1][0]
+    padded = np.pad(x, ((0, 0), *pads, (0, 0)))
+    dx, dw = np.zeros_like(padded), np.zeros_like(w)
+    P, Q = dy.shape[1:3]
+    for r, s in itertools.product(range(3), range(3)):
+        seen = (slice(None), slice(r, r + stride * P, stride), slice(s, s + stride * Q, stride))
+        dx[seen][:, :P, :Q] += dy @ w[r, s].T
+        dw[r, s] = np.tensordot(padded[seen][:, :P, :Q], dy, ((0, 1, 2), (0, 1, 2)))
+    return dx[:, top : top + x.shape[1], left : left + x.shape[2]], dw
+
+
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
+@given(
+    configurations(),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([np.float32, np.float64]),
+    st.booleans(),
+    st.sampled_from([1, 2]),
+)
+def test_values_and_gradients_stay_in_the_derived_bounds(
+    configuration: Any, seed: int, dtype: Any, high: bool, stride: int
+) -> None:
+    """Every output of all passes, at either precision, whatever the image's size and padding."""
     image, kernel, padding, groups = configuration
     rng = np.random.default_rng(seed)
     x, w = rng.normal(size=image).astype(dtype), rng.normal(size=kernel).astype(dtype)
     b = rng.normal(size=kernel[-1:]).astype(dtype)
     x_tensor, w_tensor = tg.tensor(x, requires_grad=True), tg.tensor(w, requires_grad=True)
     epsilon = float(np.finfo(dtype).eps)
-    pads = resolve_padding(padding, image[1:3], (3, 3), (1, 1))
+    pads = resolve_padding(padding, image[1:3], (3, 3), (stride, stride))
     with precision("high" if high else "highest"):
-        chosen = algorithms(x, w, dtype, padding=padding, groups=groups)
-        y = tg.conv2d(x_tensor, w_tensor, tg.tensor(b), padding=padding, groups=groups)
+        chosen = algorithms(x, w, dtype, padding=padding, stride=stride, groups=groups)
+        y = tg.conv2d(x_tensor, w_tensor, tg.tensor(b), padding=padding, stride=stride, groups=groups)
         dy = rng.normal(size=y.shape).astype(dtype)
         y.backward(tg.tensor(dy))
     x64, w64, dy64 = (a.astype(np.float64) for a in (x, w, dy))
 
-    def bound(images: np.ndarray, filters: np.ndarray, around: Any, algorithm: str) -> np.ndarray:
-        if algorithm != DIRECT:
-            return winograd.error_bound(images, filters, around, int(algorithm[-1]), epsilon, groups)
-        sums = reference(np.abs(images), np.abs(filters), padding=around, groups=groups)
-        return 9 * filters.shape[2] * epsilon * sums
-
-    want = reference(x64, w64, b.astype(np.float64), padding=padding, groups=groups)
-    assert np.all(np.abs(y.detach().numpy() - want) <= bound(x64, w64, pads, chosen[0]) + 2 * epsilon * np.abs(want))
-
-    # The gradient is a convolution of dy with the turned filter, cropped by what padding exceeds 2.
-    turned = winograd.turned(w64, groups)
-    inside = tuple(slice(top, top + size) for (top, _), size in zip(pads, image[1:3], strict=True))
-    around = ((2, 2), (2, 2))
-    want = reference(dy64, turned, padding=around, groups=groups)[:, inside[0], inside[1]]
-    gradient = x_tensor.grad
-    assert gradient is not None
-    # Tiles lie differently over the cropped image, so the bound is taken over all places that they may have.
-    allowed = bound(dy64, turned, around, chosen[1])
-    assert np.all(np.abs(gradient.numpy() - want) <= allowed.max())
-
-    def weights_gradient(images: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-        padded = np.pad(images, ((0, 0), *pads, (0, 0)))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
-        return np.einsum("npqcrs,npqk->rsck", windows, gradients)
-
-    gradient = w_tensor.grad
-    assert gradient is not None
-    if chosen[2] == DIRECT:
-        terms = dy.size // dy.shape[3]
-        limit = (terms + 32) * epsilon * winograd.in_groups(weights_gradient, np.abs(x64), np.abs(dy64), groups)
+    options: dict[str, Any] = {"padding": padding, "stride": stride, "groups": groups}
+    want = reference(x64, w64, b.astype(np.float64), **options)
+    if chosen[0] == DIRECT:
+        limit = 9 * kernel[2] * epsilon * reference(np.abs(x64), np.abs(w64), **options)
     else:
-        limit = winograd.weights_gradient_error_bound(x64, dy64, pads, epsilon, groups)
-    assert np.all(np.abs(gradient.numpy() - winograd.in_groups(weights_gradient, x64, dy64, groups)) <= limit)
+        limit = winograd.error_bound(x64, w64, pads, int(chosen[0][-1]), epsilon, groups, stride)
+    assert np.all(np.abs(y.detach().numpy() - want) <= limit + 2 * epsilon * np.abs(want))
+
+    want_dx, want_dw = gradients(x64, w64, dy64, pads, stride, groups)
+    direct_dx, direct_dw = gradients(np.abs(x64), np.abs(w64), np.abs(dy64), pads, stride, groups)
+    assert x_tensor.grad is not None
+    if chosen[1] == DIRECT:
+        limit = 9 * kernel[3] // groups * epsilon * direct_dx
+    elif stride == 2:
+        limit = winograd.input_gradient_error_bound(dy64, w64, pads, image[1:3], epsilon, groups)
+    else:
+        # Of the convolution of dy with the turned filter, before it is cropped by what padding exceeds 2: tiles lie
+        # differently over the cropped image, so the bound is taken over all places that they may have.
+        turned = winograd.turned(w64, groups)
+        limit = winograd.error_bound(dy64, turned, ((2, 2), (2, 2)), int(chosen[1][-1]), epsilon, groups).max()
+    assert np.all(np.abs(x_tensor.grad.numpy() - want_dx) <= limit)
+
+    assert w_tensor.grad is not None
+    if chosen[2] == DIRECT:
+        limit = (dy.size // dy.shape[3] + 32) * epsilon * direct_dw
+    else:
+        limit = winograd.weights_gradient_error_bound(x64, dy64, pads, epsilon, groups, stride)
+    assert np.all(np.abs(w_tensor.grad.numpy() - want_dw) <= limit)
 
 
 @pytest.mark.parametrize("channels", [16, 33, 64, 128, 256, 512, 520, 1024, 1100])
@@ -201,27 +232,32 @@ def test_the_small_tile_is_as_exact_as_direct_convolution(channels: int) -> None
     assert small <= direct
 
 
-CASES: list[tuple[tuple[int, ...], tuple[int, ...], Any, Precision]] = [
-    ((8, 8, 16), (3, 3, 16, 32), 1, "high"),
-    ((7, 5, 20), (3, 3, 20, 37), ((1, 0), (2, 1)), "high"),
-    ((6, 7, 54), (3, 3, 18, 60), 1, "high"),
-    ((8, 8, 24), (3, 3, 24, 48), "same", "highest"),
+CASES: list[tuple[tuple[int, ...], tuple[int, ...], Any, int, Precision]] = [
+    ((8, 8, 16), (3, 3, 16, 32), 1, 1, "high"),
+    ((7, 5, 20), (3, 3, 20, 37), ((1, 0), (2, 1)), 1, "high"),
+    ((6, 7, 54), (3, 3, 18, 60), 1, 1, "high"),
+    ((8, 8, 24), (3, 3, 24, 48), "same", 1, "highest"),
+    ((8, 7, 20), (3, 3, 20, 37), 1, 2, "high"),
+    ((8, 8, 36), (3, 3, 18, 38), "same", 2, "high"),
 ]
 
 
-@pytest.mark.parametrize(("image", "kernel", "padding", "name"), CASES)
+@pytest.mark.parametrize(("image", "kernel", "padding", "stride", "name"), CASES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_sample_does_not_see_its_batch(image: Any, kernel: Any, padding: Any, name: Any, dtype: Any) -> None:
+def test_a_sample_does_not_see_its_batch(
+    image: Any, kernel: Any, padding: Any, stride: int, name: Any, dtype: Any
+) -> None:
     """Forward and input gradient of a sample have the same bits alone, in a batch of 7 and in one of 256."""
     groups = image[2] // kernel[2]
     rng = np.random.default_rng(0)
     images, w = rng.normal(size=(256, *image)).astype(dtype), rng.normal(size=kernel).astype(dtype)
     with precision(name):
-        assert DIRECT not in algorithms(images, w, dtype, padding=padding, groups=groups)[:2]
+        found = algorithms(images, w, dtype, padding=padding, stride=stride, groups=groups)[:2]
+        assert (DIRECT in found) == (stride == 2 and dtype == np.float64)
 
     def run(chosen: slice) -> list[bytes]:
         x = tg.tensor(images[chosen], requires_grad=True)
-        y = tg.conv2d(x, tg.tensor(w), padding=padding, groups=groups)
+        y = tg.conv2d(x, tg.tensor(w), padding=padding, stride=stride, groups=groups)
         y.backward(y.detach())
         assert x.grad is not None
         return [a.tobytes() + b.tobytes() for a, b in zip(y.detach().numpy(), x.grad.numpy(), strict=True)]
@@ -234,28 +270,31 @@ def test_a_sample_does_not_see_its_batch(image: Any, kernel: Any, padding: Any, 
 
 
 @pytest.mark.parametrize(
-    ("image", "kernel", "name"),
+    ("image", "kernel", "stride", "name"),
     [
-        ((70, 8, 8, 17), (3, 3, 17, 35), "high"),  # blocks of tiles for each member
-        ((3, 9, 7, 530), (3, 3, 530, 18), "high"),  # two chunks of channels
-        ((270, 6, 8, 18), (3, 3, 18, 40), "high"),  # three chunks of tiles in the weights' gradient
-        ((5, 9, 7, 18), (3, 3, 18, 80), "highest"),
-        ((70, 8, 8, 34), (3, 3, 17, 70), "high"),  # two groups; two chunks of tiles, and what is left of them
-        ((1, 8, 7, 54), (3, 3, 18, 60), "high"),  # three groups, all members work on one block
+        ((70, 8, 8, 17), (3, 3, 17, 35), 1, "high"),  # blocks of tiles for each member
+        ((3, 9, 7, 530), (3, 3, 530, 18), 1, "high"),  # two chunks of channels
+        ((270, 6, 8, 18), (3, 3, 18, 40), 1, "high"),  # three chunks of tiles in the weights' gradient
+        ((5, 9, 7, 18), (3, 3, 18, 80), 1, "highest"),
+        ((70, 8, 8, 34), (3, 3, 17, 70), 1, "high"),  # two groups; two chunks of tiles, and what is left of them
+        ((1, 8, 7, 54), (3, 3, 18, 60), 1, "high"),  # three groups, all members work on one block
+        ((70, 16, 12, 34), (3, 3, 17, 70), 2, "high"),
+        ((2, 8, 8, 270), (3, 3, 270, 18), 2, "high"),  # one chunk, two and three
+        ((90, 15, 15, 18), (3, 3, 18, 40), 2, "high"),
     ],
 )
-def test_bits_do_not_depend_on_isa_or_threads(image: Any, kernel: Any, name: Any) -> None:
+def test_bits_do_not_depend_on_isa_or_threads(image: Any, kernel: Any, stride: int, name: Any) -> None:
     rng = np.random.default_rng(3)
     groups = image[3] // kernel[2]
     x, w = rng.normal(size=image).astype(np.float32), rng.normal(size=kernel).astype(np.float32)
     expected = None
     with precision(name):
-        assert DIRECT not in algorithms(x, w, np.float32, padding=1, groups=groups)[:2]
+        assert DIRECT not in algorithms(x, w, np.float32, padding=1, stride=stride, groups=groups)[:2]
         for isa in AVAILABLE:
             for threads in THREADS:
                 with running_on(isa, threads):
                     x_tensor, w_tensor = tg.tensor(x, requires_grad=True), tg.tensor(w, requires_grad=True)
-                    y = tg.conv2d(x_tensor, w_tensor, padding=1, groups=groups, activation="tanh")
+                    y = tg.conv2d(x_tensor, w_tensor, padding=1, stride=stride, groups=groups, activation="tanh")
                     y.backward(tg.ones(y.shape))
                 assert x_tensor.grad is not None
                 assert w_tensor.grad is not None
@@ -326,6 +365,59 @@ def test_operations_run_in_the_documented_order(isa: str) -> None:
         chunks.append(total)
     tile = results(results(chunks[0] + chunks[1]).swapaxes(0, 1)).swapaxes(0, 1) + bias[k]
     assert np.array_equal(y[n, 4:8, 0:4, k], tile)
+
+
+@pytest.mark.parametrize("isa", AVAILABLE)
+def test_operations_run_in_the_documented_order_at_stride_2(isa: str) -> None:
+    """Bit for bit: a tile of 2x2 outputs of one channel, whose sums run over 129, 258 and 516 terms."""
+    rng = np.random.default_rng(9)
+    x, w = (rng.normal(size=s).astype(np.float32) for s in ((2, 8, 8, 129), (3, 3, 129, 16)))
+    bias = rng.normal(size=16).astype(np.float32)
+    with running_on(isa):
+        y = tg.conv2d(*tensors(x, w, bias), padding=1, stride=2).numpy()
+    n, k = 1, 5
+    d = np.pad(x[n], ((1, 1), (1, 1), (0, 0)))[4:9, 0:5]  # of the tile of rows 2 and 3 and columns 0 and 1
+
+    def both(f: Any, a: np.ndarray) -> np.ndarray:
+        twice: np.ndarray = f(f(a).swapaxes(0, 1)).swapaxes(0, 1)
+        return twice
+
+    v = both(lambda d: np.stack([d[0] - d[2], d[1], d[2], d[4] - d[2], d[3]]), d)
+    u = both(lambda g: np.stack([g[0], g[1], g[0] + g[2], g[2], g[1]]), w[..., k])
+    parts = ((0, 1), (2,), (3, 4))  # that make up each plane of an axis
+    m = np.zeros((3, 3), np.float32)
+    for plane in itertools.product(range(3), range(3)):
+        places = itertools.product(*(parts[p] for p in plane))
+        pairs = [factors for i, j in places for factors in zip(v[i, j], u[i, j], strict=True)]
+        for chunk in (pairs[:512], pairs[512:]):
+            total = np.float32(0)
+            for p, q in chunk:
+                total = np.float32(round_to_float32(Fraction(float(p)) * Fraction(float(q)) + Fraction(float(total))))
+            m[plane] += total
+    tile = both(lambda m: np.stack([m[0] + m[1], m[1] + m[2]]), m) + bias[k]
+    assert np.array_equal(y[n, 2:4, 0:2, k], tile)
+
+
+@pytest.mark.parametrize("channels", [16, 64, 128, 256, 1100])
+def test_stride_2_is_exact_to_a_hundred_thousandth_of_the_largest_output(channels: int) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(2, 16, 16, channels)).astype(np.float32)
+    w = rng.normal(size=(3, 3, channels, 32)).astype(np.float32)
+    assert algorithms(x, w, np.float32, padding=1, stride=2) == ALL_SMALL
+    x_tensor, w_tensor = tg.tensor(x, requires_grad=True), tg.tensor(w, requires_grad=True)
+    y = tg.conv2d(x_tensor, w_tensor, padding=1, stride=2)
+    dy = rng.normal(size=y.shape).astype(np.float32)
+    y.backward(tg.tensor(dy))
+    assert x_tensor.grad is not None
+    assert w_tensor.grad is not None
+    x64, w64 = x.astype(np.float64), w.astype(np.float64)
+    wanted = (
+        reference(x64, w64, padding=1, stride=2),
+        *gradients(x64, w64, dy.astype(np.float64), ((1, 1), (1, 1)), 2),
+    )
+    found = (y.detach(), x_tensor.grad, w_tensor.grad)
+    for result, want in zip(found, wanted, strict=True):
+        assert 1e-8 < np.abs(result.numpy() - want).max() / np.abs(want).max() < 1e-5
 
 
 def test_a_nan_stays_in_its_tile() -> None:

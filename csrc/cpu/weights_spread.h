@@ -17,8 +17,9 @@ struct SpreadBlocks {
   const T* x;
   const T* dy;
   bool by_rows;
-  int64_t taps, lanes;    // dw is [taps][lanes]
-  int64_t columns, ring;  // of the window
+  int64_t taps, lanes;          // dw is [taps][lanes]
+  int64_t columns, ring;        // of the window
+  int64_t first, left, inside;  // of x's columns that a line shows: the first, zeros beside the image, what is in it
   Panels<T> panels;
   RowTiles tap_tiles;
   WeightsScratch<T> scratch{};
@@ -33,17 +34,20 @@ struct SpreadBlocks {
         lanes(s.terms() * p.K / taps),
         columns(by_rows ? p.Q : s.column.extent(p.Q)),
         ring(p.plan.window / larger<int64_t>(columns * (kSpreadBytes / static_cast<int64_t>(sizeof(T))), 1)),
+        first(s.column.begin(0)),
+        left(smaller(larger<int64_t>(-first, 0), s.column.extent(p.Q))),
+        inside(larger<int64_t>(smaller(p.W - first, s.column.extent(p.Q)) - left, 0)),
         panels{lanes},
         tap_tiles(taps, kMaxRows<T, kConvVectors>) {}
+  static constexpr int64_t kMostTogether = 16;         // output rows that are taken together
   static constexpr int64_t kPitch = Panels<T>::kWide;  // from pixel to pixel in the window
 
   TILEGRAD_INLINE int64_t tiles() const { return panels.count() * tap_tiles.count; }
-  TILEGRAD_INLINE int64_t wrap(int64_t row) const { return row >= ring ? row - ring : row; }
+  TILEGRAD_INLINE int64_t wrap(int64_t slot) const { return slot < ring ? slot : slot % ring; }
 
   // Spreads one line of x, or zeros where there is none.
   template <int kVectors>
   void spread_line(const T* image, int64_t row, const PanelPlaces<T>& places, T* to) const {
-    const int64_t first = s.column.begin(0);
     // Pixels `from`, from + step, ...; the common case with all that it needs in registers.
     const auto put = [&](const T* from, int64_t step, int64_t count) {
       if (!places.near_x) {
@@ -68,22 +72,19 @@ struct SpreadBlocks {
     };
     if (row < 0 || row >= p.H) return clear(columns);
     if (by_rows) {
-      copy_window(image, p.H, p.W, p.C, row, first, scratch.line, 1, s.column.extent(p.Q));
+      const T* const from = image + (row * p.W + first + left) * p.C;
+      T* const line = scratch.line + left * p.C;
+      for (int64_t j = 0; j < inside * p.C; ++j) line[j] = from[j];
       return put(scratch.line, p.stride_w * p.C, columns);
     }
-    const int64_t left = smaller(larger<int64_t>(-first, 0), columns);
-    const int64_t inside = larger<int64_t>(smaller(p.W - first, columns) - left, 0);
     clear(left);
     put(image + (row * p.W + first + left) * p.C, p.C, inside);
     clear(columns - left - inside);
   }
 
-  // Finds the places of all lanes and of all pixels of as many output rows as the window can serve, once.
+  // Finds the places of all lanes, once, and leaves zeros in the line, which stay there beside the image.
   void prepare() const {
-    for (int64_t i = 0; i < p.plan.band; ++i) {
-      const int64_t column = i % p.Q * (by_rows ? 1 : p.stride_w);
-      scratch.offsets[i] = (i / p.Q * p.stride_h * columns + column) * kPitch;
-    }
+    for (int64_t i = 0; i < p.plan.block; ++i) scratch.line[i] = 0;
     for (int64_t panel = 0; panel < panels.count(); ++panel) {
       PanelPlaces<T>& of = scratch.places[panel];
       of.near_x = of.near_dy = true;
@@ -104,22 +105,27 @@ struct SpreadBlocks {
     }
   }
 
-  // Pixels [begin, end), whose rows of x are in the window: filter row 0 meets row `slot` of the ring in begin's row.
+  // Pixels [begin, end) of `height` rows, the first in column `column`, whose rows of x are in the window: filter row 0
+  // meets row `slot` of the ring in begin's row.
   template <int kVectors>
-  void run_rows(int64_t begin, int64_t end, int64_t slot, int64_t panel, Range tiles, bool starts) const {
+  void run_rows(int64_t begin, int64_t end, int64_t column, int64_t height, int64_t slot, int64_t panel, Range tiles,
+                bool starts) const {
     const PanelPlaces<T>& of = scratch.places[panel];
     constexpr int64_t L = kLanes<T>, kWidth = kVectors * L;
     LaneTile<T> tile;
-    tile.offsets = scratch.offsets + begin % p.Q;
+    tile.column = column;
+    tile.columns = p.Q;
+    tile.step = (by_rows ? 1 : p.stride_w) * kPitch;
     tile.pixels = end - begin;
     tile.dy = dy + begin * p.K;
     tile.dy_step = p.K;
     const bool near = of.near_dy && (p.K >= L || end * p.K + L <= p.N * p.P * p.Q * p.K);
-    for (int v = 0; v < kVectors; ++v) {
-      tile.base[v] = near ? of.dy[v].base : v * L;
-      for (int l = 0; l < L; ++l) tile.index[v][l] = near ? of.dy[v].index[l] : l;
-    }
+    for (int v = 0; v < kVectors; ++v) tile.base[v] = of.dy[v].base, tile.index[v] = of.dy[v].index;
     if (!near) {
+      for (int v = 0; v < kVectors; ++v) {
+        tile.base[v] = v * L;
+        for (int l = 0; l < L; ++l) tile.index[v][l] = l;
+      }
       for (int64_t k = 0; k < tile.pixels; ++k) {
         for (int64_t j = 0; j < kWidth; ++j) {
           scratch.panel[k * kWidth + j] = tile.dy[k * p.K + of.dy[j / L].base + of.dy[j / L].index[j % L]];
@@ -130,37 +136,33 @@ struct SpreadBlocks {
     }
     for (int64_t t = tiles.begin; t < tiles.end; ++t) {
       const int64_t tap = tap_tiles.begin(t);
-      const T* rows[kMaxRows<T, kConvVectors>];
-      for (int j = 0; j < tap_tiles.rows(t); ++j) {
+      const int count = tap_tiles.rows(t);
+      const T* rows[kMostTogether * kMaxRows<T, kConvVectors>];
+      for (int j = 0; j < count; ++j) {
         const int64_t r = by_rows ? tap + j : (tap + j) / p.S, c = by_rows ? 0 : (tap + j) % p.S;
-        rows[j] = scratch.window + (wrap(slot + r * p.dilation_h) * columns + c * p.dilation_w) * kPitch;
+        int64_t at = wrap(slot + r * p.dilation_h);
+        for (int64_t i = 0; i < height; ++i, at = wrap(at + p.stride_h)) {
+          rows[i * count + j] = scratch.window + (at * columns + c * p.dilation_w) * kPitch;
+        }
       }
       T* const sums = sums_of(panel) + tap * kWidth;
       tile.chain = starts ? nullptr : sums;
       tile.sums = sums;
-      with_rows<kMaxRows<T, kConvVectors>>(tap_tiles.rows(t),
-                                           [&](auto count) { lane_weights_tile<T, count, kVectors>(tile, rows); });
+      with_rows<kMaxRows<T, kConvVectors>>(count, [&](auto taps) { lane_weights_tile<T, taps, kVectors>(tile, rows); });
     }
   }
 
-  // How many output rows, the first with its input at `slot`, the tiles can take before a filter row's input wraps around
-  // the ring or the ring is full.
-  TILEGRAD_INLINE int64_t rows_together(int64_t slot) const {
-    int64_t most = ring - s.row.extent(1);
-    for (int64_t r = 0; r < p.R; ++r) most = smaller(most, ring - 1 - wrap(slot + r * p.dilation_h));
-    return most / p.stride_h + 1;
-  }
+  // A row of x and its place in the ring.
+  struct RingRow {
+    int64_t row, slot;
+  };
 
-  // One panel's part of output rows [row, row + height) of an image, pixels [begin, end). `loaded` rows of x from `top` on
-  // are in the window already.
+  // Loads one panel's part of x's rows from `next` to `bottom`.
   template <int kVectors>
-  void run_panel(const T* image, int64_t top, int64_t row, int64_t height, int64_t loaded, int64_t begin, int64_t end,
-                 int64_t panel, Range tiles, bool starts) const {
-    int64_t slot = loaded % ring;
-    for (; loaded < (row + height - 1) * p.stride_h + s.row.extent(1); ++loaded, slot = wrap(slot + 1)) {
-      spread_line<kVectors>(image, top + loaded, scratch.places[panel], scratch.window + slot * columns * kPitch);
+  void load_rows(const T* image, RingRow next, int64_t bottom, int64_t panel) const {
+    for (; next.row < bottom; ++next.row, next.slot = wrap(next.slot + 1)) {
+      spread_line<kVectors>(image, next.row, scratch.places[panel], scratch.window + next.slot * columns * kPitch);
     }
-    run_rows<kVectors>(begin, end, row * p.stride_h % ring, panel, tiles, starts);
   }
 
   TILEGRAD_INLINE T* sums_of(int64_t panel) const { return scratch.sums + panels.first(panel) * taps; }
@@ -187,30 +189,34 @@ struct SpreadBlocks {
   // goes on; several share it, and begin anew.
   void run(int64_t begin, int64_t end, Range tiles, const WeightsSums<T>& dw) const {
     const bool alone = panels.count() == 1;
+    const int64_t together = smaller(kMostTogether, (ring - s.row.extent(1)) / p.stride_h + 1);
     for (int64_t at = begin; at < end;) {  // image by image
-      const int64_t image = at / (p.P * p.Q), stop = smaller(end, (image + 1) * p.P * p.Q);
+      const int64_t row = at / p.Q, image = row / p.P, stop = smaller(end, (image + 1) * p.P * p.Q);
       const T* const pixels = x + image * p.H * p.W * p.C;
-      int64_t top = s.row.begin(at / p.Q % p.P), row = 0, loaded = 0;
-      while (at < stop) {
-        if (!alone) top = s.row.begin(at / p.Q % p.P), row = loaded = 0;
-        const int64_t height = smaller(rows_together(row * p.stride_h % ring), (stop - 1) / p.Q - at / p.Q + 1);
-        const int64_t next = smaller(stop, (at / p.Q + height) * p.Q);
-        const T* const x_next =
-            pixels + larger<int64_t>(smaller(top + row + height * p.stride_h + p.R, p.H), 0) * p.W * p.C;
+      RingRow first_tap{s.row.begin(row % p.P), 0}, next_load = first_tap;
+      int64_t column = at % p.Q;
+      for (int64_t rows = (stop - 1) / p.Q - row + 1; rows > 0;) {
+        if (!alone) first_tap.slot = 0, next_load = first_tap;
+        const int64_t height = smaller(together, rows), step = height * p.stride_h;
+        const int64_t next = smaller(stop, at - column + height * p.Q);
+        const int64_t bottom = first_tap.row + step - p.stride_h + s.row.extent(1);
+        const T* const x_next = pixels + larger<int64_t>(smaller(first_tap.row + step + p.R, p.H), 0) * p.W * p.C;
         for_each_panel(tiles, [&](int64_t panel, Range of_panel) {
           if (!alone) {
             prefetch_part(x_next, height * p.stride_h * p.W * p.C, panel, panels.count());
             prefetch_part(dy + next * p.K, (next - at) * p.K, panel, panels.count());
           }
           if (panels.packed_width(panel) == kLanes<T>) {
-            run_panel<1>(pixels, top, row, height, loaded, at, next, panel, of_panel, at == begin);
+            load_rows<1>(pixels, next_load, bottom, panel);
+            run_rows<1>(at, next, column, height, first_tap.slot, panel, of_panel, at == begin);
           } else {
-            run_panel<kConvVectors>(pixels, top, row, height, loaded, at, next, panel, of_panel, at == begin);
+            load_rows<kConvVectors>(pixels, next_load, bottom, panel);
+            run_rows<kConvVectors>(at, next, column, height, first_tap.slot, panel, of_panel, at == begin);
           }
         });
-        loaded = (row + height - 1) * p.stride_h + s.row.extent(1);
-        row += height;
-        at = next;
+        next_load = {bottom, wrap(next_load.slot + bottom - next_load.row)};
+        first_tap = {first_tap.row + step, wrap(first_tap.slot + step)};
+        rows -= height, column = 0, at = next;
       }
     }
     for_each_panel(tiles, [&](int64_t panel, Range of_panel) {

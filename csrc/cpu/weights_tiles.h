@@ -113,13 +113,14 @@ struct PanelPlaces {
   bool near_x, near_dy;
 };
 
-// sum[m][n] += rows[m][offsets[k] + n] * dy[k][its place of n]: lane by lane. chain and sums are [rows][whole vectors].
+// sum[m][n] += rows[m][column * step + n] * dy[k][its place of n], lane by lane. The pixels are those of some rows, of which
+// the first begins at `column` and the last may end early; each has rows[] of its own. chain and sums are [m][whole vectors].
 template <typename T>
 struct LaneTile {
   const T* chain;  // null at the chunk's start
   T* sums;
-  const int64_t* offsets;
   int64_t pixels;
+  int64_t column, columns, step;
   const T* dy;
   int64_t dy_step;
   int64_t base[kConvVectors];
@@ -136,18 +137,26 @@ template <typename T, int kRows, int kVectors>
     tile.clear();
   }
   const T* dy = p.dy;
-  for (int64_t k = 0; k < p.pixels; ++k, dy += p.dy_step) {
-    const int64_t offset = p.offsets[k];
-    Vec<T> row[kVectors];
+  const bool together = kVectors > 1 && p.base[kVectors - 1] == p.base[0];  // one load serves both
+  int64_t left = p.pixels;
+  for (int64_t column = p.column; left > 0; column = 0, rows += kRows) {
+    const T* first[kRows];
+    for (int m = 0; m < kRows; ++m) first[m] = rows[m];
+    const int64_t count = smaller(left, p.columns - column), end = (column + count) * p.step;
+    left -= count;
+    for (int64_t offset = column * p.step; offset < end; offset += p.step, dy += p.dy_step) {
+      Vec<T> row[kVectors];
+      const Vec<T> pixel = load(dy + p.base[0]);
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) {
-      row[v] = permute<T>(load(dy + p.base[v]), p.index[v]);
-    }
+      for (int v = 0; v < kVectors; ++v) {
+        row[v] = permute<T>(v == 0 || together ? pixel : load(dy + p.base[v]), p.index[v]);
+      }
 #pragma GCC unroll 16
-    for (int m = 0; m < kRows; ++m) {
-      const T* const a = rows[m] + offset;
+      for (int m = 0; m < kRows; ++m) {
+        const T* const a = first[m] + offset;
 #pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) tile.sum[m][v] = fma_lanes(load_vector(a, v), row[v], tile.sum[m][v]);
+        for (int v = 0; v < kVectors; ++v) tile.sum[m][v] = fma_lanes(load_vector(a, v), row[v], tile.sum[m][v]);
+      }
     }
   }
   tile.store(p.sums, Tile::kColumns);

@@ -5,9 +5,10 @@
 //     d[plane][tile][k]  gradients of the outputs: A dy A^T
 //     sums[plane][c][k] += sum over tiles of v[plane][tile][c] * d[plane][tile][k]
 //
-// and in the end dw = G^T sums G. Sums are cut into chunks of tiles (contraction_chunk). Members work on chunks of their
-// own and wait for nobody where there are enough; else all work on a block together: each transforms some of its tiles and
-// owns some of the planes' sums. The bits are the same.
+// and in the end dw = G^T sums G. (At stride 2 of 2 x 2 outputs, and c runs over the channels of some parts.) Sums are cut
+// into chunks of tiles (contraction_chunk). Members work on chunks of their own and wait for nobody where there are enough;
+// else all work on a block together: each transforms some of its tiles and owns some of the planes' sums. The bits are the
+// same.
 #include "cpu/register_tile.h"
 #include "cpu/winograd_tiles.h"
 #include "params/winograd.h"
@@ -15,20 +16,21 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-constexpr int kTile = 4, kSide = kTile + 2;
-constexpr int64_t kPlanes = kSide * kSide;
-
-template <typename T, typename Pixels>
+template <typename T, int kTile, int kStep, typename Pixels>
 [[gnu::noinline]] void transform_gradient(const Pixels& pixels, int64_t channels, T* d, int64_t plane) {
-  transform_pixels<kTile, kSide>(pixels, channels, d, plane,
-                                 [](const auto& dy, auto& to)
-                                     __attribute__((always_inline)) { Transform<T, kTile>::gradient(dy, to); });
+  constexpr int kPlanes = winograd_axis(kTile, kStep).planes;
+  transform_pixels<kTile, kPlanes>(
+      pixels, channels, d,
+      [](const auto& dy, auto& to) __attribute__((always_inline)) { Transform<T, kTile, kStep>::gradient(dy, to); },
+      [&](int i, int j) __attribute__((always_inline)) { return (i * kPlanes + j) * plane; });
 }
 
 // dw[tap][k] = G^T sums G for the filters of one channel, where the sums are those of `chunks` chunks, added in order.
-template <typename T>
-[[gnu::noinline]] void transform_sums(const T* sums, int64_t plane, int64_t chunks, int64_t chunk, int64_t columns,
-                                      T* dw, int64_t tap) {
+template <int kTile, int kStep, typename T>
+[[gnu::noinline]] void transform_sums(const T* sums, int64_t plane, int64_t part, int64_t chunks, int64_t chunk,
+                                      int64_t columns, T* dw, int64_t tap) {
+  constexpr WinogradAxis axis = winograd_axis(kTile, kStep);
+  constexpr int kSide = axis.parts;
   const int64_t last = columns - kLanes<T>;
   for (int64_t first = 0; first < columns; first += kLanes<T>) {
     const int64_t k = smaller(first, last);
@@ -38,18 +40,18 @@ template <typename T>
       Vec<T> from[kSide], to[3];
 #pragma GCC unroll 6
       for (int i = 0; i < kSide; ++i) {
-        const T* const sum = sums + (i * kSide + j) * plane + k;
+        const T* const sum = sums + winograd_place(axis, i, j, plane, part) + k;
         from[i] = load(sum);
         for (int64_t n = 1; n < chunks; ++n) from[i] = from[i] + load(sum + n * chunk);
       }
-      Transform<T, kTile>::weights_gradient(from, to);
+      Transform<T, kTile, kStep>::weights_gradient(from, to);
 #pragma GCC unroll 3
       for (int i = 0; i < 3; ++i) half[i][j] = to[i];
     }
 #pragma GCC unroll 3
     for (int i = 0; i < 3; ++i) {
       Vec<T> to[3];
-      Transform<T, kTile>::weights_gradient(half[i], to);
+      Transform<T, kTile, kStep>::weights_gradient(half[i], to);
 #pragma GCC unroll 3
       for (int j = 0; j < 3; ++j) store(dw + (i * 3 + j) * tap + k, to[j]);
     }
@@ -99,6 +101,13 @@ TILEGRAD_INLINE void accumulate_channels(Accumulation<T> p, int64_t channels) {
   }
 }
 
+// Calls f with the tile and the step of p.
+template <typename F>
+TILEGRAD_INLINE void with_tile(const Winograd& p, F f) {
+  if (p.step == p.tile) return f(Constant<4>{}, Constant<4>{});
+  f(Constant<2>{}, Constant<4>{});
+}
+
 template <typename T>
 struct WinogradGradient {
   const Winograd& p;
@@ -106,16 +115,19 @@ struct WinogradGradient {
   TiledImages<T> inputs, gradients;
 
   // Transforms a group of tiles begin, ..., end - 1 of a block whose first is tile `first`.
-  void load_tiles(int64_t group, int64_t first, int64_t begin, int64_t end, T* v, T* d) const {
+  template <int kTile, int kStep>
+  [[gnu::noinline]] void load_tiles(int64_t group, int64_t first, int64_t begin, int64_t end, T* v, T* d) const {
     TiledImages<T> x = inputs, dy = gradients;
     x.images += group * p.C;
     dy.images += group * p.K;
-    for (int64_t i = begin; i < end; ++i) {
-      x.template with_tile<kSide>(i, [&](const auto& pixels) {
-        transform_input<T, kTile>(pixels, p.C, v + (i - first) * at.v_row, at.v_plane);
+    TileWalk tile(begin, inputs.down, inputs.across);
+    for (int64_t i = begin; i < end; ++i, tile.next()) {
+      x.template with_tile<winograd_axis(kTile, kStep).inputs>(tile, [&](const auto& pixels) {
+        transform_input<T, kTile, kStep>(pixels, p.C, v + (i - first) * at.v_row, at.v_plane, 0);
       });
-      dy.template with_tile<kTile>(
-          i, [&](const auto& pixels) { transform_gradient(pixels, p.K, d + (i - first) * at.d_row, at.d_plane); });
+      dy.template with_tile<kTile>(tile, [&](const auto& pixels) {
+        transform_gradient<T, kTile, kStep>(pixels, p.K, d + (i - first) * at.d_row, at.d_plane);
+      });
     }
   }
 
@@ -126,11 +138,12 @@ struct WinogradGradient {
     constexpr int kVectors = 2;
     constexpr int64_t kColumns = kVectors * kLanes<T>;
     const int64_t columns = winograd_columns(p.K), panels = ceil_div(columns, kColumns);
-    const Range mine = team.share(kPlanes * panels);
+    const Range mine = team.share(p.planes() * panels);
     for (int64_t i = mine.begin; i < mine.end; ++i) {
       x_lines.fetch();
       dy_lines.fetch();
       const int64_t plane = i / panels, first = i % panels * kColumns, place = plane * at.sum_plane + first;
+      const int64_t channels = winograd_axis(p.tile, p.step).parts_of(plane) * p.C;
       const Accumulation<T> sum{tiles,
                                 v + plane * at.v_plane,
                                 at.v_row,
@@ -141,9 +154,9 @@ struct WinogradGradient {
                                 to + place,
                                 at.sum_row};
       if (columns - first >= kColumns) {
-        accumulate_channels<T, kVectors>(sum, p.C);
+        accumulate_channels<T, kVectors>(sum, channels);
       } else if constexpr (kColumns > kWinogradColumns) {
-        accumulate_channels<T, 1>(sum, p.C);
+        accumulate_channels<T, 1>(sum, channels);
       }
     }
   }
@@ -156,11 +169,13 @@ struct WinogradGradient {
       const bool ends = next == end;
       const int64_t after = smaller(next + p.block, p.tiles());
       const Range mine_after = team.share(after - next);
-      const int64_t parts = ceil_div(p.groups * kPlanes * ceil_div(p.K, 2 * kLanes<T>), team.size);
+      const int64_t parts = ceil_div(p.groups * p.planes() * ceil_div(p.K, 2 * kLanes<T>), team.size);
       LinesAhead x_lines = inputs.lines_ahead(next + mine_after.begin, next + mine_after.end, parts);
       LinesAhead dy_lines = gradients.lines_ahead(next + mine_after.begin, next + mine_after.end, parts);
       for (int64_t group = 0, place = 0; group < p.groups; ++group, place += at.sum_group) {
-        load_tiles(group, first, first + mine.begin, first + mine.end, v, d);
+        with_tile(p, [&](auto tile, auto step) {
+          load_tiles<tile, step>(group, first, first + mine.begin, first + mine.end, v, d);
+        });
         team.barrier();
         accumulate(team, next - first, v, d, first > begin, sums + place, ends && total ? total + place : nullptr,
                    (ends ? to : sums) + place, x_lines, dy_lines);
@@ -182,17 +197,18 @@ void run(const Team& team, const Winograd& p, const T* x, const T* dy, T* dw, T*
   const int64_t down = p.tile_rows(), across = p.tile_columns(), tiles = p.tiles();
   const WinogradGradient<T> gradient{p,
                                      at,
-                                     {x, p.H, p.W, p.groups * p.C, down, across, kTile, p.pad_top, p.pad_left, zeros},
-                                     {dy, p.P, p.Q, columns, down, across, kTile, 0, 0, zeros}};
+                                     {x, p.H, p.W, p.groups * p.C, down, across, p.step, p.pad_top, p.pad_left, zeros},
+                                     {dy, p.P, p.Q, columns, down, across, p.tile, 0, 0, zeros}};
   const int64_t chunk = contraction_chunk(tiles);
   T* const sums = scratch + at.sums;
   T* const shared = scratch + at.blocks;
   int64_t kept = 1;  // chunks whose sums are kept apart
   int64_t first = 0;
   if (p.members > 0) {
-    // As many chunks for each member, which works on them alone; then all work on what is left together.
+    // As many chunks for each member, which works on them alone; then all work on what is left together, a short last chunk
+    // too.
     kept = ceil_div(tiles, chunk);
-    const int64_t members = smaller<int64_t>(team.size, p.members), each = kept / members;
+    const int64_t members = smaller<int64_t>(team.size, p.members), each = (tiles + chunk / 4) / chunk / members;
     if (team.rank < members) {
       T* const own = shared + team.rank * at.block;
       for (int64_t c = team.rank * each; c < (team.rank + 1) * each; ++c) {
@@ -216,8 +232,10 @@ void run(const Team& team, const Winograd& p, const T* x, const T* dy, T* dw, T*
   const Range filters = team.share(p.groups * p.C);
   for (int64_t i = filters.begin; i < filters.end; ++i) {
     const int64_t group = i / p.C, c = i % p.C;
-    transform_sums(sums + group * at.sum_group + c * at.sum_row, at.sum_plane, kept, at.chunk_sums, p.K,
-                   dw + c * columns + group * p.K, p.C * columns);
+    with_tile(p, [&](auto tile, auto step) {
+      transform_sums<tile, step>(sums + group * at.sum_group + c * at.sum_row, at.sum_plane, p.C * at.sum_row, kept,
+                                 at.chunk_sums, p.K, dw + c * columns + group * p.K, p.C * columns);
+    });
   }
 }
 

@@ -22,6 +22,19 @@ struct CutTile {
   TILEGRAD_INLINE const T* at(int row, int column) const { return pixels[row * kSide + column]; }
 };
 
+// A tile's place among down x across for each image, in row-major order.
+struct TileWalk {
+  int64_t image, row, column;
+  int64_t down, across;
+  TILEGRAD_INLINE TileWalk(int64_t tile, int64_t down, int64_t across)
+      : image(tile / (down * across)), row(tile / across % down), column(tile % across), down(down), across(across) {}
+  TILEGRAD_INLINE void next() {
+    if (++column < across) return;
+    column = 0;
+    if (++row == down) row = 0, ++image;
+  }
+};
+
 // Tiles of some images [N, H, W, C], in row-major order: down x across for each image, `step` pixels apart, the first
 // `top` and `left` pixels outside the image. zeros is a pixel of zeros, for all that is outside.
 template <typename T>
@@ -33,9 +46,9 @@ struct TiledImages {
 
   // Calls f(the pixels of a tile), a WholeTile or a CutTile of kSide x kSide pixels.
   template <int kSide, typename F>
-  TILEGRAD_INLINE void with_tile(int64_t tile, F f) const {
-    const int64_t row = tile / across % down * step - top, column = tile % across * step - left;
-    const T* const first = images + ((tile / (across * down) * H + row) * W + column) * C;
+  TILEGRAD_INLINE void with_tile(const TileWalk& tile, F f) const {
+    const int64_t row = tile.row * step - top, column = tile.column * step - left;
+    const T* const first = images + ((tile.image * H + row) * W + column) * C;
     if (row >= 0 && row + kSide <= H && column >= 0 && column + kSide <= W) return f(WholeTile<T>{first, W * C, C});
     CutTile<T, kSide> cut;
     bool exists[kSide];
@@ -60,39 +73,47 @@ struct TiledImages {
 };
 
 // Applies `transform`, from kFrom to kTo elements, along the columns and then along the rows of the kFrom x kFrom pixels,
-// in vectors of channels of which the last overlaps the one before. Element (i, j) goes to plane i * kTo + j.
-template <int kFrom, int kTo, typename T, typename Pixels, typename F>
-TILEGRAD_INLINE void transform_pixels(const Pixels& pixels, int64_t channels, T* planes, int64_t plane, F transform) {
+// in vectors of channels of which the last overlaps the one before. Element (i, j) goes to `to` + place(i, j).
+template <int kFrom, int kTo, typename T, typename Pixels, typename F, typename Place>
+TILEGRAD_INLINE void transform_pixels(const Pixels& pixels, int64_t channels, T* to, F transform, Place place) {
   const int64_t last = channels - kLanes<T>;
   for (int64_t first = 0; first < channels; first += kLanes<T>) {
     const int64_t c = smaller(first, last);
     Vec<T> half[kTo][kFrom];
 #pragma GCC unroll 6
     for (int j = 0; j < kFrom; ++j) {
-      Vec<T> from[kFrom], to[kTo];
+      Vec<T> from[kFrom], column[kTo];
 #pragma GCC unroll 6
       for (int i = 0; i < kFrom; ++i) from[i] = load(pixels.at(i, j) + c);
-      transform(from, to);
+      transform(from, column);
 #pragma GCC unroll 6
-      for (int i = 0; i < kTo; ++i) half[i][j] = to[i];
+      for (int i = 0; i < kTo; ++i) half[i][j] = column[i];
     }
 #pragma GCC unroll 6
     for (int i = 0; i < kTo; ++i) {
-      Vec<T> to[kTo];
-      transform(half[i], to);
-      T* const row = planes + i * kTo * plane + c;
+      Vec<T> row[kTo];
+      transform(half[i], row);
 #pragma GCC unroll 6
-      for (int j = 0; j < kTo; ++j) store(row + j * plane, to[j]);
+      for (int j = 0; j < kTo; ++j) store(to + place(i, j) + c, row[j]);
     }
   }
 }
 
 // v = B^T d B of a tile's inputs.
-template <typename T, int kTile, typename Pixels>
-[[gnu::noinline]] void transform_input(const Pixels& pixels, int64_t channels, T* v, int64_t plane) {
-  transform_pixels<kTile + 2, kTile + 2>(pixels, channels, v, plane,
-                                         [](const auto& d, auto& to)
-                                             __attribute__((always_inline)) { Transform<T, kTile>::input(d, to); });
+template <typename T, int kTile, int kStep, typename Pixels>
+[[gnu::noinline]] void transform_input(const Pixels& pixels, int64_t channels, T* v, int64_t plane, int64_t swapped) {
+  constexpr WinogradAxis axis = winograd_axis(kTile, kStep);
+  const LaneMask<T> is_swapped = broadcast(static_cast<T>(swapped)) > Vec<T>{};
+  transform_pixels<axis.inputs, axis.parts>(
+      pixels, channels, v,
+      [&](const auto& d, auto& to) __attribute__((always_inline)) {
+        if constexpr (kStep < kTile) {
+          Transform<T, kTile, kStep>::input(d, to, is_swapped);
+        } else {
+          Transform<T, kTile, kStep>::input(d, to);
+        }
+      },
+      [&](int i, int j) __attribute__((always_inline)) { return winograd_place(axis, i, j, plane, channels); });
 }
 
 }  // namespace

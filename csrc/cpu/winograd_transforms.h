@@ -4,11 +4,14 @@
 //
 //     y = A^T [(G g) * (B^T d)]        g: 3 taps, d: m + 2 inputs, *: element by element
 //
+// At stride 2 two outputs see every other input by F(2, 2), and those between by one tap (params/winograd.h).
+//
 // In two dimensions each transform runs along columns, then along rows. They are written out here with a fixed order of
 // operations, on vectors of channels.
 #pragma once
 
 #include "cpu/vec.h"
+#include "params/winograd.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
@@ -19,12 +22,15 @@ TILEGRAD_INLINE Vec<T> multiply_add(T c, Vec<T> a, Vec<T> b) {
   return fma_lanes(broadcast(c), a, b);
 }
 
-template <typename T, int kOutputs>
+template <typename T, int kTile, int kStep>
 struct Transform;
+
+template <typename T>
+using LaneMask = decltype(Vec<T>{} < Vec<T>{});
 
 // F(2, 3), points 0, 1, -1 and infinity: additions only, but for halves in the weights.
 template <typename T>
-struct Transform<T, 2> {
+struct Transform<T, 2, 2> {
   using V = Vec<T>;
   TILEGRAD_INLINE static void weights(const V (&g)[3], V (&u)[4]) {
     const V even = g[0] + g[2];
@@ -45,10 +51,70 @@ struct Transform<T, 2> {
   }
 };
 
+// Stride 2, points 0, 1 and infinity: additions only.
+template <typename T>
+struct Transform<T, 2, 4> {
+  using V = Vec<T>;
+  TILEGRAD_INLINE static void weights(const V (&g)[3], V (&u)[5]) {
+    u[0] = g[0];
+    u[1] = g[1];
+    u[2] = g[0] + g[2];
+    u[3] = g[2];
+    u[4] = g[1];
+  }
+  TILEGRAD_INLINE static void input(const V (&d)[5], V (&v)[5]) {
+    v[0] = d[0] - d[2];
+    v[1] = d[1];
+    v[2] = d[2];
+    v[3] = d[4] - d[2];
+    v[4] = d[3];
+  }
+  TILEGRAD_INLINE static void output(const V (&m)[3], V (&y)[2]) {
+    y[0] = m[0] + m[1];
+    y[1] = m[1] + m[2];
+  }
+  TILEGRAD_INLINE static void gradient(const V (&y)[2], V (&d)[3]) {
+    d[0] = y[0];
+    d[1] = y[0] + y[1];
+    d[2] = y[1];
+  }
+  TILEGRAD_INLINE static void weights_gradient(const V (&u)[5], V (&g)[3]) {
+    g[0] = u[0] + u[2];
+    g[1] = u[1] + u[4];
+    g[2] = u[2] + u[3];
+  }
+};
+
+// The gradient of its input. Outputs are in the order 0, 1, 2, 3 or, swapped, 1, 0, 3, 2: the even of these are F(2, 2).
+template <typename T>
+struct Transform<T, 4, 2> {
+  using V = Vec<T>;
+  TILEGRAD_INLINE static void weights(const V (&g)[3], V (&u)[5]) {
+    u[0] = g[0];
+    u[1] = g[0] + g[2];
+    u[2] = g[2];
+    u[3] = g[1];
+    u[4] = g[1];
+  }
+  TILEGRAD_INLINE static void input(const V (&d)[3], V (&v)[5], LaneMask<T> swapped) {
+    v[0] = d[0] - d[1];
+    v[1] = d[1];
+    v[2] = d[2] - d[1];
+    v[3] = swapped ? d[0] : d[1];
+    v[4] = swapped ? d[1] : d[2];
+  }
+  TILEGRAD_INLINE static void output(const V (&m)[5], V (&y)[4]) {
+    y[0] = m[0] + m[1];
+    y[1] = m[3];
+    y[2] = m[1] + m[2];
+    y[3] = m[4];
+  }
+};
+
 // F(4, 3), points 0, +-a, +-b and infinity. a = 11/16 and b = 3/2 have about the smallest error of all pairs of
 // sixteenths, half of that of the usual 1 and 2 (docs/performance/winograd.md).
 template <typename T>
-struct Transform<T, 4> {
+struct Transform<T, 4, 4> {
   using V = Vec<T>;
   static constexpr double a = 11. / 16, b = 3. / 2, aa = a * a, bb = b * b;
 

@@ -29,7 +29,7 @@ constexpr int64_t kRingPixelBytes = 256;
 constexpr int64_t kWeightsRingBytes = 32 * 1024;
 
 // What the ring of rows of backward-weights may take of the L1 cache.
-constexpr int64_t kSpreadWindowBytes = 20 * 1024;
+constexpr int64_t kSpreadWindowBytes = 24 * 1024;
 
 // Windows this much larger than the input are refused: they are all padding.
 constexpr int64_t kMostWindowBytes = int64_t{1} << 32;

@@ -36,23 +36,42 @@ struct Sizes {
 Sizes sizes(const Conv2d& p, ConvPass pass) {
   const int64_t C = p.C / p.groups, K = p.K / p.groups;
   if (pass != ConvPass::backward_data) return {p.H, p.W, C, p.P, p.Q, K, p.pad_top, p.pad_left};
-  return {p.P, p.Q, K, p.H, p.W, C, p.R - 1 - p.pad_top, p.S - 1 - p.pad_left};
+  // Of stride 2, a tile's first row is h + pad = 2 p + 1 or 2 p, and sees dy from row p or p - 1 on.
+  const auto before = [&](int64_t pad) { return p.stride_h == 1 ? 2 - pad : pad % 2 == 1 ? -(pad / 2) : 1 - pad / 2; };
+  return {p.P, p.Q, K, p.H, p.W, C, before(p.pad_top), before(p.pad_left)};
 }
 
-Winograd winograd_sizes(const Conv2d& p, ConvPass pass, int64_t tile) {
+struct Tile {
+  int64_t outputs, step;
+};
+
+Tile tile_of(const Conv2d& p, ConvPass pass, ConvAlgorithm algorithm) {
+  if (p.stride_h == 2) return pass == ConvPass::backward_data ? Tile{4, 2} : Tile{2, 4};
+  const int64_t outputs = algorithm == ConvAlgorithm::winograd_4x4 ? 4 : 2;
+  return {outputs, outputs};
+}
+
+// Multiplications for one pair of channels.
+int64_t multiplications(const Sizes& s, Tile tile) {
+  return winograd_multiplications(tile.outputs, tile.step) * ceil_div(s.P, tile.outputs) * ceil_div(s.Q, tile.outputs);
+}
+
+Winograd winograd_sizes(const Conv2d& p, ConvPass pass, ConvAlgorithm algorithm) {
+  const Tile tile = tile_of(p, pass, algorithm);
   const Sizes s = sizes(p, pass);
   Winograd g{};
   g.N = p.N, g.H = s.H, g.W = s.W, g.C = s.C;
   g.P = s.P, g.Q = s.Q, g.K = s.K;
   g.groups = p.groups;
   g.pad_top = s.pad_top, g.pad_left = s.pad_left;
-  g.tile = tile;
+  g.tile = tile.outputs, g.step = tile.step;
+  g.swapped = tile.step < tile.outputs ? p.pad_top % 2 : 0;
   g.activation = p.activation;
   return g;
 }
 
 Cost winograd_cost(const Conv2d& p, const Winograd& g) {
-  Cost cost = Cost::multiply_adds(static_cast<double>(winograd_planes(g.tile) * g.tiles()) *
+  Cost cost = Cost::multiply_adds(static_cast<double>(winograd_multiplications(g.tile, g.step) * g.tiles()) *
                                   static_cast<double>(g.groups * (g.C + 8) * (g.K + 8)));
   cost.flops = 2.0 * 9 * static_cast<double>(p.N * p.P * p.Q) * static_cast<double>(p.C * g.K);  // of the definition
   return cost;
@@ -74,21 +93,30 @@ const char* name(ConvAlgorithm algorithm) {
 
 ConvAlgorithm choose_algorithm(const Conv2d& p, ConvPass pass, const Array& x, Precision precision) {
   if (x.device().type != DeviceType::cpu) return ConvAlgorithm::direct;
-  const bool fits = p.R == 3 && p.S == 3 && p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 &&
+  const bool fits = p.R == 3 && p.S == 3 && p.stride_h <= 2 && p.stride_h == p.stride_w && p.dilation_h == 1 &&
                     p.dilation_w == 1 && std::min(p.C, p.K) >= kLeastChannels * p.groups;
   if (!fits) return ConvAlgorithm::direct;
   const Sizes s = sizes(p, pass);
   // Multiplications for one pair of channels, and the time of the transforms in terms of them: inversely proportional to
   // the channels on the other side. The numbers fit what was measured from 16 to 128 channels (docs/performance).
   const double per_channel = 0.5 / static_cast<double>(s.C) + 0.5 / static_cast<double>(s.K);
-  const auto cost = [&](int64_t tile, double factor) {
-    return factor * static_cast<double>(winograd_planes(tile) * ceil_div(s.P, tile) * ceil_div(s.Q, tile));
+  const auto cost = [&](ConvAlgorithm algorithm, double factor) {
+    return factor * static_cast<double>(multiplications(s, tile_of(p, pass, algorithm)));
   };
   const bool high = x.dtype() == DType::float32 && precision == Precision::high;
   const double direct = 9.0 * static_cast<double>(s.P * s.Q);
-  const double large = high && s.C <= kMostChannels ? cost(4, 1.1 + 10 * per_channel) : direct;
+  if (p.stride_h == 2) {
+    const bool swaps = (p.pad_top - p.pad_left) % 2 != 0 && pass == ConvPass::backward_data;
+    if (!high || s.C > kMostChannels / 4 || swaps) return ConvAlgorithm::direct;
+    return cost(ConvAlgorithm::winograd_2x2, 1.15 + 3 * per_channel) < 9.0 * static_cast<double>(p.P * p.Q)
+               ? ConvAlgorithm::winograd_2x2
+               : ConvAlgorithm::direct;
+  }
+  const double large =
+      high && s.C <= kMostChannels ? cost(ConvAlgorithm::winograd_4x4, 1.1 + 10 * per_channel) : direct;
   if (pass == ConvPass::backward_weights) return large < direct ? ConvAlgorithm::winograd_4x4 : ConvAlgorithm::direct;
-  const double small = high || s.C <= kMostChannelsExact ? cost(2, 1 + 9 * per_channel) : direct;
+  const double small =
+      high || s.C <= kMostChannelsExact ? cost(ConvAlgorithm::winograd_2x2, 1 + 9 * per_channel) : direct;
   if (large < direct && large <= small) return ConvAlgorithm::winograd_4x4;
   return small < direct ? ConvAlgorithm::winograd_2x2 : ConvAlgorithm::direct;
 }
@@ -96,9 +124,8 @@ ConvAlgorithm choose_algorithm(const Conv2d& p, ConvPass pass, const Array& x, P
 bool winograd(const Conv2d& p, ConvPass pass, const Array& from, const Array& w, const Array& bias, const Array& to) {
   const ConvAlgorithm algorithm = choose_algorithm(p, pass, to, float32_precision());
   if (algorithm == ConvAlgorithm::direct) return false;
-  const int64_t tile = algorithm == ConvAlgorithm::winograd_2x2 ? 2 : 4,
-                item_size = static_cast<int64_t>(to.item_size());
-  Winograd g = winograd_sizes(p, pass, tile);
+  const auto item_size = static_cast<int64_t>(to.item_size());
+  Winograd g = winograd_sizes(p, pass, algorithm);
   // Few tiles: all members work on one block, so that each reads only its part of the weights.
   const int64_t threads = threads::count(), tiles = g.tiles();
   const bool together = tiles < kBlock * threads;
@@ -106,9 +133,11 @@ bool winograd(const Conv2d& p, ConvPass pass, const Array& from, const Array& w,
   g.block = std::min(tiles, together ? kBlock * threads : kBlock);
 
   const int64_t tap = p.C / p.groups * p.K;
-  WinogradWeights weights{p.groups, g.C, g.K, 0, g.K, tap, p.K, 1, tile};
-  if (pass == ConvPass::backward_data) weights = {p.groups, g.C, g.K, 8 * tap, g.C, -tap, 1, p.K, tile};
-  const Array u = Array::empty({p.groups * winograd_weights_group(tile, g.C, g.K)}, to.dtype(), to.device());
+  WinogradWeights weights{p.groups, g.C, g.K, 0, g.K, tap, p.K, 1, g.tile, g.step};
+  if (pass == ConvPass::backward_data) {
+    weights = {p.groups, g.C, g.K, 8 * tap, g.C, -tap, 1, p.K, g.tile, g.step};
+  }
+  const Array u = Array::empty({p.groups * winograd_weights_group(g.tile, g.step, g.C, g.K)}, to.dtype(), to.device());
   launch(kernels::winograd_weights, to.dtype(), weights, {reads(w), writes(u)},
          Cost::elements(static_cast<double>(u.numel())));
 
@@ -127,10 +156,11 @@ bool winograd(const Conv2d& p, ConvPass pass, const Array& from, const Array& w,
 bool winograd_backward_weights(const Conv2d& p, const Array& x, const Array& dy, const Array& dw) {
   const ConvAlgorithm algorithm = choose_algorithm(p, ConvPass::backward_weights, dw, float32_precision());
   if (algorithm == ConvAlgorithm::direct || p.N == 0) return false;
-  Winograd g = winograd_sizes(p, ConvPass::backward_weights, 4);
+  Winograd g = winograd_sizes(p, ConvPass::backward_weights, algorithm);
   // Members take chunks of their own if there are enough, and all chunks' sums take no more than kMostSums.
   const int64_t threads = threads::count(), tiles = g.tiles(), chunks = ceil_div(tiles, contraction_chunk(tiles));
-  const double sums = static_cast<double>(chunks * winograd_planes(4)) * static_cast<double>(p.C * g.K);
+  const double sums =
+      static_cast<double>(chunks * winograd_multiplications(g.tile, g.step)) * static_cast<double>(p.C * g.K);
   g.members = threads > 1 && chunks >= threads && sums <= kMostSums ? threads : 0;
   // The longer a block is, the less often the sums are read and written; the shorter, the nearer its tiles stay.
   g.block = std::clamp<int64_t>(ceil_div(g.C * g.K / (g.C + g.K), 64) * 64, 64, 256);

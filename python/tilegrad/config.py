@@ -80,8 +80,8 @@ def set_float32_precision(precision: Literal["high", "highest"]) -> None:
     Parameters
     ----------
     precision
-        ``"high"`` (at the start) allows algorithms with a somewhat larger rounding error: Winograd's F(4x4) on the CPU,
-        TF32 on CUDA. ``"highest"`` allows neither.
+        ``"high"`` (at the start) allows algorithms with a somewhat larger rounding error: Winograd's F(4x4) and
+        stride 2 on the CPU, TF32 on CUDA. ``"highest"`` allows none.
 
     Raises
     ------

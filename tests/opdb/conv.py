@@ -90,8 +90,9 @@ def tolerance(sample: Sample, reference: np.ndarray, epsilon: float) -> np.ndarr
     sums = terms * epsilon * conv2d(x, w, *rest, **options)
     algorithm = algorithms(x, w, np.float32 if epsilon > 1e-10 else np.float64, **options)[0]
     if algorithm != "direct":
-        pads = resolve_padding(options.get("padding", "valid"), x.shape[1:3], (3, 3), (1, 1))
-        bound = winograd.error_bound(x, w, pads, int(algorithm[-1]), epsilon, options.get("groups", 1))
+        stride = options.get("stride", 1)
+        pads = resolve_padding(options.get("padding", "valid"), x.shape[1:3], (3, 3), pair(stride))
+        bound = winograd.error_bound(x, w, pads, int(algorithm[-1]), epsilon, options.get("groups", 1), pair(stride)[0])
         sums = bound + 2 * epsilon * np.abs(reference)
     # No activation is steeper than 1.13 (gelu's largest slope), or off by more than 8 ULPs of a value of at most 1 + |y|.
     return 1.13 * sums + 8 * epsilon * (1 + np.abs(reference)) if "activation" in sample.kwargs else sums
@@ -195,6 +196,15 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 8, 8, 32), (3, 3, 16, 32), {"padding": 1, "groups": 2}),
     ((1, 7, 9, 57), (3, 3, 19, 66), {"padding": "same", "groups": 3}),
     ((3, 5, 6, 34), (3, 3, 17, 74), {"padding": ((2, 0), (0, 1)), "groups": 2}),
+    # The same at stride 2: even and odd padding, unlike along rows and columns, tiles cut at either end, more padding than the
+    # filter is wide, pixels that no filter sees.
+    ((2, 8, 8, 16), (3, 3, 16, 16), {"padding": 1, "stride": 2}),
+    ((1, 16, 12, 17), (3, 3, 17, 33), {"padding": "same", "stride": 2}),
+    ((3, 9, 17, 19), (3, 3, 19, 50), {"stride": 2}),
+    ((1, 7, 8, 40), (3, 3, 40, 21), {"padding": ((2, 0), (1, 1)), "stride": 2}),
+    ((1, 6, 5, 24), (3, 3, 24, 31), {"padding": ((5, 4), (3, 6)), "stride": 2}),
+    ((2, 8, 9, 18), (3, 3, 18, 47), {"padding": ((4, 1), (6, 0)), "stride": (2, 2)}),
+    ((2, 8, 12, 34), (3, 3, 17, 40), {"padding": 1, "groups": 2, "stride": 2}),
 ]
 
 

@@ -67,12 +67,18 @@ def tolerance(sample: Sample, reference: np.ndarray, epsilon: float) -> np.ndarr
     groups = options.get("groups", 1)
     terms = w.shape[0] * w.shape[1] * (w.shape[3] // groups) + 1
     sums = terms * epsilon * conv_transpose2d(x, w, *rest, **options)
-    if w.shape[:2] == (3, 3) and not {"stride", "dilation", "output_padding"} & set(options):
+    stride = options.get("stride", 1)
+    if w.shape[:2] == (3, 3) and stride in (1, 2) and "dilation" not in options:
         padding = options.get("padding", "valid")
         dtype = np.float32 if epsilon > 1e-10 else np.float64
         output, weight = tg.zeros(reference.shape, dtype), tg.tensor(w.astype(dtype))
-        algorithm = _C.conv2d_algorithm(output, weight, 1, padding, 1, groups)[1]
-        if algorithm != "direct":
+        algorithm = _C.conv2d_algorithm(output, weight, stride, padding, 1, groups)[1]
+        if algorithm != "direct" and stride == 2:
+            crops = pair({"valid": 0, "same": ((0, 1), (0, 1))}[padding] if isinstance(padding, str) else padding)
+            image = (reference.shape[1], reference.shape[2])
+            error = winograd.input_gradient_error_bound(x, w, (pair(crops[0]), pair(crops[1])), image, epsilon, groups)
+            sums = error + 2 * epsilon * np.abs(reference)
+        elif algorithm != "direct":
             crops = pair({"valid": 0, "same": 1}[padding] if isinstance(padding, str) else padding)
             rows, columns = (tuple(2 - side for side in pair(sides)) for sides in crops)
             turned = winograd.turned(w, groups)
@@ -118,6 +124,10 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((1, 5, 6, 40), (3, 3, 21, 40), {}),
     ((1, 9, 8, 18), (3, 3, 47, 18), {"padding": ((0, 2), (1, 0))}),
     ((1, 9, 7, 54), (3, 3, 17, 54), {"padding": 1, "groups": 3}),
+    ((2, 4, 4, 16), (3, 3, 16, 16), {"padding": "same", "stride": 2}),
+    ((1, 5, 7, 33), (3, 3, 17, 33), {"padding": 1, "stride": 2, "output_padding": 1}),
+    ((1, 6, 5, 20), (3, 3, 18, 20), {"stride": 2}),
+    ((1, 6, 4, 36), (3, 3, 20, 36), {"stride": 2, "padding": 1, "groups": 2}),
 ]
 
 

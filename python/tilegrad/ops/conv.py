@@ -77,10 +77,10 @@ def conv2d(
     Notes
     -----
     The order of each sum depends on sizes of channels, filter and image alone (docs/numerics.md), so an image has the
-    same result in every batch. Filters of 3x3 with stride 1 may run by Winograd's algorithm, in float32 with an error
-    of up to 1e-5 of the largest output; ``tg.set_float32_precision("highest")`` keeps to what is as exact as the sum
-    above. Both gradients are convolutions: of ``dy`` with the turned filter, and of ``x`` with ``dy``. See Dumoulin and
-    Visin, "A guide to convolution arithmetic for deep learning", 2016; Lavin and Gray, "Fast algorithms for
+    same result in every batch. Filters of 3x3 with stride 1 or 2 may run by Winograd's algorithm, in float32 with an
+    error of up to 1e-5 of the largest output; ``tg.set_float32_precision("highest")`` keeps to what is as exact as the
+    sum above. Both gradients are convolutions: of ``dy`` with the turned filter, and of ``x`` with ``dy``. See Dumoulin
+    and Visin, "A guide to convolution arithmetic for deep learning", 2016; Lavin and Gray, "Fast algorithms for
     convolutional neural networks", 2016.
 
     Examples
