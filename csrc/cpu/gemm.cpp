@@ -52,13 +52,13 @@ template <typename T>
 TILEGRAD_INLINE bool packs_b(const Product<T>& p) {
   if (p.b_col_stride != 1) return true;
   if (p.M <= 16) return false;
-  return shares_cache_sets<T>(p.b_row_stride) || p.M * p.N * p.K >= 25'000'000;
+  return shares_cache_sets<T>(p.b_row_stride) || (p.M >= 400 && p.M * p.N * p.K >= 25'000'000);
 }
 
-// Rows at a distance of a multiple of 16 KB are so many to a set of L2 that a block of A pushes itself out.
+// Rows at a distance of a multiple of 8 KB are so many to a set of L2 that a block of A pushes itself out.
 template <typename T>
 TILEGRAD_INLINE bool crowds_l2(int64_t stride) {
-  return stride * static_cast<int64_t>(sizeof(T)) % (16 * 1024) == 0;
+  return stride * static_cast<int64_t>(sizeof(T)) % (8 * 1024) == 0;
 }
 
 // A is packed when neither its rows nor its columns can be read as they lie without leaving the caches.
@@ -67,25 +67,30 @@ TILEGRAD_INLINE bool packs_a(const Product<T>& p, int rows) {
   const int64_t columns = p.N / kLanes<T>;
   if (p.a_col_stride == 1)
     return columns >= 8 && (rows > 6 ? shares_cache_sets<T>(p.a_row_stride) : crowds_l2<T>(p.a_row_stride));
-  if (p.a_row_stride == 1) return columns > kPanelVectors && p.a_col_stride * static_cast<int64_t>(sizeof(T)) > 1024;
+  if (p.a_row_stride == 1) {
+    const int64_t step = p.a_col_stride * static_cast<int64_t>(sizeof(T));
+    return columns > kPanelVectors && (step > 1024 || (kVectorRegisters < 32 && step % 512 == 0));
+  }
   return true;
 }
 
 // How a team of `size` divides the outputs: rows x columns of blocks, one each, so that no member waits for another or
 // reads what another packed (a line that another core wrote is the most expensive to read). The costs are per k, in the
-// time of one vector's fma: a member's fma, its reads of A, and of B with its packing.
+// time of one vector's fma: a member's fma, its reads of A, and of B, with the copy if it is packed: L2 moves a vector to and
+// fro in six cycles.
 struct Grid {
   int rows, columns;
 };
 template <typename T>
 TILEGRAD_INLINE Grid grid_for(int size, const Product<T>& p) {
   Grid best{1, size};
+  const double of_b = packs_b(p) ? 12 : 6, of_a = packs_a(p, kTileRows<T, kPanelVectors>) ? 1.5 : 0.5;
   double least = 0;
   for (int columns = size; columns >= 1; --columns) {
     if (size % columns != 0) continue;
     const double rows = static_cast<double>(ceil_div(p.M, size / columns));
     const double vectors = static_cast<double>(ceil_div(ceil_div(p.N, kLanes<T>), columns));
-    const double cost = rows * vectors + 0.5 * rows + 6 * vectors;
+    const double cost = rows * vectors + of_a * rows + of_b * vectors;
     if (columns == size || cost < least) {
       least = cost;
       best = {size / columns, columns};
@@ -100,14 +105,20 @@ TILEGRAD_INLINE int64_t row_step(int64_t K) {
   return K + kPiece<T>;
 }
 
-// Packs A's tiles t0 .. t1 - 1 for K values of k from k0 on: [K][rows] panels at distances of tile_step.
+// Between tiles of packed A.
 template <typename T>
-void pack_tiles(const Product<T>& p, const RowTiles& tiles, int64_t t0, int64_t t1, int64_t k0, int64_t K, T* to,
-                int64_t tile_step) {
+TILEGRAD_INLINE int64_t tile_step(const RowTiles& tiles, int64_t K) {
+  return tiles.rows(0) * row_step<T>(K) + kPiece<T>;
+}
+
+// Packs A's tiles t0 .. t1 - 1 for K values of k from k0 on, as [K][rows] panels or as rows.
+template <typename T>
+void pack_tiles(const Product<T>& p, const RowTiles& tiles, int64_t t0, int64_t t1, int64_t k0, int64_t K, T* to) {
+  const int64_t step_of_tile = tile_step<T>(tiles, K);
   const T* a = p.a + k0 * p.a_col_stride;
   if (p.a_col_stride == 1) {  // as rows
     const int64_t step = row_step<T>(K);
-    for (int64_t t = t0; t < t1; ++t, to += tile_step) {
+    for (int64_t t = t0; t < t1; ++t, to += step_of_tile) {
       const T* from = a + tiles.begin(t) * p.a_row_stride;
       for (int r = 0; r < tiles.rows(t); ++r) __builtin_memcpy(to + r * step, from + r * p.a_row_stride, K * sizeof(T));
     }
@@ -116,7 +127,7 @@ void pack_tiles(const Product<T>& p, const RowTiles& tiles, int64_t t0, int64_t 
   if (p.a_row_stride != 1) {
     for (int64_t t = t0; t < t1; ++t) {
       const int64_t m = tiles.begin(t), rows = tiles.rows(t);
-      pack_panel(a + m * p.a_row_stride, p.a_col_stride, p.a_row_stride, K, rows, rows, to + (t - t0) * tile_step,
+      pack_panel(a + m * p.a_row_stride, p.a_col_stride, p.a_row_stride, K, rows, rows, to + (t - t0) * step_of_tile,
                  rows);
     }
     return;
@@ -124,7 +135,7 @@ void pack_tiles(const Product<T>& p, const RowTiles& tiles, int64_t t0, int64_t 
   for (int64_t t = t0; t < t1;) {  // once for the taller tiles and once for the others
     const int64_t end = t < tiles.taller ? smaller(tiles.taller, t1) : t1;
     with_rows<kMaxRows<T, 1>>(tiles.rows(t), [&](auto rows) {
-      interleave<rows>(a + tiles.begin(t), p.a_col_stride, K, end - t, to + (t - t0) * tile_step, tile_step);
+      interleave<rows>(a + tiles.begin(t), p.a_col_stride, K, end - t, to + (t - t0) * step_of_tile, step_of_tile);
     });
     t = end;
   }
@@ -153,20 +164,14 @@ TILEGRAD_INLINE Ahead share_of(const T* base, int64_t elements, int64_t part, in
   return {reinterpret_cast<const char*>(base + part * lines * kPiece<T>), 1, 0, per_piece, per_piece * kCacheLine};
 }
 
-// Share `part` of `parts` of a panel of B before it is packed: K rows of `columns`, wherever they lie.
+// A slice of a panel of B where it lies: `length` k of `columns` from `base` on, for a tile that runs over K k itself.
 template <typename T>
-TILEGRAD_INLINE Ahead share_of_panel(const Product<T>& p, const T* base, int64_t columns, int64_t part, int64_t parts,
-                                     int64_t K) {
-  constexpr int64_t kBytes = sizeof(T);
-  if (p.b_row_stride == 1) {
-    if (crowds_l2<T>(p.b_col_stride)) return {};
-    const int64_t share = ceil_div(columns, parts);
-    return {reinterpret_cast<const char*>(base + part * share * p.b_col_stride), share, p.b_col_stride * kBytes, 1,
-            kCacheLine};
-  }
-  const int64_t share = ceil_div(K, parts), rows = ceil_div(share, ceil_div(K, kPiece<T>));
-  return {reinterpret_cast<const char*>(base + part * share * p.b_row_stride), rows, p.b_row_stride * kBytes,
-          columns / kPiece<T> + 1, rows * p.b_row_stride * kBytes};
+TILEGRAD_INLINE Ahead slice_of_panel(const Product<T>& p, const T* base, int64_t columns, int64_t length, int64_t K) {
+  const bool transposed = p.b_col_stride != 1;
+  const int64_t rows = ceil_div(transposed ? columns : length, ceil_div(K, kPiece<T>));
+  const int64_t step = (transposed ? p.b_col_stride : p.b_row_stride) * static_cast<int64_t>(sizeof(T));
+  return {reinterpret_cast<const char*>(base), length > 0 ? rows : 0, step,
+          (transposed ? length : columns) / kPiece<T> + 1, rows * step};
 }
 
 // Share `part` of `parts` of the next block of operands that come in the order of k: its K rows from k on, first A's.
@@ -177,111 +182,172 @@ TILEGRAD_INLINE Ahead share_of_block(const Product<T>& p, int64_t k, int64_t row
   return share_of(begin < 0 ? p.a + k * p.M + rows * p.M + begin : p.b + k * p.N + begin, share, 0, 1, K);
 }
 
+// How a member works through its part of a product.
+template <typename T>
+struct Plan {
+  RowTiles panels, tiles;  // of its columns, in vectors, and of its rows
+  int64_t chunk, block_k, block_panels, block_tiles;
+  bool pack_a, pack_b;
+  bool in_order;      // the next block of both operands is fetched ahead, while this one is multiplied where it lies
+  bool rows_ahead;    // the next tile's rows of A are fetched ahead
+  bool panels_ahead;  // and the next panel of B, which is packed in slices between this one's tiles
+};
+
+// The one place where shapes choose between ways to the same bits.
+template <typename T>
+TILEGRAD_INLINE Plan<T> plan_for(const Product<T>& p) {
+  const RowTiles panels(ceil_div(p.N, kLanes<T>), kPanelVectors);
+  const int tile_rows = most_rows<T>(panels.count ? panels.rows(0) : 1);
+  Plan<T> plan{panels,
+               RowTiles(p.M, tile_rows),
+               contraction_chunk(p.K),
+               kBlockK,
+               0,
+               0,
+               packs_a(p, tile_rows),
+               false,
+               false,
+               false,
+               false};
+  // Operands that come in the order of k.
+  if (!plan.pack_a && p.a_row_stride == 1 && p.a_col_stride == p.M && p.b_row_stride == p.N && plan.chunk > kBlockK) {
+    const int64_t block_k = ordered_block<T>(p.M + p.N, plan.chunk);
+    plan.in_order = block_k >= 64;
+    if (plan.in_order) plan.block_k = block_k;
+  }
+  plan.pack_b = plan.in_order ? shares_cache_sets<T>(p.N) : packs_b(p);
+  // What is not in L2 already.
+  const auto is_far = [&](int64_t rows) { return rows * p.K * static_cast<int64_t>(sizeof(T)) > kHalfCache; };
+  plan.block_panels = larger<int64_t>(1, GemmBlocks::kBlockN / kLanes<T> / kPanelVectors);
+  plan.block_tiles = larger<int64_t>(1, GemmBlocks::kBlockM / tile_rows);
+  plan.rows_ahead = p.a_col_stride == 1 && p.K >= 64 && is_far(p.M);
+  plan.panels_ahead = plan.pack_b && is_far(p.N);
+  return plan;
+}
+
+// A block of panels, tiles and k, and where it stands in its chunk.
+template <typename T>
+struct Block {
+  int64_t p0, p1, t0, t1, k0, k1;
+  bool first, unfinished;  // the chunk's first block, not its last
+  bool adds;               // there are chunks before
+  bool last;               // the epilogue follows
+};
+
+// All tiles of a block beside one panel.
+template <typename T>
+TILEGRAD_INLINE void multiply_panel(const Product<T>& p, const Plan<T>& plan, const Block<T>& block, int64_t i, T* part,
+                                    int64_t part_stride, const Scratch<T>& scratch) {
+  constexpr int64_t L = kLanes<T>;
+  constexpr bool kFetches = sizeof(T) == 4;
+  const RowTiles &panels = plan.panels, &tiles = plan.tiles;
+  const bool in_rows = p.a_col_stride == 1, once = tiles.count <= plan.block_tiles;
+  const int64_t K = block.k1 - block.k0, n = panels.begin(i) * L;
+  const int64_t n0 = panels.begin(block.p0) * L, chain_stride = panels.begin(block.p1) * L - n0;
+  const int vectors = panels.rows(i);
+  const int64_t columns = smaller(vectors * L, p.N - n);
+  // Where a panel is packed. One that no other block of rows meets again gives room to the next but one.
+  const auto packed = [&](int64_t panel) {
+    return scratch.b + (once ? panel % 2 * panels.rows(0) * L : panels.begin(panel) * L - n0) * K;
+  };
+  const auto panel_at = [&](int64_t panel) {
+    return p.b + block.k0 * p.b_row_stride + panels.begin(panel) * L * p.b_col_stride;
+  };
+  const auto function = in_rows ? &tile_function<T, SpacedRows, kFetches> : &tile_function<T, PackedRows, kFetches>;
+  const TileFunction<T> functions[2] = {tiles.taller ? function(tiles.rows(0), vectors) : nullptr,
+                                        function(static_cast<int>(tiles.height), vectors)};
+  TileJob<T> job{};
+  job.K = K;
+  job.b = panel_at(i);
+  job.b_step = p.b_row_stride;
+  const bool next_ahead = plan.panels_ahead && i + 1 < block.p1;
+  if (plan.pack_b || columns < vectors * L) {
+    T* const to = packed(i);
+    // Just before it is used for the first time: it may not stay in L2.
+    if (block.t0 == 0) pack_panel(job.b, p.b_row_stride, p.b_col_stride, K, columns, vectors * L, to, vectors * L);
+    job.b = to;
+    job.b_step = vectors * L;
+  }
+  T bias[kPanelVectors * L];
+  if (block.last && p.epilogue.bias) {
+    for (int64_t j = 0; j < vectors * L; ++j)
+      bias[j] = j < columns ? p.epilogue.bias[(n + j) * p.epilogue.bias_stride] : T(0);
+    job.bias = bias;
+  }
+  job.relu = block.last && p.epilogue.activation == Activation::relu;
+  T* const out = part ? part : p.c;
+  const int64_t out_stride = part ? part_stride : p.c_stride, count = block.t1 - block.t0;
+  job.chain_stride = chain_stride;
+  job.out_stride = block.unfinished ? chain_stride : out_stride;
+  job.total_stride = out_stride;
+  for (int64_t t = block.t0; t < block.t1; ++t) {
+    const int64_t m = tiles.begin(t), turn = t - block.t0;
+    const int rows = tiles.rows(t);
+    job.ahead = {};
+    if (plan.in_order && block.k1 < p.K) {
+      const int64_t panel_count = block.p1 - block.p0;
+      const int64_t call = block.t0 * panel_count + (i - block.p0) * count + turn;
+      job.ahead =
+          share_of_block(p, block.k1, smaller(plan.block_k, p.K - block.k1), call, tiles.count * panel_count, K);
+    } else if (plan.rows_ahead && i == block.p0 && t + 1 < tiles.count) {
+      job.ahead = next_rows(p, tiles, t + 1, block.k0);
+    } else if (next_ahead) {
+      const int64_t width = panels.rows(i + 1) * L, begin = K * turn / count, end = K * (turn + 1) / count;
+      job.ahead = block.t0 == 0 ? slice_of_panel(p, panel_at(i + 1) + begin * p.b_row_stride, width, end - begin, K)
+                                : share_of(static_cast<const T*>(packed(i + 1)), width * K, turn, count, K);
+    }
+    T* const chain = scratch.chain + m * chain_stride + (n - n0);
+    T* const place = out + m * out_stride + n;
+    job.chain = block.first ? nullptr : chain;
+    job.out = block.unfinished ? chain : place;
+    job.total = block.adds ? place : nullptr;
+    if (plan.pack_a) {
+      T* const to = scratch.a + turn * tile_step<T>(tiles, K);
+      if (in_rows && i == block.p0) pack_tiles(p, tiles, t, t + 1, block.k0, K, to);
+      job.a = to;
+      job.a_step = in_rows ? row_step<T>(K) : rows;
+    } else {
+      job.a = p.a + m * p.a_row_stride + block.k0 * p.a_col_stride;
+      job.a_step = in_rows ? p.a_row_stride : p.a_col_stride;
+    }
+    if (columns == vectors * L) {
+      functions[t >= tiles.taller](job);
+    } else {
+      run_ragged_tile(functions[t >= tiles.taller], job, rows, vectors, columns);
+    }
+    if (block.last && p.epilogue.activation > Activation::relu) {
+      activate(place, out_stride, rows, columns, p.epilogue.activation);
+    }
+  }
+}
+
 // Sums over k from k_begin to k_end, by one member. With `part`, one chunk's sums go to it, at part_stride; otherwise
 // chunk after chunk is added up in c, and the epilogue follows the last.
 template <typename T>
 void multiply_block(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part, int64_t part_stride,
                     const Scratch<T>& scratch) {
-  constexpr int64_t L = kLanes<T>;
-  const int64_t chunk = contraction_chunk(p.K);
-  const RowTiles panels(ceil_div(p.N, L), kPanelVectors);
-  const int tile_rows = most_rows<T>(panels.count ? panels.rows(0) : 1);
-  const bool pack_a = packs_a(p, tile_rows);
-  const RowTiles tiles(p.M, tile_rows);
-  const int64_t block_panels = larger(int64_t{1}, GemmBlocks::kBlockN / L / kPanelVectors);
-  const int64_t block_tiles = larger(int64_t{1}, GemmBlocks::kBlockM / tile_rows);
-  const bool in_rows = p.a_col_stride == 1;
-  // Operands that come in the order of k: the next block of them is prefetched while this one is multiplied where it lies.
-  const bool in_order = !pack_a && p.a_row_stride == 1 && p.a_col_stride == p.M && p.b_row_stride == p.N &&
-                        chunk > kBlockK && ordered_block<T>(p.M + p.N, chunk) >= 64;
-  const bool pack_b = in_order ? shares_cache_sets<T>(p.N) : packs_b(p);
-  const int64_t block_k = in_order ? ordered_block<T>(p.M + p.N, chunk) : kBlockK;
-  // What is not in L2 already.
-  const auto is_far = [&](int64_t rows) { return rows * p.K * static_cast<int64_t>(sizeof(T)) > kHalfCache; };
-  const bool rows_ahead = in_rows && !pack_a && panels.count <= 4 && p.K >= 64 && is_far(p.M);
-  const bool panels_ahead = pack_b && is_far(p.N);
-  const bool relu = p.epilogue.activation == Activation::relu;
-
-  for (int64_t p0 = 0; p0 < panels.count; p0 += block_panels) {
-    const int64_t p1 = smaller(panels.count, p0 + block_panels);
-    const int64_t n0 = panels.begin(p0) * L, chain_stride = (panels.begin(p1) - panels.begin(p0)) * L;
-    int64_t k0 = k_begin;
+  const Plan<T> plan = plan_for(p);
+  const RowTiles &panels = plan.panels, &tiles = plan.tiles;
+  Block<T> block{};
+  for (; block.p0 < panels.count; block.p0 = block.p1) {
+    block.p1 = smaller(panels.count, block.p0 + plan.block_panels);
+    block.k0 = k_begin;
     do {
-      const int64_t chunk_begin = k0 / chunk * chunk, chunk_end = smaller(p.K, chunk_begin + chunk);
-      const int64_t k1 = smaller(smaller(k0 + block_k, chunk_end), k_end), K = k1 - k0;
-      const bool first = k0 == chunk_begin, unfinished = k1 != chunk_end, last = !part && k1 == p.K;
-      const int64_t tile_step = tile_rows * row_step<T>(K) + kPiece<T>;
-      for (int64_t t0 = 0; t0 < tiles.count; t0 += block_tiles) {
-        const int64_t t1 = smaller(tiles.count, t0 + block_tiles);
-        if (pack_a) pack_tiles(p, tiles, t0, t1, k0, K, scratch.a, tile_step);
-        for (int64_t i = p0; i < p1; ++i) {
-          const int64_t n = panels.begin(i) * L;
-          const int vectors = panels.rows(i);
-          const int64_t columns = smaller(vectors * L, p.N - n);
-          constexpr bool kFetches = sizeof(T) == 4;
-          const auto function =
-              in_rows ? &tile_function<T, SpacedRows, kFetches> : &tile_function<T, PackedRows, kFetches>;
-          const TileFunction<T> functions[2] = {tiles.taller ? function(tiles.rows(0), vectors) : nullptr,
-                                                function(static_cast<int>(tiles.height), vectors)};
-          TileJob<T> job{};
-          job.K = K;
-          job.b = p.b + k0 * p.b_row_stride + n * p.b_col_stride;
-          job.b_step = p.b_row_stride;
-          if (pack_b || columns < vectors * L) {
-            T* const packed = scratch.b + (n - n0) * K;
-            if (t0 == 0) {  // just before it is used for the first time: it may not stay in L2
-              pack_panel(job.b, p.b_row_stride, p.b_col_stride, K, columns, vectors * L, packed, vectors * L);
-            }
-            job.b = packed;
-            job.b_step = vectors * L;
-          }
-          T bias[kPanelVectors * L];
-          if (last && p.epilogue.bias) {
-            for (int64_t j = 0; j < vectors * L; ++j) {
-              bias[j] = j < columns ? p.epilogue.bias[(n + j) * p.epilogue.bias_stride] : T(0);
-            }
-            job.bias = bias;
-          }
-          job.relu = last && relu;
-          for (int64_t t = t0; t < t1; ++t) {
-            const int64_t m = tiles.begin(t);
-            const int rows = tiles.rows(t);
-            job.ahead = {};
-            if (rows_ahead && i == p0 && t + 1 < tiles.count) {
-              job.ahead = next_rows(p, tiles, t + 1, k0);
-            } else if (in_order && k1 < p.K) {
-              const int64_t calls = tiles.count * (p1 - p0), call = t0 * (p1 - p0) + (i - p0) * (t1 - t0) + t - t0;
-              job.ahead = share_of_block(p, k1, smaller(block_k, p.K - k1), call, calls, K);
-            } else if (panels_ahead && i + 1 < p1) {
-              const T* const next = p.b + k0 * p.b_row_stride + panels.begin(i + 1) * L * p.b_col_stride;
-              const int64_t width = panels.rows(i + 1) * L;
-              job.ahead = t0 == 0 ? share_of_panel(p, next, width, t, t1, K)
-                                  : share_of(job.b + vectors * L * K, width * K, t - t0, t1 - t0, K);
-            }
-            T* const out = part ? part + m * part_stride + n : p.c + m * p.c_stride + n;
-            const int64_t out_stride = part ? part_stride : p.c_stride;
-            T* const chain = scratch.chain + m * chain_stride + (n - n0);
-            job.chain = first ? nullptr : chain;
-            job.chain_stride = chain_stride;
-            job.out = unfinished ? chain : out;
-            job.out_stride = unfinished ? chain_stride : out_stride;
-            job.total = unfinished || part || chunk_begin == 0 ? nullptr : out;
-            job.total_stride = out_stride;
-            job.a = pack_a ? scratch.a + (t - t0) * tile_step : p.a + m * p.a_row_stride + k0 * p.a_col_stride;
-            job.a_step = in_rows ? (pack_a ? row_step<T>(K) : p.a_row_stride) : pack_a ? rows : p.a_col_stride;
-            if (columns == vectors * L) {
-              functions[t >= tiles.taller](job);
-            } else {
-              run_ragged_tile(functions[t >= tiles.taller], job, rows, vectors, columns);
-            }
-            if (last && p.epilogue.activation > Activation::relu) {
-              activate(out, out_stride, rows, columns, p.epilogue.activation);
-            }
-          }
-        }
+      const int64_t chunk_begin = block.k0 / plan.chunk * plan.chunk;
+      const int64_t chunk_end = smaller(p.K, chunk_begin + plan.chunk);
+      block.k1 = smaller(smaller(block.k0 + plan.block_k, chunk_end), k_end);
+      block.first = block.k0 == chunk_begin;
+      block.unfinished = block.k1 != chunk_end;
+      block.adds = !block.unfinished && !part && chunk_begin > 0;
+      block.last = !part && block.k1 == p.K;
+      for (block.t0 = 0; block.t0 < tiles.count; block.t0 = block.t1) {
+        block.t1 = smaller(tiles.count, block.t0 + plan.block_tiles);
+        if (plan.pack_a && p.a_col_stride != 1)
+          pack_tiles(p, tiles, block.t0, block.t1, block.k0, block.k1 - block.k0, scratch.a);
+        for (int64_t i = block.p0; i < block.p1; ++i) multiply_panel(p, plan, block, i, part, part_stride, scratch);
       }
-      k0 = k1;
-    } while (k0 < k_end);
+      block.k0 = block.k1;
+    } while (block.k0 < k_end);
   }
 }
 

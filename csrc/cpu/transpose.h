@@ -121,28 +121,36 @@ template <typename T>
     }
     return;
   }
-  const int64_t blocks = k_stride == 1 ? K / L : 0;
-  const bool far = j_stride >= 4 * kPrefetchAhead<T> || j_stride <= -4 * kPrefetchAhead<T>;
-  for (int64_t block = 0; block < blocks; ++block) {
-    const int64_t k = block * L;
-    if (far && k * static_cast<int64_t>(sizeof(T)) % kCacheLine == 0) {
-      for (int64_t j = 0; j < count; ++j) prefetch(from + j * j_stride + k + kPrefetchAhead<T>);
-    }
-    // From the last group of rows to the first: where it is narrower than a vector, what it writes behind a row is the
-    // start of the next, which is written later.
-    for (int64_t j = (width - 1) / L * L; j >= 0; j -= L) {
-      Vec<T> rows[L];
-#pragma GCC unroll 16
-      for (int i = 0; i < L; ++i) {
-        rows[i] = j + i < count ? load(from + (j + i) * j_stride + k) : Vec<T>{};
-        keep_whole(rows[i]);  // one load, not one for every use
+  int64_t done = 0;
+  if (k_stride == 1 && K >= L) {
+    const bool far = j_stride >= 4 * kPrefetchAhead<T> || j_stride <= -4 * kPrefetchAhead<T>;
+    const auto transpose_at = [&](int64_t k) __attribute__((always_inline)) {
+      if (far && reinterpret_cast<intptr_t>(from + k) % kCacheLine < kVectorBytes) {
+        for (int64_t j = 0; j < count; ++j) prefetch(from + j * j_stride + k + kPrefetchAhead<T>);
       }
-      transpose<T>(rows);
+      // From the last group of rows to the first: where it is narrower than a vector, what it writes behind a row is the
+      // start of the next, which is written later.
+      for (int64_t j = (width - 1) / L * L; j >= 0; j -= L) {
+        Vec<T> rows[L];
 #pragma GCC unroll 16
-      for (int i = 0; i < L; ++i) store(to + (k + i) * step + j, rows[i]);
+        for (int i = 0; i < L; ++i) {
+          rows[i] = j + i < count ? load(from + (j + i) * j_stride + k) : Vec<T>{};
+          keep_whole(rows[i]);  // one load, not one for every use
+        }
+        transpose<T>(rows);
+#pragma GCC unroll 16
+        for (int i = 0; i < L; ++i) store(to + (k + i) * step + j, rows[i]);
+      }
+    };
+    // Blocks at cache lines, or each would want two lines of every row; those at both ends overlap their neighbours.
+    const int64_t past_line = reinterpret_cast<intptr_t>(from) % kVectorBytes / static_cast<int64_t>(sizeof(T));
+    for (int64_t k = 0; done < K;) {
+      transpose_at(k);
+      done = k + L;
+      k = smaller(k == 0 ? L - past_line : done, K - L);
     }
   }
-  for (int64_t k = blocks * L; k < K; ++k) {
+  for (int64_t k = done; k < K; ++k) {
     for (int64_t j = 0; j < width; ++j) to[k * step + j] = j < count ? from[k * k_stride + j * j_stride] : T(0);
   }
 }
