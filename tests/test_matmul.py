@@ -79,19 +79,22 @@ def test_a_fused_activation_has_the_bits_of_the_separate_op(activation: str, dty
             (3, 5, 20000),
             (45, 5, 40),
             (64, 10, 600),
+            (16, 43, 60),
         ]:
             x, w = tensor(rng, M, K, dtype=dtype), tensor(rng, K, N, dtype=dtype)
             b = tensor(rng, N, dtype=dtype)
             separate = getattr(tg, activation)(tg.matmul(x, w) + b)
-            fused = tg.linear(x, w, b, activation=activation)
-            assert fused.numpy().tobytes() == separate.numpy().tobytes(), (M, N, K)
+            for weights in (w, tg.from_numpy(np.asfortranarray(w.numpy()))):
+                for bias in (b, tg.from_numpy(np.repeat(b.numpy(), 2)[::2])):
+                    fused = tg.linear(x, weights, bias, activation=activation)
+                    assert fused.numpy().tobytes() == separate.numpy().tobytes(), (M, N, K)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_layout_and_path_has_the_same_bits(dtype: str) -> None:
     """Sizes at the edges of tiles, panels and blocks, operands as they lie, transposed, padded and backwards."""
     rng = np.random.default_rng(2)
-    sizes = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 15, 17, 33, 48, 65, 121, 250]
+    sizes = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 15, 16, 17, 33, 48, 65, 112, 121, 250]
     for case in range(90):
         M, N = (int(v) for v in rng.choice(sizes, 2))
         K = int(rng.choice([1, 3, 16, 31, 64, 130, 513]))
@@ -112,7 +115,8 @@ def test_every_layout_and_path_has_the_same_bits(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_operands_beyond_the_caches_have_the_same_bits(dtype: str) -> None:
-    """What is fetched ahead: rows of A, blocks of long sums, panels of B; and rows whose distance crowds the cache."""
+    """What is fetched ahead: rows of A, blocks of long sums, panels of B; and rows whose distance crowds the cache; few rows
+    beside a transposed matrix."""
     rng = np.random.default_rng(4)
     isas = [isa for isa in AVAILABLE if isa != "generic"] or AVAILABLE
     for M, N, K in [
@@ -122,6 +126,8 @@ def test_operands_beyond_the_caches_have_the_same_bits(dtype: str) -> None:
         (20, 1000, 150),
         (130, 600, 530),
         (29, 150, 64),
+        (64, 450, 1100),
+        (32, 1500, 520),
     ]:
         a, b = rng.normal(size=(M, K)).astype(dtype), rng.normal(size=(K, N)).astype(dtype)
         apart = np.zeros((M, max(4096, K + 3)), dtype)[:, 3 : K + 3]

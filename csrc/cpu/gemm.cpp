@@ -31,7 +31,7 @@ struct Scratch {
   T* b;      // packed B
   T* a;      // packed A
   T* chain;  // sums of unfinished chunks
-  T* few;    // the few rows or columns of a product that has no more
+  T* few;    // the few rows or columns of a product that has no more, or a product's transpose
   T* parts;  // sums of chunks computed apart, of the whole team
 };
 
@@ -190,7 +190,7 @@ struct Plan {
   bool pack_a, pack_b;
   bool in_order;      // the next block of both operands is fetched ahead, while this one is multiplied where it lies
   bool rows_ahead;    // the next tile's rows of A are fetched ahead
-  bool panels_ahead;  // and the next panel of B, which is packed in slices between this one's tiles
+  bool panels_ahead;  // and the next panel of B, before it is packed or as it was packed
 };
 
 // The one place where shapes choose between ways to the same bits.
@@ -361,6 +361,17 @@ void multiply_rows(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part,
   }
 }
 
+template <typename T>
+TILEGRAD_INLINE void add_bias(T* row, int64_t N, const Epilogue<T>& epilogue) {
+  const int64_t step = epilogue.bias_stride;
+  if (step == 1) {
+#pragma omp simd
+    for (int64_t n = 0; n < N; ++n) row[n] = row[n] + epilogue.bias[n];
+  } else {
+    for (int64_t n = 0; n < N; ++n) row[n] = row[n] + epilogue.bias[n * step];
+  }
+}
+
 // Long sums with few outputs: the members compute whole chunks, each with all its outputs, and then add them up.
 template <typename T>
 void multiply_parts(const Team& team, const Product<T>& p, const Scratch<T>& scratch) {
@@ -379,22 +390,38 @@ void multiply_parts(const Team& team, const Product<T>& p, const Scratch<T>& scr
       part += p.M * p.N;
       for (int64_t n = 0; n < p.N; ++n) row[n] = row[n] + part[n];
     }
-    if (p.epilogue.bias) {
-      for (int64_t n = 0; n < p.N; ++n) row[n] = row[n] + p.epilogue.bias[n * p.epilogue.bias_stride];
-    }
+    if (p.epilogue.bias) add_bias(row, p.N, p.epilogue);
   }
   activate(p.c + rows.begin * p.c_stride, p.c_stride, rows.end - rows.begin, p.N, p.epilogue.activation);
   team.barrier();  // before the next product of the batch takes the parts
 }
 
+// The product's transpose, in which rows of B are read where they lie, and then what it is the transpose of.
+template <typename T>
+void multiply_swapped(const Product<T>& p, const Scratch<T>& scratch) {
+  multiply_rows(Product<T>{p.N, p.M, p.K, p.b, p.b_col_stride, p.b_row_stride, p.a, p.a_col_stride, p.a_row_stride,
+                           scratch.few, p.M, Epilogue<T>{}},
+                0, p.K, static_cast<T*>(nullptr), scratch);
+  const int64_t whole = p.N / kLanes<T> * kLanes<T>;
+  if (whole > 0) pack_panel(static_cast<const T*>(scratch.few), 1, p.M, p.M, whole, whole, p.c, p.c_stride);
+  for (int64_t m = 0; m < p.M; ++m) {
+    T* const row = p.c + m * p.c_stride;
+    for (int64_t n = whole; n < p.N; ++n) row[n] = scratch.few[n * p.M + m];
+    if (p.epilogue.bias) add_bias(row, p.N, p.epilogue);
+  }
+  activate(p.c, p.c_stride, p.M, p.N, p.epilogue.activation);
+}
+
 template <typename T>
 TILEGRAD_INLINE void multiply(const Team& team, const Product<T>& p, const Scratch<T>& scratch) {
   if (p.M == 1) {
-    gemv(team, Gemv<T>{p.N, p.K, p.a, p.a_col_stride, p.b, p.b_row_stride, p.b_col_stride, p.c, 1, p.epilogue});
+    gemv(team, Gemv<T>{p.N, p.K, p.a, p.a_col_stride, p.b, p.b_row_stride, p.b_col_stride, p.c, 1, p.epilogue},
+         scratch.parts);
   } else if (p.N == 1) {
     Epilogue<T> same = p.epilogue;
     same.bias_stride = 0;
-    gemv(team, Gemv<T>{p.M, p.K, p.b, p.b_row_stride, p.a, p.a_col_stride, p.a_row_stride, p.c, p.c_stride, same});
+    gemv(team, Gemv<T>{p.M, p.K, p.b, p.b_row_stride, p.a, p.a_col_stride, p.a_row_stride, p.c, p.c_stride, same},
+         scratch.parts);
   } else if (takes_dots<T>(p.M, p.N, p.b_row_stride)) {
     // Few rows beside a transposed B: each of B's elements is used too seldom to be packed.
     const Range mine = team.share(p.N, kLanes<T>);
@@ -415,6 +442,9 @@ TILEGRAD_INLINE void multiply(const Team& team, const Product<T>& p, const Scrat
          static_cast<int>(p.N));
   } else if (team.size > 1 && gemm_splits_sums(p.M, p.N, p.K)) {
     multiply_parts(team, p, scratch);
+  } else if (gemm_swaps(p.M, p.N, p.K, p.b_row_stride)) {
+    const Range mine = team.share(p.N, kLanes<T>);
+    if (mine.begin < mine.end) multiply_swapped(part_of(p, 0, p.M, mine.begin, mine.end - mine.begin), scratch);
   } else {
     const Grid grid = grid_for(team.size, p);
     const Range rows = Team{team.rank / grid.columns, grid.rows}.share(p.M);

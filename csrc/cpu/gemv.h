@@ -55,6 +55,15 @@ TILEGRAD_INLINE void finish_vector(const Gemv<T>& p, int64_t first, int64_t colu
   for (int64_t j = 0; j < columns; ++j) p.y[(first + j) * p.y_stride] = total[j];
 }
 
+// sums[j] = the sum over k from begin to end of x[k] W[k, first + j].
+template <typename T>
+TILEGRAD_INLINE void sum_chunk(const Gemv<T>& p, int64_t begin, int64_t end, int64_t first, int64_t columns, T* sums) {
+  for (int64_t j = 0; j < columns; ++j) sums[j] = T(0);
+  int64_t k = begin;
+  for (; k + 8 <= end; k += 8) add_rows<8>(p, k, first, columns, sums);
+  for (; k < end; ++k) add_rows<1>(p, k, first, columns, sums);
+}
+
 // Outputs first .. first + columns - 1 where the rows of W are contiguous.
 template <typename T>
 [[gnu::noinline]] void gemv_by_rows(const Gemv<T>& p, int64_t first, int64_t columns) {
@@ -62,17 +71,33 @@ template <typename T>
   const int64_t chunk = contraction_chunk(p.K);
   for (int64_t j = 0; j < columns; ++j) total[j] = T(0);
   for (int64_t begin = 0; begin < p.K; begin += chunk) {
-    const int64_t end = smaller(p.K, begin + chunk);
-    T* sums = begin == 0 ? total : chain;
-    for (int64_t j = 0; j < columns; ++j) sums[j] = T(0);
-    int64_t k = begin;
-    for (; k + 8 <= end; k += 8) add_rows<8>(p, k, first, columns, sums);
-    for (; k < end; ++k) add_rows<1>(p, k, first, columns, sums);
+    sum_chunk(p, begin, smaller(p.K, begin + chunk), first, columns, begin == 0 ? total : chain);
     if (begin > 0) {
       for (int64_t j = 0; j < columns; ++j) total[j] = total[j] + chain[j];
     }
   }
   finish_vector(p, first, columns, total);
+}
+
+// The same by the team, which shares out the chunks: each member reads W in the order of memory. `parts` holds their sums.
+template <typename T>
+[[gnu::noinline]] void gemv_by_parts(const Team& team, const Gemv<T>& p, T* parts) {
+  const int64_t chunk = contraction_chunk(p.K), count = ceil_div(p.K, chunk);
+  const Range mine = team.share(count), columns = team.share(p.N, kLanes<T>);
+  T sums[kGemvColumns<T>];
+  for (int64_t i = mine.begin; i < mine.end; ++i) {
+    for (int64_t j = 0; j < p.N; j += kGemvColumns<T>) {
+      const int64_t width = smaller(kGemvColumns<T>, p.N - j);
+      sum_chunk(p, i * chunk, smaller(p.K, (i + 1) * chunk), j, width, sums);
+      __builtin_memcpy(parts + i * p.N + j, sums, width * sizeof(T));
+    }
+  }
+  team.barrier();
+  for (int64_t i = 1; i < count; ++i) {
+    for (int64_t j = columns.begin; j < columns.end; ++j) parts[j] = parts[j] + parts[i * p.N + j];
+  }
+  finish_vector(p, columns.begin, columns.end - columns.begin, parts + columns.begin);
+  team.barrier();  // before the next product of the batch takes the parts
 }
 
 // Outputs first .. first + columns - 1, columns <= kLanes, where the columns of W are contiguous or nothing is: squares of W
@@ -174,11 +199,16 @@ void gemv_by_chunks(const Gemv<T>& p, int64_t first) {
   finish_vector(p, first, kDotLanes<T>, finished);
 }
 
+// `parts`: see gemm_workspace.
 template <typename T>
-void gemv(const Team& team, const Gemv<T>& p) {
+void gemv(const Team& team, const Gemv<T>& p, T* parts) {
   constexpr int64_t L = kLanes<T>;
   const Range mine = team.share(p.N, 2 * L);
   if (p.j_stride == 1) {
+    const int64_t chunk = contraction_chunk(p.K), chunks = ceil_div(p.K, chunk);
+    // Chunks that fill the team, the last of them whole or nearly so.
+    const bool even = chunks % team.size == 0 && p.K * 8 >= chunks * chunk * 7;
+    if (team.size > 1 && gemv_splits_sums(p.N, p.K) && even) return gemv_by_parts(team, p, parts);
     for (int64_t j = mine.begin; j < mine.end; j += kGemvColumns<T>) {
       gemv_by_rows(p, j, smaller(kGemvColumns<T>, mine.end - j));
     }
