@@ -115,8 +115,7 @@ def test_every_layout_and_path_has_the_same_bits(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_operands_beyond_the_caches_have_the_same_bits(dtype: str) -> None:
-    """What is fetched ahead: rows of A, blocks of long sums, panels of B; and rows whose distance crowds the cache; few rows
-    beside a transposed matrix."""
+    """What is fetched ahead: rows of A, blocks of long sums, panels of B; rows that crowd the cache; few rows."""
     rng = np.random.default_rng(4)
     isas = [isa for isa in AVAILABLE if isa != "generic"] or AVAILABLE
     for M, N, K in [
@@ -217,3 +216,21 @@ def test_one_vector_times_long_rows_has_the_same_bits_wherever_they_begin(K: int
             column = tg.matmul(tg.from_numpy(w), tg.from_numpy(x[:, None])).numpy()
         assert row.tobytes() == expected.tobytes(), (rows, shift, padding)
         assert column.tobytes() == tg.matmul(tg.tensor(x), tg.tensor(w.T.copy())).numpy().tobytes()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("K", "N"), [(1024, 260), (1000, 300), (2048, 2100), (20000, 30)])
+def test_the_chunks_of_one_vector_are_added_in_order_by_any_team(K: int, N: int, dtype: str, isa: str) -> None:
+    rng = np.random.default_rng(5)
+    x, w, bias = tensor(rng, 3, K, dtype=dtype), tensor(rng, K, N, dtype=dtype), tensor(rng, N, dtype=dtype)
+    with running_on(isa, 1):
+        product, layer = tg.matmul(x, w).numpy(), tg.linear(x, w, bias, activation="relu").numpy()
+    for threads in (1, 2, 4):
+        with running_on(isa, threads):
+            row = tg.linear(x[:1], w, bias, activation="relu").numpy()
+            column = tg.matmul(tg.transpose(w), x[1]).numpy()
+            batch = tg.matmul(tg.reshape(x, (3, 1, K)), tg.stack([w] * 3)).numpy()
+        assert row.tobytes() == layer[:1].tobytes(), threads
+        assert column.tobytes() == product[1].tobytes(), threads
+        assert batch[:, 0].tobytes() == product.tobytes(), threads

@@ -1,30 +1,12 @@
-// The matrix product: blocks for the caches, packed panels, and the sharing of the work among the team. How its sums are
-// cut is in params/contraction.h, the arithmetic in register_tile.h.
+// The matrix product: how blocks, packed panels and the members' shares are worked through. What is chosen is in gemm_plan.h,
+// how sums are cut in params/contraction.h, the arithmetic in register_tile.h.
 #include "cpu/dots.h"
-#include "cpu/gemm_tiles.h"
+#include "cpu/gemm_plan.h"
 #include "cpu/gemv.h"
 #include "cpu/transpose.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
-
-constexpr int64_t kBlockK = GemmBlocks::kBlockK;
-// Half of a core's L2 cache (1 MB on the machines of bench/), and what a block that comes in order may take of it.
-constexpr int64_t kHalfCache = 512 * 1024;
-constexpr int64_t kBlockBytes = 320 * 1024;
-
-// One product of the batch.
-template <typename T>
-struct Product {
-  int64_t M, N, K;
-  const T* a;
-  int64_t a_row_stride, a_col_stride;
-  const T* b;
-  int64_t b_row_stride, b_col_stride;
-  T* c;
-  int64_t c_stride;
-  Epilogue<T> epilogue;
-};
 
 template <typename T>
 struct Scratch {
@@ -45,58 +27,6 @@ TILEGRAD_INLINE Product<T> part_of(Product<T> p, int64_t m, int64_t M, int64_t n
   p.c += m * p.c_stride + n;
   if (p.epilogue.bias) p.epilogue.bias += n * p.epilogue.bias_stride;
   return p;
-}
-
-// B is packed when its rows cannot be read as they lie, or when it is read so often that the copy pays.
-template <typename T>
-TILEGRAD_INLINE bool packs_b(const Product<T>& p) {
-  if (p.b_col_stride != 1) return true;
-  if (p.M <= 16) return false;
-  return shares_cache_sets<T>(p.b_row_stride) || (p.M >= 400 && p.M * p.N * p.K >= 25'000'000);
-}
-
-// Rows at a distance of a multiple of 8 KB are so many to a set of L2 that a block of A pushes itself out.
-template <typename T>
-TILEGRAD_INLINE bool crowds_l2(int64_t stride) {
-  return stride * static_cast<int64_t>(sizeof(T)) % (8 * 1024) == 0;
-}
-
-// A is packed when neither its rows nor its columns can be read as they lie without leaving the caches.
-template <typename T>
-TILEGRAD_INLINE bool packs_a(const Product<T>& p, int rows) {
-  const int64_t columns = p.N / kLanes<T>;
-  if (p.a_col_stride == 1)
-    return columns >= 8 && (rows > 6 ? shares_cache_sets<T>(p.a_row_stride) : crowds_l2<T>(p.a_row_stride));
-  if (p.a_row_stride == 1) {
-    const int64_t step = p.a_col_stride * static_cast<int64_t>(sizeof(T));
-    return columns > kPanelVectors && (step > 1024 || (kVectorRegisters < 32 && step % 512 == 0));
-  }
-  return true;
-}
-
-// How a team of `size` divides the outputs: rows x columns of blocks, one each, so that no member waits for another or
-// reads what another packed (a line that another core wrote is the most expensive to read). The costs are per k, in the
-// time of one vector's fma: a member's fma, its reads of A, and of B, with the copy if it is packed: L2 moves a vector to and
-// fro in six cycles.
-struct Grid {
-  int rows, columns;
-};
-template <typename T>
-TILEGRAD_INLINE Grid grid_for(int size, const Product<T>& p) {
-  Grid best{1, size};
-  const double of_b = packs_b(p) ? 12 : 6, of_a = packs_a(p, kTileRows<T, kPanelVectors>) ? 1.5 : 0.5;
-  double least = 0;
-  for (int columns = size; columns >= 1; --columns) {
-    if (size % columns != 0) continue;
-    const double rows = static_cast<double>(ceil_div(p.M, size / columns));
-    const double vectors = static_cast<double>(ceil_div(ceil_div(p.N, kLanes<T>), columns));
-    const double cost = rows * vectors + of_a * rows + of_b * vectors;
-    if (columns == size || cost < least) {
-      least = cost;
-      best = {size / columns, columns};
-    }
-  }
-  return best;
 }
 
 // Between rows of packed A: they must not share cache sets.
@@ -149,13 +79,6 @@ TILEGRAD_INLINE Ahead next_rows(const Product<T>& p, const RowTiles& tiles, int6
           p.a_row_stride * static_cast<int64_t>(sizeof(T)), 1, kCacheLine};
 }
 
-// How many k a block has whose operands, and the next block's, stay in L2.
-template <typename T>
-TILEGRAD_INLINE int64_t ordered_block(int64_t row, int64_t chunk) {
-  const int64_t most = larger<int64_t>(smaller(kBlockK, kBlockBytes / (row * static_cast<int64_t>(sizeof(T)))), 1);
-  return round_up(ceil_div(chunk, ceil_div(chunk, most)), 16);
-}
-
 // Share `part` of `parts` of [K, columns] elements behind each other, for a tile that runs over K k itself.
 template <typename T>
 TILEGRAD_INLINE Ahead share_of(const T* base, int64_t elements, int64_t part, int64_t parts, int64_t K) {
@@ -182,49 +105,6 @@ TILEGRAD_INLINE Ahead share_of_block(const Product<T>& p, int64_t k, int64_t row
   return share_of(begin < 0 ? p.a + k * p.M + rows * p.M + begin : p.b + k * p.N + begin, share, 0, 1, K);
 }
 
-// How a member works through its part of a product.
-template <typename T>
-struct Plan {
-  RowTiles panels, tiles;  // of its columns, in vectors, and of its rows
-  int64_t chunk, block_k, block_panels, block_tiles;
-  bool pack_a, pack_b;
-  bool in_order;      // the next block of both operands is fetched ahead, while this one is multiplied where it lies
-  bool rows_ahead;    // the next tile's rows of A are fetched ahead
-  bool panels_ahead;  // and the next panel of B, before it is packed or as it was packed
-};
-
-// The one place where shapes choose between ways to the same bits.
-template <typename T>
-TILEGRAD_INLINE Plan<T> plan_for(const Product<T>& p) {
-  const RowTiles panels(ceil_div(p.N, kLanes<T>), kPanelVectors);
-  const int tile_rows = most_rows<T>(panels.count ? panels.rows(0) : 1);
-  Plan<T> plan{panels,
-               RowTiles(p.M, tile_rows),
-               contraction_chunk(p.K),
-               kBlockK,
-               0,
-               0,
-               packs_a(p, tile_rows),
-               false,
-               false,
-               false,
-               false};
-  // Operands that come in the order of k.
-  if (!plan.pack_a && p.a_row_stride == 1 && p.a_col_stride == p.M && p.b_row_stride == p.N && plan.chunk > kBlockK) {
-    const int64_t block_k = ordered_block<T>(p.M + p.N, plan.chunk);
-    plan.in_order = block_k >= 64;
-    if (plan.in_order) plan.block_k = block_k;
-  }
-  plan.pack_b = plan.in_order ? shares_cache_sets<T>(p.N) : packs_b(p);
-  // What is not in L2 already.
-  const auto is_far = [&](int64_t rows) { return rows * p.K * static_cast<int64_t>(sizeof(T)) > kHalfCache; };
-  plan.block_panels = larger<int64_t>(1, GemmBlocks::kBlockN / kLanes<T> / kPanelVectors);
-  plan.block_tiles = larger<int64_t>(1, GemmBlocks::kBlockM / tile_rows);
-  plan.rows_ahead = p.a_col_stride == 1 && p.K >= 64 && is_far(p.M);
-  plan.panels_ahead = plan.pack_b && is_far(p.N);
-  return plan;
-}
-
 // A block of panels, tiles and k, and where it stands in its chunk.
 template <typename T>
 struct Block {
@@ -233,6 +113,29 @@ struct Block {
   bool adds;               // there are chunks before
   bool last;               // the epilogue follows
 };
+
+// A block's panel i where it lies in B.
+template <typename T>
+TILEGRAD_INLINE const T* panel_of(const Product<T>& p, const Plan<T>& plan, const Block<T>& block, int64_t i) {
+  return p.b + block.k0 * p.b_row_stride + plan.panels.begin(i) * kLanes<T> * p.b_col_stride;
+}
+
+// What tile t of panel i fetches ahead; `packed` is where the next panel is, if it is packed already.
+template <typename T>
+TILEGRAD_INLINE Ahead fetched_beside(const Product<T>& p, const Plan<T>& plan, const Block<T>& block, int64_t i,
+                                     int64_t t, const T* packed) {
+  const int64_t K = block.k1 - block.k0, turn = t - block.t0, count = block.t1 - block.t0;
+  if (plan.in_order && block.k1 < p.K) {
+    const int64_t panels = block.p1 - block.p0, call = block.t0 * panels + (i - block.p0) * count + turn;
+    return share_of_block(p, block.k1, smaller(plan.block_k, p.K - block.k1), call, plan.tiles.count * panels, K);
+  }
+  if (plan.rows_ahead && i == block.p0 && t + 1 < plan.tiles.count) return next_rows(p, plan.tiles, t + 1, block.k0);
+  if (!plan.panels_ahead || i + 1 == block.p1) return {};
+  const int64_t width = plan.panels.rows(i + 1) * kLanes<T>;
+  if (block.t0 > 0) return share_of(packed, width * K, turn, count, K);
+  const int64_t begin = K * turn / count, end = K * (turn + 1) / count;
+  return slice_of_panel(p, panel_of(p, plan, block, i + 1) + begin * p.b_row_stride, width, end - begin, K);
+}
 
 // All tiles of a block beside one panel.
 template <typename T>
@@ -250,17 +153,13 @@ TILEGRAD_INLINE void multiply_panel(const Product<T>& p, const Plan<T>& plan, co
   const auto packed = [&](int64_t panel) {
     return scratch.b + (once ? panel % 2 * panels.rows(0) * L : panels.begin(panel) * L - n0) * K;
   };
-  const auto panel_at = [&](int64_t panel) {
-    return p.b + block.k0 * p.b_row_stride + panels.begin(panel) * L * p.b_col_stride;
-  };
   const auto function = in_rows ? &tile_function<T, SpacedRows, kFetches> : &tile_function<T, PackedRows, kFetches>;
   const TileFunction<T> functions[2] = {tiles.taller ? function(tiles.rows(0), vectors) : nullptr,
                                         function(static_cast<int>(tiles.height), vectors)};
   TileJob<T> job{};
   job.K = K;
-  job.b = panel_at(i);
+  job.b = panel_of(p, plan, block, i);
   job.b_step = p.b_row_stride;
-  const bool next_ahead = plan.panels_ahead && i + 1 < block.p1;
   if (plan.pack_b || columns < vectors * L) {
     T* const to = packed(i);
     // Just before it is used for the first time: it may not stay in L2.
@@ -270,39 +169,28 @@ TILEGRAD_INLINE void multiply_panel(const Product<T>& p, const Plan<T>& plan, co
   }
   T bias[kPanelVectors * L];
   if (block.last && p.epilogue.bias) {
-    for (int64_t j = 0; j < vectors * L; ++j)
+    for (int64_t j = 0; j < vectors * L; ++j) {
       bias[j] = j < columns ? p.epilogue.bias[(n + j) * p.epilogue.bias_stride] : T(0);
+    }
     job.bias = bias;
   }
   job.relu = block.last && p.epilogue.activation == Activation::relu;
   T* const out = part ? part : p.c;
-  const int64_t out_stride = part ? part_stride : p.c_stride, count = block.t1 - block.t0;
+  const int64_t out_stride = part ? part_stride : p.c_stride;
   job.chain_stride = chain_stride;
   job.out_stride = block.unfinished ? chain_stride : out_stride;
   job.total_stride = out_stride;
   for (int64_t t = block.t0; t < block.t1; ++t) {
-    const int64_t m = tiles.begin(t), turn = t - block.t0;
+    const int64_t m = tiles.begin(t);
     const int rows = tiles.rows(t);
-    job.ahead = {};
-    if (plan.in_order && block.k1 < p.K) {
-      const int64_t panel_count = block.p1 - block.p0;
-      const int64_t call = block.t0 * panel_count + (i - block.p0) * count + turn;
-      job.ahead =
-          share_of_block(p, block.k1, smaller(plan.block_k, p.K - block.k1), call, tiles.count * panel_count, K);
-    } else if (plan.rows_ahead && i == block.p0 && t + 1 < tiles.count) {
-      job.ahead = next_rows(p, tiles, t + 1, block.k0);
-    } else if (next_ahead) {
-      const int64_t width = panels.rows(i + 1) * L, begin = K * turn / count, end = K * (turn + 1) / count;
-      job.ahead = block.t0 == 0 ? slice_of_panel(p, panel_at(i + 1) + begin * p.b_row_stride, width, end - begin, K)
-                                : share_of(static_cast<const T*>(packed(i + 1)), width * K, turn, count, K);
-    }
+    job.ahead = fetched_beside(p, plan, block, i, t, packed(i + 1));
     T* const chain = scratch.chain + m * chain_stride + (n - n0);
     T* const place = out + m * out_stride + n;
     job.chain = block.first ? nullptr : chain;
     job.out = block.unfinished ? chain : place;
     job.total = block.adds ? place : nullptr;
     if (plan.pack_a) {
-      T* const to = scratch.a + turn * tile_step<T>(tiles, K);
+      T* const to = scratch.a + (t - block.t0) * tile_step<T>(tiles, K);
       if (in_rows && i == block.p0) pack_tiles(p, tiles, t, t + 1, block.k0, K, to);
       job.a = to;
       job.a_step = in_rows ? row_step<T>(K) : rows;
@@ -342,8 +230,9 @@ void multiply_block(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part
       block.last = !part && block.k1 == p.K;
       for (block.t0 = 0; block.t0 < tiles.count; block.t0 = block.t1) {
         block.t1 = smaller(tiles.count, block.t0 + plan.block_tiles);
-        if (plan.pack_a && p.a_col_stride != 1)
+        if (plan.pack_a && p.a_col_stride != 1) {  // rows are copied tile by tile
           pack_tiles(p, tiles, block.t0, block.t1, block.k0, block.k1 - block.k0, scratch.a);
+        }
         for (int64_t i = block.p0; i < block.p1; ++i) multiply_panel(p, plan, block, i, part, part_stride, scratch);
       }
       block.k0 = block.k1;
