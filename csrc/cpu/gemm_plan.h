@@ -33,10 +33,10 @@ TILEGRAD_INLINE bool packs_b(const Product<T>& p) {
   return shares_cache_sets<T>(p.b_row_stride) || (p.M >= 400 && p.M * p.N * p.K >= 25'000'000);
 }
 
-// Rows at a distance of a multiple of 8 KB are so many to a set of L2 that a block of A pushes itself out.
+// Rows at a distance of a multiple of 16 KB are so many to a set of L2 that a block of A pushes itself out.
 template <typename T>
 TILEGRAD_INLINE bool crowds_l2(int64_t stride) {
-  return stride * static_cast<int64_t>(sizeof(T)) % (8 * 1024) == 0;
+  return stride * static_cast<int64_t>(sizeof(T)) % (16 * 1024) == 0;
 }
 
 // A is packed when neither its rows nor its columns can be read as they lie without leaving the caches.
