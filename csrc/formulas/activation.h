@@ -155,15 +155,12 @@ TILEGRAD_FORMULA T mish_backward(T g, T x) {
 // x Phi(x) with the normal distribution's Phi(x) = (1 + erf(x / sqrt(2))) / 2.
 template <typename T>
 TILEGRAD_FORMULA T gelu(T x) {
-  return (T(0.5) * x) * (T(1) + erf(x * T(0.70710678118654752440)));
+  return x * (T(0.5) + normal_above_half(x));
 }
-// Phi(x) + x phi(x), phi(x) = exp(-x^2 / 2) / sqrt(2 pi).
+// Phi(x) + x phi(x).
 template <typename T>
 TILEGRAD_FORMULA T gelu_backward(T g, T x) {
-  const T distribution = T(0.5) * (T(1) + erf(x * T(0.70710678118654752440)));
-  const T density = T(0.39894228040143267794) * exp(T(-0.5) * (x * x));
-  // x * density is 0 at infinity, where the product would be NaN.
-  return g * (distribution + (density == T(0) ? T(0) : x * density));
+  return g * (T(0.5) + gelu_slope_above_half(x));
 }
 
 // The usual approximation of gelu, x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
