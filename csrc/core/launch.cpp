@@ -2,27 +2,51 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <vector>
 
 #include "core/cuda.h"
 #include "core/profile.h"
 #include "core/recording.h"
+#include "core/spin.h"
 #include "core/threads.h"
 
 namespace tilegrad {
 namespace {
 
-// A second thread costs 3 to 60 us to wake, depending on how long it has slept: a member must get at least this much
-// work (measured in bench/).
+// A second thread that sleeps costs 10 to 60 us to wake, depending on how long it has slept: a member must get at least this
+// much work (measured in bench/).
 std::atomic<double> nanoseconds_per_member{15'000};
 
-// A barrier between threads that run costs 0.2 us, and the values that one made are in another core's cache.
+// Meeting one that is awake costs 0.2 us at a barrier and 0.5 to 1 us in a new region, and the values that one made are in
+// another core's cache.
 constexpr double kShareBeside = 0.2;
 
 // Releasing and taking the GIL costs about 0.1 us: not worth it for less than this.
 constexpr double kNanosecondsToRelease = 5'000;
 
 constexpr int kInlineOperands = 16;
+
+// Waking the workers for a launch that is worth it only if they are awake.
+constexpr double kNanosecondsToWake = 30'000;
+
+// The members of the next launch. Where workers that sleep are not worth waking for one launch but would be for many, those that
+// follow each other closely are counted: when sharing them would have saved a wake-up, it is paid.
+int members_for(Cost cost) {
+  const int most = threads::count();
+  const int alone = team_size(cost, most, Waking::asleep), together = team_size(cost, most, Waking::beside);
+  if (together == alone || threads::are_awake(together)) return together;
+  using Clock = std::chrono::steady_clock;
+  thread_local Clock::time_point last;
+  thread_local double missed = 0;
+  const Clock::time_point now = Clock::now();
+  if (now - last > kLongestSpin) missed = 0;  // workers would have gone to sleep meanwhile
+  last = now;
+  missed += cost.nanoseconds * (1 - 1.0 / together);
+  if (missed < kNanosecondsToWake) return alone;
+  missed = 0;
+  return together;
+}
 
 struct Bound {
   Kernel kernel;
@@ -114,7 +138,7 @@ void run(const Launch& launch) {
     const DeviceMemory scratch(device, launch.workspace_bytes);
     const KernelCall call{launch.params, {data, numel, count}, {scratch.data()}};
     const Released released(worth_releasing(launch.cost));
-    const int size = team_size(launch.cost, threads::count(), Waking::asleep);
+    const int size = members_for(launch.cost);
     const bool profiled = profile::is_on();
     const int64_t start = profiled ? profile::now() : 0;
     call_kernel(kernel, call, size);

@@ -80,7 +80,7 @@ void launch(const KernelName<P>& kernel, DType dtype, const std::type_identity_t
 void set_work_per_member(double nanoseconds);
 
 // How many members of `most` are worth having for a launch. Waking a thread that sleeps costs far more than meeting one
-// that runs the same program beside us.
+// that waits for us, or runs the same program beside us.
 enum class Waking { asleep, beside };
 int team_size(Cost cost, int most, Waking waking);
 

@@ -31,6 +31,9 @@ using Region = void (*)(void* context, const Team& team);
 // caller, a region inside a region and a child after fork get a team of their own or run alone, and never wait for ever.
 void run(int size, Region region, void* context);
 
+// Whether the workers of such a team, the caller left out, are awake: still waiting for the next region, and met in a microsecond.
+bool are_awake(int size);
+
 // How many threads a large enough kernel may use. At the start: TILEGRAD_NUM_THREADS, or the CPUs that the affinity mask
 // and the cgroup's quota allow.
 int count();

@@ -64,6 +64,8 @@ class Pool {
     return true;
   }
 
+  bool are_awake(int size) const { return awake_.load(std::memory_order_relaxed) >= size - 1; }
+
  private:
   // Makes sure that there are size - 1 workers, or as many as the system gives, and returns the team's size.
   int hire(int size) {
@@ -129,8 +131,13 @@ class Pool {
 
   void work(Worker& worker) {
     worker.placement.adopt_this_thread();
+    awake_.fetch_add(1, std::memory_order_relaxed);
     for (uint32_t seen = Worker::withdrawn;;) {
-      spin_then_sleep(worker.word, seen);
+      if (!spin(worker.word, seen)) {
+        awake_.fetch_sub(1, std::memory_order_relaxed);
+        sleep(worker.word, seen);
+        awake_.fetch_add(1, std::memory_order_relaxed);
+      }
       seen = worker.word.load(std::memory_order_acquire);
       const uint32_t state = seen % Worker::kStates;
       if (state == Worker::offered) {
@@ -157,6 +164,7 @@ class Pool {
   void* context_ = nullptr;
   Barrier* barrier_ = nullptr;
   std::atomic<uint32_t> unfinished_{0};
+  std::atomic<int> awake_{0};  // workers
 };
 
 // Never destroyed, because detached workers wait on it until the process ends.
@@ -178,6 +186,8 @@ void run(int size, Region region, void* context) {
   if (size > 1 && pool().load(std::memory_order_acquire)->run(size, region, context)) return;
   region(context, Team{});
 }
+
+bool are_awake(int size) { return pool().load(std::memory_order_acquire)->are_awake(size); }
 
 const char* maker() { return "pool"; }
 

@@ -17,9 +17,10 @@ template <typename T>
 TILEGRAD_FORMULA T relu_backward(T g, T y) {
   if constexpr (sizeof(T) == 4) {
     // The same by integers. Of a selection gcc makes loads of g under a mask, which wait for y: from memory that takes a third
-    // longer. Positive numbers, infinity included, are 1 ... 0x7f800000; of anything else `below` or the sum is negative.
-    const uint32_t below = bits_of(y) - 1;
-    const int32_t dropped = static_cast<int32_t>(below | (below + 0x00800000u)) >> 31;
+    // longer. What is left by the maximum is positive as an integer; NaN is above infinity. And y is used once: gcc would read
+    // it at every use, which takes twice as long where lines are crossed.
+    const int32_t bits = static_cast<int32_t>(bits_of(y)), positive = bits > 0 ? bits : 0;
+    const int32_t dropped = ((positive - 1) | (0x7f800000 - positive)) >> 31;
     return from_bits<T>(bits_of(g) & ~static_cast<uint32_t>(dropped));
   } else {
     return y > T(0) ? g : T(0);

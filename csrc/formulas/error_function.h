@@ -46,9 +46,10 @@ TILEGRAD_FORMULA T erf(T x) {
 // tools/fit_formulas.py gelu32.
 TILEGRAD_FORMULA float normal_above_half(float x) {
   const float square = x * x, z = square > 29.16f ? 29.16f : square;
-  const float p = polynomial(z, 0x1.988454p-2f, 0x1.1162d2p-5f, 0x1.30cc6cp-8f, 0x1.589bfep-13f, 0x1.aad08p-18f,
-                             0x1.91c7bcp-26f);
-  const float q = polynomial(z, 1.0f, 0x1.005366p-2f, 0x1.d0f504p-6f, 0x1.e7527ep-10f, 0x1.2fab68p-14f, 0x1.469384p-20f);
+  const float p =
+      polynomial(z, 0x1.988454p-2f, 0x1.1162d2p-5f, 0x1.30cc6cp-8f, 0x1.589bfep-13f, 0x1.aad08p-18f, 0x1.91c7bcp-26f);
+  const float q =
+      polynomial(z, 1.0f, 0x1.005366p-2f, 0x1.d0f504p-6f, 0x1.e7527ep-10f, 0x1.2fab68p-14f, 0x1.469384p-20f);
   const float half = x * (p / q), below = half > 0.5f ? 0.5f : half;
   return below < -0.5f ? -0.5f : below;
 }

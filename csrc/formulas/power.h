@@ -66,9 +66,11 @@ TILEGRAD_FORMULA double power_of_positive(double a, double b) {
   return exp_of_two(product.sum, product.error + bounded * logarithm.error);
 }
 
-// In double the logarithm of a float has 29 bits to spare, enough for any exponent that does not overflow.
+// In double the logarithm of a float has 29 bits to spare, enough for any exponent that does not overflow. (log() itself would
+// look for special arguments once more: gcc joins its selections with those of power() and then cannot vectorise them.)
 TILEGRAD_FORMULA float power_of_positive(float a, float b) {
-  return static_cast<float>(exp(static_cast<double>(b) * log(static_cast<double>(a))));
+  const Split<double> parts = split(static_cast<double>(a));
+  return static_cast<float>(exp(static_cast<double>(b) * log_of_parts(parts.exponent, parts.mantissa - 1.0)));
 }
 
 template <typename T>

@@ -17,6 +17,11 @@ size_t chunk_workspace(int64_t rows, int64_t columns, size_t item_size) {
   return static_cast<size_t>(checked_multiply(2 * columns, (rows + 1023) / 1024, "normalisation")) * item_size;
 }
 
+// Two sums for every lane (cpu/sum_order.h) of every chunk of rows.
+size_t lane_workspace(int64_t rows, int64_t columns, size_t item_size) {
+  return chunk_workspace(rows, columns, item_size) * static_cast<size_t>(rows < 16 ? rows : 16);
+}
+
 }  // namespace
 
 Normalised batch_norm(const Array& strided, const Array& strided_gamma, const Array& strided_beta,
@@ -158,7 +163,7 @@ NormGradients layer_norm_backward(const Array& strided, const Array& strided_gam
   launch(kernels::layer_norm_backward, x.dtype(), p,
          {reads(x), reads(gamma), reads(mean), reads(inverse), reads(grad), writes(out.dx), writes(out.dgamma),
           writes(out.dbeta)},
-         cost_of(x, 0.7), want_dgamma || want_dbeta ? chunk_workspace(p.N, p.D, x.item_size()) : 0);
+         cost_of(x, 0.7), want_dgamma || want_dbeta ? lane_workspace(p.N, p.D, x.item_size()) : 0);
   return out;
 }
 
