@@ -73,6 +73,25 @@ def test_ignored_rows_count_nothing() -> None:
     assert np.isnan(tg.nll_loss(x, tg.tensor([-100] * 4), ignore_index=-100).item())
 
 
+@pytest.mark.parametrize("factor", [1.0, 0.5, -2.0, 0.0])
+@pytest.mark.parametrize("C", [10, 1000])
+def test_gradient_is_scaled_where_it_lies(C: int, factor: float) -> None:
+    """By 1, which is left out, and by other powers of two, which round nothing."""
+    rng = np.random.default_rng(0)
+    x, labels = tg.tensor(rng.normal(size=(64, C)), dtype="float32"), tg.tensor(rng.integers(0, C, 64))
+    by = tg.tensor(1.0)
+
+    def step() -> tg.Tensor:
+        logits = tg.tensor(x.numpy(), requires_grad=True)
+        tg.cross_entropy(logits, labels).backward(by)
+        assert logits.grad is not None
+        return logits.grad
+
+    plain = step().numpy()
+    by.fill_(factor)
+    np.testing.assert_array_equal(step().numpy(), plain * np.float32(factor))
+
+
 def test_nan_is_not_hidden() -> None:
     nan = tg.tensor([[1.0, np.nan, 2.0]])
     assert np.isnan(tg.multi_margin_loss(nan, tg.tensor([0])).item())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import special
 
 import tilegrad as tg
 from tilegrad import _C
@@ -38,6 +39,56 @@ def test_isas_agree(function: Function, isa: str) -> None:
         with running_on(isa):
             found = getattr(tg, function.name)(tg.from_numpy(x)).numpy()
         np.testing.assert_array_equal(found, expected)
+
+
+def gelu_error(x: np.ndarray) -> tuple[float, float]:
+    """The largest errors of gelu, in units of eps |x|, and of its gradient, in units of eps."""
+    eps, wide = np.finfo(np.float32).eps, x.astype(np.float64)
+    distribution = 0.5 * special.erfc(-wide / np.sqrt(2))
+    slope = distribution + wide * np.exp(-0.5 * wide * wide) / np.sqrt(2 * np.pi)
+    value = tg.gelu(tg.from_numpy(x)).numpy()
+    gradient = _C.gelu_backward(tg.ones(x.shape), tg.from_numpy(x)).numpy()
+    # Numbers that are not normal are off by half the smallest number.
+    off = np.maximum(np.abs(value - wide * distribution) - 2.0**-150, 0) / (eps * np.abs(wide) + 1e-300)
+    return float(np.max(off)), float(np.max(np.abs(gradient - slope)) / eps)
+
+
+def test_gelu() -> None:
+    for x in every_float32(STRIDE):
+        x = x[np.abs(x) < 1e30]  # larger, infinite and NaN: below
+        if x.size:
+            value, gradient = gelu_error(x)
+            assert value <= 1.5
+            assert gradient <= 1.75
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_limits_of_gelu(dtype: str) -> None:
+    """Exact where the normal distribution's function rounds to 0 and 1."""
+    x = tg.tensor([50.0, 1e30, np.inf, -50.0, -1e30, -np.inf, np.nan, 0.0, -0.0], dtype=dtype)
+    value = tg.gelu(x).numpy()
+    np.testing.assert_array_equal(value, [50, x.numpy()[1], np.inf, 0, 0, np.nan, np.nan, 0, 0])
+    np.testing.assert_array_equal(np.signbit(value[[3, 4, 7, 8]]), [True, True, False, True])
+    gradient = _C.gelu_backward(tg.ones(x.shape, dtype=dtype), x).numpy()
+    np.testing.assert_array_equal(gradient, [1, 1, 1, 0, 0, 0, np.nan, 0.5, 0.5])
+
+
+@pytest.mark.parametrize("isa", AVAILABLE)
+def test_isas_agree_on_gelu(isa: str) -> None:
+    x = tg.from_numpy(next(every_float32(4099)))
+    ones, found = tg.ones(x.shape), []
+    for target in (AVAILABLE[-1], isa):
+        with running_on(target):
+            found.append((tg.gelu(x).numpy(), _C.gelu_backward(ones, x).numpy()))
+    np.testing.assert_array_equal(*found)
+
+
+def test_relu_backward_of_special_values() -> None:
+    """What is positive lets the gradient through, infinity too; NaN does not."""
+    tiny = np.array(1, np.int32).view(np.float32)
+    y = np.array([0, -0.0, tiny, -tiny, 1, -1, np.inf, -np.inf, np.nan, -np.nan], np.float32)
+    found = _C.relu_backward(tg.full(y.shape, 3.0), tg.from_numpy(y)).numpy()
+    np.testing.assert_array_equal(found, [0, 0, 3, 0, 3, 0, 3, 0, 0, 0])
 
 
 # Where sin and cos of the largest doubles are needed to the last bit: the reduction meets all of its words of 2 / pi.

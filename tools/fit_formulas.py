@@ -28,6 +28,20 @@ class Fit:
     high: mpf
     degree: int
     dtype: type[np.floating]
+    below: int = 0  # the degree of a denominator
+    variable: Function = lambda x: x
+
+
+def alternating(errors: list[mpf]) -> list[int]:
+    """Where the errors are largest, one a run of the same sign."""
+    extrema: list[int] = []
+    for i, e in enumerate(errors):
+        if extrema and (errors[extrema[-1]] > 0) == (e > 0):
+            if abs(e) > abs(errors[extrema[-1]]):
+                extrema[-1] = i
+        else:
+            extrema.append(i)
+    return extrema
 
 
 def remez(fit: Fit, rounds: int = 12) -> tuple[list[mpf], mpf]:
@@ -51,19 +65,56 @@ def remez(fit: Fit, rounds: int = 12) -> tuple[list[mpf], mpf]:
         coefficients = [solution[j] for j in range(fit.degree + 1)]
         errors = [w * (mp.polyval(coefficients[::-1], x) - t) for x, t, w in zip(grid, target, weight, strict=True)]
         error = max(abs(e) for e in errors)
-        extrema: list[int] = []  # one a run of errors of the same sign
-        for i, e in enumerate(errors):
-            if extrema and (errors[extrema[-1]] > 0) == (e > 0):
-                if abs(e) > abs(errors[extrema[-1]]):
-                    extrema[-1] = i
-            else:
-                extrema.append(i)
+        extrema = alternating(errors)
         while len(extrema) > count:
             extrema.pop(0 if abs(errors[extrema[0]]) < abs(errors[extrema[-1]]) else -1)
         if len(extrema) < count or error < abs(solution[count - 1]) * mpf("1.001"):
             break
         points = [grid[i] for i in extrema]
     return coefficients, error
+
+
+def rational(fit: Fit, rounds: int = 12) -> tuple[list[mpf], mpf]:
+    """The same for a quotient of polynomials of ``fit.degree`` and ``fit.below`` whose denominator begins with 1.
+
+    Returns the coefficients above, and then those below. An exchange solves p - q (target +- error / weight) = 0 at its
+    points, with the product of q and the error taken from the solution before.
+    """
+    top, count = fit.degree + 1, fit.degree + fit.below + 2
+    middle, half = (fit.low + fit.high) / 2, (fit.high - fit.low) / 2
+    points = [middle + half * mp.cos(mp.pi * (2 * (count - 1 - i) + 1) / (2 * count)) for i in range(count)]
+    grid = [middle - half * mp.cos(mp.pi * (i + mpf(1) / 2) / GRID) for i in range(GRID)]
+    above, below, largest = [mpf(0)], [mpf(1)], mpf(0)
+    for _ in range(rounds):
+        level = mpf(0)
+        for _ in range(30):
+            rows, right = mp.matrix(count, count), mp.matrix(count, 1)
+            for i, x in enumerate(points):
+                z, side = fit.variable(x), (-1) ** i / fit.weight(x)
+                value, old = fit.target(x) + side * level, mp.polyval(below[::-1], z)
+                for j in range(top):
+                    rows[i, j] = z**j
+                for j in range(1, fit.below + 1):
+                    rows[i, fit.degree + j] = -value * z**j
+                rows[i, count - 1] = -side * old
+                right[i] = value - side * level * old
+            solution = mp.lu_solve(rows, right)
+            above, below = list(solution[:top]), [mpf(1), *solution[top : count - 1]]
+            change, level = abs(solution[count - 1] - level), solution[count - 1]
+            if change < abs(level) * mpf("1e-8"):
+                break
+        errors = [
+            fit.weight(x) * (mp.polyval(above[::-1], z) / mp.polyval(below[::-1], z) - fit.target(x))
+            for x, z in zip(grid, map(fit.variable, grid), strict=True)
+        ]
+        largest = max(abs(e) for e in errors)
+        extrema = alternating(errors)
+        while len(extrema) > count:
+            extrema.pop(0 if abs(errors[extrema[0]]) < abs(errors[extrema[-1]]) else -1)
+        if len(extrema) < count or largest < abs(level) * mpf("1.001"):
+            break
+        points = [grid[i] for i in extrema]
+    return [*above, *below], largest
 
 
 def odd_rest(f: Function) -> Function:
@@ -102,6 +153,16 @@ def log_erfc(x: mpf) -> mpf:
     return mp.log(mp.erfc(x))
 
 
+def normal_above_half(x: mpf) -> mpf:
+    """(Phi(x) - 1/2) / x."""
+    return mp.erf(x / SQRT2) / 2 / x
+
+
+def gelu_slope(x: mpf) -> mpf:
+    """(Phi(x) + x phi(x) - 1/2) / x."""
+    return normal_above_half(x) + mp.npdf(x)
+
+
 def erf_weight(x: mpf) -> mpf:
     return mp.erfc(x) / mp.erf(x)
 
@@ -109,6 +170,7 @@ def erf_weight(x: mpf) -> mpf:
 def fits() -> dict[str, Fit]:
     f32, f64 = np.float32, np.float64
     zero = mpf(10) ** -9
+    square = lambda x: x * x  # noqa: E731
     narrow = LN2 / 2 * mpf("1.001")
     sine_end = (mp.pi / 4 * mpf("1.001")) ** 2
     sine = lambda z: odd_rest(mp.sin)(z)  # noqa: E731
@@ -125,6 +187,9 @@ def fits() -> dict[str, Fit]:
         "erf_large32": Fit(log_erfc, erf_weight, mpf("0.99"), mpf("4.1"), 8, f32),
         "erf_small64": Fit(erf_small, lambda z: mpf(1), zero, mpf(1), 13, f64),
         "erf_large64": Fit(log_erfc, erf_weight, mpf("0.99"), mpf("6.1"), 17, f64),
+        # Before use, last places were moved to where the rounded function's largest error is least.
+        "gelu32": Fit(normal_above_half, lambda x: x, zero, mpf("5.4"), 5, f32, 5, square),
+        "gelu_slope32": Fit(gelu_slope, lambda x: x, zero, mpf(6), 6, f32, 7, square),
         "sin32": Fit(sine, lambda z: z, zero, sine_end, 3, f64),
         "cos32": Fit(cosine, lambda z: z**2, zero, sine_end, 3, f64),
         "sin64": Fit(sine, lambda z: z, zero, sine_end, 6, f64),
@@ -136,7 +201,7 @@ def main() -> None:
     for name, fit in fits().items():
         if len(sys.argv) > 1 and name not in sys.argv[1:]:
             continue
-        coefficients, error = remez(fit)
+        coefficients, error = rational(fit) if fit.below else remez(fit)
         suffix = "f" if fit.dtype is np.float32 else ""
         print(f"{name}: weighted error {mp.nstr(error, 3)} = 2^{mp.nstr(mp.log(error, 2), 4)}")
         print("  " + ", ".join(float(fit.dtype(c)).hex() + suffix for c in coefficients), flush=True)

@@ -3,6 +3,19 @@
 #include "formulas/power.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
+namespace {
+
+// Whether y, which is a, is to become a times one number that is 1: so begins many a backward pass, with the gradient of a loss.
+template <typename T>
+TILEGRAD_INLINE bool is_product_with_one(const char* name, const LoopNest<3>& nest, const T* a, const T* b,
+                                         const T* y) {
+  if (__builtin_strcmp(name, "multiply") != 0 || a != y || nest.numel == 0) return false;
+  bool one = *b == T(1);
+  for (int d = 0; d < nest.ndim; ++d) one &= nest.stride[1][d] == 0;
+  return one;
+}
+
+}  // namespace
 
 #define KERNEL(name, DTYPES, ...)
 #define UNARY(name, DTYPES, formula)
@@ -13,6 +26,7 @@ namespace tilegrad::cpu::TILEGRAD_ISA {
   namespace {                                                                                         \
   template <typename T>                                                                               \
   void name(const Team& team, const LoopNest<3>& nest, const T* a_data, const T* b_data, T* y_data) { \
+    if (is_product_with_one(#name, nest, a_data, b_data, y_data)) return;                             \
     map(team, nest, [](T a, T b) { return T(formula); }, y_data, a_data, b_data);                     \
   }                                                                                                   \
   }                                                                                                   \

@@ -23,12 +23,13 @@ TILEGRAD_INLINE T largest_of(const T* row, int64_t C) {
   constexpr int kWide = 4 * kFoldLanes;
   T lane[kWide];
   for (int l = 0; l < kWide; ++l) lane[l] = -formulas::kInfinity<T>;
-  int64_t c = 0;
-  for (; c + kWide <= C; c += kWide) {
+  // The last elements of a row that is long enough are met twice.
+  for (int64_t c = 0; c < C && C >= kWide; c += kWide) {
+    const T* from = row + smaller(c, C - kWide);
 #pragma omp simd
-    for (int l = 0; l < kWide; ++l) lane[l] = largest(lane[l], row[c + l]);
+    for (int l = 0; l < kWide; ++l) lane[l] = largest(lane[l], from[l]);
   }
-  for (; c < C; ++c) lane[c % kWide] = largest(lane[c % kWide], row[c]);
+  for (int64_t c = 0; c < C && C < kWide; ++c) lane[c] = largest(lane[c], row[c]);
   for (int half = kWide / 2; half > 0; half /= 2) {
 #pragma omp simd
     for (int l = 0; l < half; ++l) lane[l] = largest(lane[l], lane[l + half]);

@@ -60,14 +60,22 @@ TILEGRAD_INLINE Vec<float> exp_chunk(const float* row, int64_t count, float top,
       lanes = lanes + x[v];
     }
   }
-  for (; i < count; i += L) {
-    const int64_t here = smaller(L, count - i);
-    Vec<float> x[1] = {load_partial(row + i, here) - top};
+  if (i < count) {  // up to four vectors more, of which those behind the end count nothing
+    const uint64_t within = ~uint64_t{0} >> (4 * L - (count - i));
+    Vec<float> x[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) {
+      x[v] = static_cast<Vec<float>>(__builtin_ia32_loadups512_mask(row + i + v * L, Vec<float>{},
+                                                                    static_cast<uint16_t>(within >> (v * L)))) -
+             top;
+    }
     exp_vectors(x);
-    if (to) store_partial(to + i, x[0], here);
-    typedef int32_t Numbers __attribute__((vector_size(kVectorBytes)));
-    const Numbers number = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    lanes = number < static_cast<int32_t>(here) ? lanes + x[0] : lanes;
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) {
+      const uint16_t here = static_cast<uint16_t>(within >> (v * L));
+      if (to) __builtin_ia32_storeups512_mask(to + i + v * L, x[v], here);
+      lanes = __builtin_ia32_addps512_mask(lanes, x[v], lanes, here, 4);
+    }
   }
   return lanes;
 }

@@ -161,7 +161,7 @@ TILEGRAD_FORMULA T gelu(T x) {
 // Phi(x) + x phi(x).
 template <typename T>
 TILEGRAD_FORMULA T gelu_backward(T g, T x) {
-  return g * (T(0.5) + gelu_slope_above_half(x));
+  return g * gelu_slope(x);
 }
 
 // The usual approximation of gelu, x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.

@@ -55,19 +55,20 @@ TILEGRAD_FORMULA float normal_above_half(float x) {
 }
 TILEGRAD_FORMULA double normal_above_half(double x) { return 0.5 * erf(x * 0.70710678118654752440); }
 
-// Phi(x) + x phi(x) - 1/2, the same way, with phi(x) = exp(-x^2 / 2) / sqrt(2 pi). At 6 it rounds to 1/2 exactly. gelu_slope32.
-TILEGRAD_FORMULA float gelu_slope_above_half(float x) {
+// Phi(x) + x phi(x), the derivative of x Phi(x), the same way: phi(x) = exp(-x^2 / 2) / sqrt(2 pi). From 6 on it is 1, as the
+// rational function at 6 is 1/2 exactly. tools/fit_formulas.py gelu_slope32.
+TILEGRAD_FORMULA float gelu_slope(float x) {
   const float below = x > 6.0f ? 6.0f : x, t = below < -6.0f ? -6.0f : below, z = t * t;
   const float p = polynomial(z, 0x1.988452p-1f, -0x1.6e81c8p-6f, 0x1.c61356p-7f, 0x1.a9362cp-13f, 0x1.1dfbe8p-15f,
                              0x1.ef4f96p-21f, 0x1.24db18p-26f);
   const float q = polynomial(z, 1.0f, 0x1.389faap-2f, 0x1.698bfcp-5f, 0x1.044818p-8f, 0x1.013f56p-12f, 0x1.59e1cp-17f,
                              0x1.6bfd0ap-22f, 0x1.69650cp-30f);
-  return t * (p / q);
+  return 0.5f + t * (p / q);
 }
-TILEGRAD_FORMULA double gelu_slope_above_half(double x) {
+TILEGRAD_FORMULA double gelu_slope(double x) {
   const double density = 0.39894228040143267794 * exp(-0.5 * (x * x));
   // x * density is 0 at infinity, where the product would be NaN.
-  return normal_above_half(x) + (density == 0.0 ? 0.0 : x * density);
+  return (0.5 + normal_above_half(x)) + (density == 0.0 ? 0.0 : x * density);
 }
 
 // The derivative of erf, 2 / sqrt(pi) exp(-x^2).

@@ -79,7 +79,7 @@ def rms_norm(x: np.ndarray, gamma: Any = None, eps: float = EPS, normalized_shap
 
 def rows(rng: np.random.Generator) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]]:
     """Shapes, and those of their rows; the latter given where scale and shift may not tell them."""
-    for shape in [*SHAPES[1:], (1, 2), (2, 1030), (0, 3), (7,)]:
+    for shape in [*SHAPES[1:], (1, 2), (2, 1030), (1030, 3), (37, 70), (0, 3), (7,)]:
         if shape[-1] > 1:
             yield shape, shape[-1:], {}
     for rank in (1, 2, 3):
