@@ -58,8 +58,8 @@ def test_gelu() -> None:
         x = x[np.abs(x) < 1e30]  # larger, infinite and NaN: below
         if x.size:
             value, gradient = gelu_error(x)
-            assert value <= 1.5
-            assert gradient <= 1.75
+            assert value <= 1.9
+            assert gradient <= 2.1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

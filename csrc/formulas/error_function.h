@@ -42,7 +42,7 @@ TILEGRAD_FORMULA T erf(T x) {
 }
 
 // Phi(x) - 1/2 = erf(x / sqrt(2)) / 2 of the normal distribution's Phi. In float an odd rational function, which is within
-// 1.5 * 2^-23: a third of erf's instructions, and what is added to 1/2 needs no more. Beyond 5.4 it exceeds the limits and is cut.
+// 1.9 * 2^-23: a third of erf's instructions, and what is added to 1/2 needs no more. Beyond 5.4 it exceeds the limits and is cut.
 // tools/fit_formulas.py gelu32.
 TILEGRAD_FORMULA float normal_above_half(float x) {
   const float square = x * x, z = square > 29.16f ? 29.16f : square;
