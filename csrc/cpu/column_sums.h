@@ -6,14 +6,13 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-// Calls at(row, rows, first, columns) for tiles that the team shares, of at most kSumColumns columns and few rows. Last ones first:
-// those that a walk over the sums met last are in the cache still.
+// Calls at(row, rows, first, columns) for tiles that the team shares, of at most kSumColumns columns and few rows.
 template <typename At>
 TILEGRAD_INLINE void for_each_tile(const Team& team, int64_t rows, int64_t columns, At at) {
   constexpr int64_t kTileRows = 256;
   const int64_t across = ceil_div(columns, kSumColumns);
   const Range mine = team.share(ceil_div(rows, kTileRows) * across);
-  for (int64_t tile = mine.end - 1; tile >= mine.begin; --tile) {
+  for (int64_t tile = mine.begin; tile < mine.end; ++tile) {
     const int64_t row = tile / across * kTileRows, first = tile % across * kSumColumns;
     at(row, smaller(kTileRows, rows - row), first, smaller(kSumColumns, columns - first));
   }
