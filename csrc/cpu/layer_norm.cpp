@@ -160,7 +160,7 @@ void layer_norm_backward(const Team& team, const LayerNorm& p, const T* x, const
   } else {
     rows([](T g, int64_t) { return g; });
   }
-  if (!sums.data) return;
+  if (!dgamma && !dbeta) return;
   team.barrier();
   sums.for_each_total(team, [&](int64_t d, T of_gamma, T of_beta) {
     if (dgamma) dgamma[d] = of_gamma;
