@@ -152,7 +152,7 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     --------
     >>> import tilegrad as tg
     >>> tg.gelu(tg.tensor([0.0, 1.0]))
-    tensor([0.       , 0.8413447])
+    tensor([0.       , 0.8413448])
     """
     if approximate == "none":
         return record(_C.gelu(x), _gelu_gradient, (x,), x)
