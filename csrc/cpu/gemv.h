@@ -57,7 +57,8 @@ TILEGRAD_INLINE void finish_vector(const Gemv<T>& p, int64_t first, int64_t colu
 
 // sums[j] = the sum over k from begin to end of x[k] W[k, first + j].
 template <typename T>
-TILEGRAD_INLINE void sum_chunk(const Gemv<T>& p, int64_t begin, int64_t end, int64_t first, int64_t columns, T* sums) {
+[[gnu::noinline]] void sum_chunk(const Gemv<T>& p, int64_t begin, int64_t end, int64_t first, int64_t columns,
+                                 T* sums) {
   for (int64_t j = 0; j < columns; ++j) sums[j] = T(0);
   int64_t k = begin;
   for (; k + 8 <= end; k += 8) add_rows<8>(p, k, first, columns, sums);
