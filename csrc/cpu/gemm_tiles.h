@@ -57,6 +57,13 @@ inline constexpr int kMostTileElements = kVectorRegisters * kLanes<T>;
 template <typename T>
 using TileFunction = void (*)(const TileJob<T>&);
 
+// Something that is loaded by itself.
+template <typename V>
+TILEGRAD_INLINE V alone(V value) {
+  asm("" : "+r"(value));
+  return value;
+}
+
 // Tiles of float32 fetch ahead where they are told to; the code for it is left out of all others, which are many.
 template <typename T, int kRows, int kVectors, template <typename, int> typename A, bool kFetches>
 [[gnu::noinline]] void run_tile(const TileJob<T>& job) {
@@ -70,7 +77,10 @@ template <typename T, int kRows, int kVectors, template <typename, int> typename
   A<T, kRows> a{job.a, job.a_step};
   const T* b = job.b;
   if constexpr (kFetches) {
-    Ahead ahead = job.ahead;
+    // Field by field, as they were written: a wider load would wait until these stores, and all of C's before them, have
+    // reached the cache (100352 x 256 x 64: 8.3 ms instead of 6.9).
+    Ahead ahead{alone(job.ahead.first), alone(job.ahead.rows), alone(job.ahead.row_step), alone(job.ahead.lines),
+                alone(job.ahead.next)};
     const int64_t piece = ahead.rows > 0 ? kPiece<T> : job.K;
     if (ahead.rows > 0) {
       // The lines of the output, which a store would wait for.
