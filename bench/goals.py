@@ -269,9 +269,9 @@ GOALS: list[Goal] = [
 ]  # fmt: skip
 
 
-def verdicts(records: list[Record], peaks: Mapping[str, float], threads: int) -> list[Verdict]:
-    """Every goal's, in the order of the rows."""
-    return [goal.judge(records, peaks, threads) for goal in GOALS]
+def verdicts(records: list[Record], peaks: Mapping[str, Mapping[str, float]], threads: int) -> list[Verdict]:
+    """Every goal's, in the order of the rows; peaks by family."""
+    return [goal.judge(records, peaks.get(goal.family, {}), threads) for goal in GOALS]
 
 
 def absent_rows(found: Iterable[Verdict]) -> list[str]:

@@ -109,13 +109,8 @@ def judged(runs: Sequence[Run]) -> list[Verdict]:
     newest = results.latest(runs)
     found = []
     for threads in sorted({run.threads for run in runs}, reverse=True):
-        records = [record for (count, _, _), (record, _) in newest.items() if count == threads]
-        peaks: dict[str, float] = {}
-        for run in runs:
-            if run.threads == threads:
-                for name, value in run.peaks.items():
-                    peaks[name] = max(value, peaks.get(name, 0.0))
-        found += verdicts(records, peaks, threads)
+        mine = [measured for (count, _, _), measured in newest.items() if count == threads]
+        found += verdicts([record for record, _ in mine], results.peaks_by_family(mine), threads)
     if any(run.quick for run in runs):
         found = [v if v.status == "unmeasured" else dataclasses.replace(v, status="not judged") for v in found]
     return sorted(found, key=lambda verdict: ROWS.index(verdict.row))
@@ -140,14 +135,14 @@ def main(given: Sequence[str] | None = None) -> int:
             return 1
         runs = results.load(options.source)
         fresh: list[Run] = []
-        newest = [record for record, _ in results.latest(runs).values()]
+        newest = list(results.latest(runs).values())
         for threads in sorted({run.threads for run in runs}, reverse=True):
             last = [run for run in runs if run.threads == threads][-1]
             print(tables.conditions(last))
-            for family in cases.FAMILIES:
-                mine = [record for record in newest if (record.threads, record.family) == (threads, family)]
-                if mine:
-                    print(tables.family_table(family, mine, last.peaks))
+            mine = [measured for measured in newest if measured[0].threads == threads]
+            peaks = results.peaks_by_family(mine)
+            for family in [family for family in cases.FAMILIES if family in peaks]:
+                print(tables.family_table(family, [record for record, _ in mine], peaks[family]))
     else:
         path = options.json
         if path is None and not options.quick:

@@ -140,3 +140,13 @@ def run_from(entry: dict[str, Any]) -> Run:
 def latest(runs: Iterable[Run]) -> dict[tuple[int, str, str], tuple[Record, Run]]:
     """For every number of threads and case, the record measured last, with the run it is from."""
     return {(record.threads, record.family, record.name): (record, run) for run in runs for record in run.records}
+
+
+def peaks_by_family(measured: Iterable[tuple[Record, Run]]) -> dict[str, dict[str, float]]:
+    """For every family, the peaks of the runs that its records are from: a machine's rates move within a day."""
+    peaks: dict[str, dict[str, float]] = {}
+    for record, run in measured:
+        of_family = peaks.setdefault(record.family, {})
+        for name, value in run.peaks.items():
+            of_family[name] = max(value, of_family.get(name, 0.0))
+    return peaks

@@ -146,7 +146,8 @@ def test_results_survive_their_file(tmp_path: Path) -> None:
     results.save(path, [run])
     assert results.load(path) == [run]
     assert results.load(tmp_path / "none.json") == []
-    later = dataclasses.replace(run, records=[record("x", 1.0, {}, threads=2)])
+    later = dataclasses.replace(run, peaks={"flops": 0.5}, records=[record("x", 1.0, {}, threads=2)])
+    assert results.peaks_by_family(results.latest([run, later]).values()) == {"gemm": {"flops": 0.5}}
     assert results.latest([run, later])[2, "gemm", "x"][0].timings[0].figure == 1.0
     assert report.main(["--from", str(path)]) == 0
     assert report.main(["--from", str(tmp_path / "none.json")]) == 1
