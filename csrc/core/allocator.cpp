@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 
-#include <pthread.h>
 #include <sys/mman.h>
 #if defined(__linux__)
 #include <sys/sysinfo.h>
@@ -13,6 +12,7 @@
 
 #include "core/block_cache.h"
 #include "core/error.h"
+#include "core/fork_safe.h"
 #include "core/holders.h"
 
 namespace tilegrad::cpu_memory {
@@ -99,16 +99,8 @@ struct Source {
 
 using Cache = BlockCache<Source>;
 
-// Never destroyed: tensors may outlive static destruction at interpreter exit.
-Cache& cache() {
-  static Cache* const instance = [] {
-    pthread_atfork([] { cache().lock(); }, [] { cache().unlock(); }, [] { cache().unlock(); });
-    return new Cache;
-  }();
-  return *instance;
-}
+Cache& cache() { return fork_safe<Cache>(); }
 
-// Made when the library is loaded: a fork while another thread makes it would leave the child with half of it.
 [[maybe_unused]] Cache& made_at_load = cache();
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "core/holders.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -10,6 +8,8 @@
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include "core/fork_safe.h"
 
 namespace tilegrad::holders {
 namespace {
@@ -31,24 +31,17 @@ struct Holder {
 struct Registry {
   std::mutex mutex;
   std::unordered_map<const void*, Holder> by_address;
+  void lock() { mutex.lock(); }
+  void unlock() { mutex.unlock(); }
 };
 
-// Never destroyed, and locked across fork, as the allocator's caches are.
-Registry& registry() {
-  static Registry* const instance = [] {
-    pthread_atfork([] { registry().mutex.lock(); }, [] { registry().mutex.unlock(); },
-                   [] { registry().mutex.unlock(); });
-    return new Registry;
-  }();
-  return *instance;
-}
+Registry& registry() { return fork_safe<Registry>(); }
 
 [[maybe_unused]] Registry& made_at_load = registry();
 
 void add(const void* data, const Holder& holder) {
-  if (holder.bytes < kFrom) return;
   try {
-    std::lock_guard lock(registry().mutex);
+    std::lock_guard lock(registry());
     registry().by_address.insert_or_assign(data, holder);
   } catch (const std::bad_alloc&) {  // the block is there, and that is what counts
   }
@@ -56,14 +49,14 @@ void add(const void* data, const Holder& holder) {
 
 }  // namespace
 
-void add_array(const void* data, size_t bytes, Device device, DType dtype, const Dims& shape) {
+void list_array(const void* data, size_t bytes, Device device, DType dtype, const Dims& shape) {
   add(data, {bytes, device, true, dtype, shape});
 }
 
-void add_working_memory(const void* data, size_t bytes, Device device) { add(data, {bytes, device, false, {}, {}}); }
+void list_working_memory(const void* data, size_t bytes, Device device) { add(data, {bytes, device, false, {}, {}}); }
 
-void remove(const void* data) {
-  std::lock_guard lock(registry().mutex);
+void unlist(const void* data) {
+  std::lock_guard lock(registry());
   registry().by_address.erase(data);
 }
 
@@ -74,7 +67,7 @@ std::string largest(Device device) {
   };
   std::map<std::string, Total> totals;
   {
-    std::lock_guard lock(registry().mutex);
+    std::lock_guard lock(registry());
     for (const auto& [data, holder] : registry().by_address) {
       if (holder.device != device) continue;
       Total& total = totals[holder.purpose()];

@@ -17,7 +17,7 @@ void* allocate_on(Device device, size_t bytes) {
 }
 
 void release_on(Device device, void* data, size_t bytes) {
-  if (bytes >= holders::kFrom) holders::remove(data);
+  holders::remove(data, bytes);
   device.type == DeviceType::cuda ? cuda::release(data, bytes) : cpu_memory::release(data, bytes);
 }
 
