@@ -106,7 +106,6 @@ TILEGRAD_INLINE Ahead share_of_block(const Product<T>& p, int64_t k, int64_t row
 }
 
 // A block of panels, tiles and k, and where it stands in its chunk.
-template <typename T>
 struct Block {
   int64_t p0, p1, t0, t1, k0, k1;
   bool first, unfinished;  // the chunk's first block, not its last
@@ -116,14 +115,14 @@ struct Block {
 
 // A block's panel i where it lies in B.
 template <typename T>
-TILEGRAD_INLINE const T* panel_of(const Product<T>& p, const Plan<T>& plan, const Block<T>& block, int64_t i) {
+TILEGRAD_INLINE const T* panel_of(const Product<T>& p, const Plan& plan, const Block& block, int64_t i) {
   return p.b + block.k0 * p.b_row_stride + plan.panels.begin(i) * kLanes<T> * p.b_col_stride;
 }
 
 // What tile t of panel i fetches ahead; `packed` is where the next panel is, if it is packed already.
 template <typename T>
-TILEGRAD_INLINE Ahead fetched_beside(const Product<T>& p, const Plan<T>& plan, const Block<T>& block, int64_t i,
-                                     int64_t t, const T* packed) {
+TILEGRAD_INLINE Ahead fetched_beside(const Product<T>& p, const Plan& plan, const Block& block, int64_t i, int64_t t,
+                                     const T* packed) {
   const int64_t K = block.k1 - block.k0, turn = t - block.t0, count = block.t1 - block.t0;
   if (plan.in_order && block.k1 < p.K) {
     const int64_t panels = block.p1 - block.p0, call = block.t0 * panels + (i - block.p0) * count + turn;
@@ -139,7 +138,7 @@ TILEGRAD_INLINE Ahead fetched_beside(const Product<T>& p, const Plan<T>& plan, c
 
 // All tiles of a block beside one panel.
 template <typename T>
-TILEGRAD_INLINE void multiply_panel(const Product<T>& p, const Plan<T>& plan, const Block<T>& block, int64_t i, T* part,
+TILEGRAD_INLINE void multiply_panel(const Product<T>& p, const Plan& plan, const Block& block, int64_t i, T* part,
                                     int64_t part_stride, const Scratch<T>& scratch) {
   constexpr int64_t L = kLanes<T>;
   constexpr bool kFetches = sizeof(T) == 4;
@@ -214,9 +213,9 @@ TILEGRAD_INLINE void multiply_panel(const Product<T>& p, const Plan<T>& plan, co
 template <typename T>
 void multiply_block(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part, int64_t part_stride,
                     const Scratch<T>& scratch) {
-  const Plan<T> plan = plan_for(p);
+  const Plan plan = plan_for(p);
   const RowTiles &panels = plan.panels, &tiles = plan.tiles;
-  Block<T> block{};
+  Block block{};
   for (; block.p0 < panels.count; block.p0 = block.p1) {
     block.p1 = smaller(panels.count, block.p0 + plan.block_panels);
     block.k0 = k_begin;

@@ -85,7 +85,6 @@ TILEGRAD_INLINE int64_t ordered_block(int64_t row, int64_t chunk) {
 }
 
 // How a member works through its part of a product.
-template <typename T>
 struct Plan {
   RowTiles panels, tiles;  // of its columns, in vectors, and of its rows
   int64_t chunk, block_k, block_panels, block_tiles;
@@ -97,34 +96,33 @@ struct Plan {
 
 // The one place where shapes choose between ways to the same bits.
 template <typename T>
-TILEGRAD_INLINE Plan<T> plan_for(const Product<T>& p) {
+TILEGRAD_INLINE Plan plan_for(const Product<T>& p) {
   const RowTiles panels(ceil_div(p.N, kLanes<T>), kPanelVectors);
   const int tile_rows = most_rows<T>(panels.count ? panels.rows(0) : 1);
-  Plan<T> plan{panels,
-               RowTiles(p.M, tile_rows),
-               contraction_chunk(p.K),
-               kBlockK,
-               0,
-               0,
-               packs_a(p, tile_rows),
-               false,
-               false,
-               false,
-               false};
+  const int64_t chunk = contraction_chunk(p.K);
+  const bool pack_a = packs_a(p, tile_rows);
   // Operands that come in the order of k.
-  if (!plan.pack_a && p.a_row_stride == 1 && p.a_col_stride == p.M && p.b_row_stride == p.N && plan.chunk > kBlockK) {
-    const int64_t block_k = ordered_block<T>(p.M + p.N, plan.chunk);
-    plan.in_order = block_k >= 64;
-    if (plan.in_order) plan.block_k = block_k;
+  int64_t block_k = kBlockK;
+  bool in_order = false;
+  if (!pack_a && p.a_row_stride == 1 && p.a_col_stride == p.M && p.b_row_stride == p.N && chunk > kBlockK) {
+    const int64_t ordered = ordered_block<T>(p.M + p.N, chunk);
+    in_order = ordered >= 64;
+    if (in_order) block_k = ordered;
   }
-  plan.pack_b = plan.in_order ? shares_cache_sets<T>(p.N) : packs_b(p);
+  const bool pack_b = in_order ? shares_cache_sets<T>(p.N) : packs_b(p);
   // What is not in L2 already.
   const auto is_far = [&](int64_t rows) { return rows * p.K * static_cast<int64_t>(sizeof(T)) > kHalfCache; };
-  plan.block_panels = larger<int64_t>(1, GemmBlocks::kBlockN / kLanes<T> / kPanelVectors);
-  plan.block_tiles = larger<int64_t>(1, GemmBlocks::kBlockM / tile_rows);
-  plan.rows_ahead = p.a_col_stride == 1 && p.K >= 64 && is_far(p.M);
-  plan.panels_ahead = plan.pack_b && is_far(p.N);
-  return plan;
+  return {.panels = panels,
+          .tiles = RowTiles(p.M, tile_rows),
+          .chunk = chunk,
+          .block_k = block_k,
+          .block_panels = larger<int64_t>(1, GemmBlocks::kBlockN / kLanes<T> / kPanelVectors),
+          .block_tiles = larger<int64_t>(1, GemmBlocks::kBlockM / tile_rows),
+          .pack_a = pack_a,
+          .pack_b = pack_b,
+          .in_order = in_order,
+          .rows_ahead = p.a_col_stride == 1 && p.K >= 64 && is_far(p.M),
+          .panels_ahead = pack_b && is_far(p.N)};
 }
 
 }  // namespace
