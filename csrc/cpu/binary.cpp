@@ -11,7 +11,7 @@ TILEGRAD_INLINE bool is_product_with_one(const char* name, const LoopNest<3>& ne
                                          const T* y) {
   if (__builtin_strcmp(name, "multiply") != 0 || a != y || nest.numel == 0) return false;
   bool one = *b == T(1);
-  for (int d = 0; d < nest.ndim; ++d) one &= nest.stride[1][d] == 0;
+  for (int d = 0; d < nest.ndim; ++d) one &= nest.stride[1][d] == 0 && nest.stride[0][d] == nest.stride[2][d];
   return one;
 }
 
