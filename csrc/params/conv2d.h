@@ -14,12 +14,12 @@ struct ConvPlan {
   int64_t band;      // output rows of one unit
   int64_t columns;   // depthwise: output columns that are taken at a time
   int64_t together;  // depthwise backward-weights: output rows that are taken together
-  int64_t
-      parts;  // in how many parts a unit's output channels may be taken by different members, or, depthwise, one by one
-  int64_t members;  // members of the team that have a window of their own; the others only wait
-  int64_t window;   // elements of one window; 0 reads the image in place
-  int64_t block;    // elements of a unit's output where lanes run along images (cpu/stencil_batch.h), of a line of x
-                    // where they run along dw (cpu/weights_blocks.h), of a pixel for depthwise backward-weights; else 0
+  int64_t parts;     // how many parts of a unit's output channels members may take; depthwise: taken one by one
+  int64_t members;   // members of the team that have a window of their own; the others only wait
+  int64_t window;    // elements of one window; 0 reads the image in place
+  // Elements of a unit's output where lanes run along images (cpu/stencil_batch.h), of a line of x where they run along dw
+  // (cpu/weights_blocks.h), of a pixel for depthwise backward-weights; else 0.
+  int64_t block;
   int64_t partials;  // backward-weights: how many partial results are kept at once
   bool pixels;       // whether lanes run along the pixels of a row (cpu/stencil_pixels.h)
 };
