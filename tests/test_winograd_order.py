@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -15,15 +16,26 @@ from .targets import AVAILABLE, running_on
 from .test_conv2d import round_to_float32
 
 
-def tensors(*arrays: np.ndarray) -> list[tg.Tensor]:
-    return [tg.tensor(a.astype(np.float32)) for a in arrays]
+def fma(a: Any, b: Any, c: Any) -> np.ndarray:
+    """The product of a and b, plus c, each element rounded once."""
+    factors, others, addends = np.broadcast_arrays(a, b, c)
+    exact = (Fraction(float(p)) * Fraction(float(q)) for p, q in zip(factors.flat, others.flat, strict=True))
+    flat = [round_to_float32(product + Fraction(float(t))) for product, t in zip(exact, addends.flat, strict=True)]
+    return np.array(flat, np.float32).reshape(addends.shape)
 
 
-def fma(c: float, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The product of c and a, plus b, each element rounded once."""
-    pairs = zip(a.flat, b.flat, strict=True)
-    flat = [round_to_float32(Fraction(c) * Fraction(float(p)) + Fraction(float(q))) for p, q in pairs]
-    return np.array(flat, np.float32).reshape(a.shape)
+def along_both(transform: Callable[[np.ndarray], np.ndarray], a: np.ndarray) -> np.ndarray:
+    """Along columns, then along rows."""
+    return transform(transform(a).swapaxes(0, 1)).swapaxes(0, 1)
+
+
+def convolved(isa: str, seed: int, channels: int, stride: int) -> list[np.ndarray]:
+    """x, w, bias, and their convolution with padding 1."""
+    rng = np.random.default_rng(seed)
+    sizes = (2, 8, 8, channels), (3, 3, channels, 16), 16
+    given = [rng.normal(size=size).astype(np.float32) for size in sizes]
+    with running_on(isa):
+        return [*given, tg.conv2d(*map(tg.tensor, given), padding=1, stride=stride).numpy()]
 
 
 A, B = 11 / 16, 3 / 2  # the points
@@ -60,55 +72,37 @@ def results(m: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("isa", AVAILABLE)
 def test_operations_run_in_the_documented_order(isa: str) -> None:
     """Bit for bit: a tile of 4x4 outputs of one channel, from 515 input channels."""
-    rng = np.random.default_rng(8)
-    x, w = (rng.normal(size=s).astype(np.float32) for s in ((2, 8, 8, 515), (3, 3, 515, 16)))
-    bias = rng.normal(size=16).astype(np.float32)
-    with running_on(isa):
-        y = tg.conv2d(*tensors(x, w, bias), padding=1).numpy()
+    x, w, bias, y = convolved(isa, 8, 515, 1)
     n, k = 1, 5
     d = np.pad(x[n], ((1, 1), (1, 1), (0, 0)))[4:10, 0:6]  # of the tile of rows 4 to 7 and columns 0 to 3
-    v = inputs(inputs(d).swapaxes(0, 1)).swapaxes(0, 1)
-    u = weights(weights(w[..., k]).swapaxes(0, 1)).swapaxes(0, 1)
+    v, u = along_both(inputs, d), along_both(weights, w[..., k])
     chunks = []
     for channels in (range(512), range(512, 515)):
         total = np.zeros((6, 6), np.float32)
         for c in channels:
-            exact = [
-                round_to_float32(Fraction(float(p)) * Fraction(float(q)) + Fraction(float(t)))
-                for p, q, t in zip(v[..., c].flat, u[..., c].flat, total.flat, strict=True)
-            ]
-            total = np.array(exact, np.float32).reshape(6, 6)
+            total = fma(v[..., c], u[..., c], total)
         chunks.append(total)
-    tile = results(results(chunks[0] + chunks[1]).swapaxes(0, 1)).swapaxes(0, 1) + bias[k]
+    tile = along_both(results, chunks[0] + chunks[1]) + bias[k]
     assert np.array_equal(y[n, 4:8, 0:4, k], tile)
 
 
 @pytest.mark.parametrize("isa", AVAILABLE)
 def test_operations_run_in_the_documented_order_at_stride_2(isa: str) -> None:
     """Bit for bit: a tile of 2x2 outputs of one channel, whose sums run over 129, 258 and 516 terms."""
-    rng = np.random.default_rng(9)
-    x, w = (rng.normal(size=s).astype(np.float32) for s in ((2, 8, 8, 129), (3, 3, 129, 16)))
-    bias = rng.normal(size=16).astype(np.float32)
-    with running_on(isa):
-        y = tg.conv2d(*tensors(x, w, bias), padding=1, stride=2).numpy()
+    x, w, bias, y = convolved(isa, 9, 129, 2)
     n, k = 1, 5
     d = np.pad(x[n], ((1, 1), (1, 1), (0, 0)))[4:9, 0:5]  # of the tile of rows 2 and 3 and columns 0 and 1
-
-    def both(f: Any, a: np.ndarray) -> np.ndarray:
-        twice: np.ndarray = f(f(a).swapaxes(0, 1)).swapaxes(0, 1)
-        return twice
-
-    v = both(lambda d: np.stack([d[0] - d[2], d[1], d[2], d[4] - d[2], d[3]]), d)
-    u = both(lambda g: np.stack([g[0], g[1], g[0] + g[2], g[2], g[1]]), w[..., k])
+    v = along_both(lambda d: np.stack([d[0] - d[2], d[1], d[2], d[4] - d[2], d[3]]), d)
+    u = along_both(lambda g: np.stack([g[0], g[1], g[0] + g[2], g[2], g[1]]), w[..., k])
     parts = ((0, 1), (2,), (3, 4))  # that make up each plane of an axis
     m = np.zeros((3, 3), np.float32)
     for plane in itertools.product(range(3), range(3)):
         places = itertools.product(*(parts[p] for p in plane))
         pairs = [factors for i, j in places for factors in zip(v[i, j], u[i, j], strict=True)]
         for chunk in (pairs[:512], pairs[512:]):
-            total = np.float32(0)
+            total = np.zeros((), np.float32)
             for p, q in chunk:
-                total = np.float32(round_to_float32(Fraction(float(p)) * Fraction(float(q)) + Fraction(float(total))))
+                total = fma(p, q, total)
             m[plane] += total
-    tile = both(lambda m: np.stack([m[0] + m[1], m[1] + m[2]]), m) + bias[k]
+    tile = along_both(lambda m: np.stack([m[0] + m[1], m[1] + m[2]]), m) + bias[k]
     assert np.array_equal(y[n, 2:4, 0:2, k], tile)
