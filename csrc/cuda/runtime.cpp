@@ -159,14 +159,11 @@ void release(void* data, size_t bytes) { cache().release(data, bytes); }
 MemoryStats memory_stats() { return cache().stats(); }
 void reset_peak() { cache().reset_peak(); }
 void trim() {
-  if (why_not().empty()) synchronize();
+  if (why_not().empty()) {
+    synchronize();
+    give_back_staging();
+  }
   cache().trim();
-}
-
-void copy_to_device(void* to, const void* from, size_t bytes) {
-  if (bytes == 0) return;
-  // From pageable memory this returns when the source has been read.
-  TILEGRAD_CUDA_CALL(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, current_stream().handle));
 }
 
 void copy_to_host(void* to, const void* from, size_t bytes) {

@@ -21,6 +21,9 @@ struct Runtime {
 };
 Runtime& runtime();
 
+// The memory that copies from the host go through.
+void give_back_staging();
+
 // While it lives, this thread's launches go to the stream that is being recorded, and keep their scratch memory.
 class StreamOverride {
  public:
