@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
       barrier_init(&barriers.full[s], 1);
       barrier_init(&barriers.empty[s], 2);  // one arrival of each warpgroup
     }
-    asm volatile("fence.mbarrier_init.release.cluster;\n" ::: "memory");
+    fence_barriers();
   }
   fence_shared();
   __syncthreads();
@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
     if (++stage == kBulkStages) stage = 0, phase ^= 1;
   };
   if (threadIdx.x >= Tile::kTeam) {
-    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;\n");
+    leave_registers<40>();
     if (threadIdx.x == Tile::kTeam) {
       for (int block = static_cast<int>(blockIdx.x); block < blocks; block += static_cast<int>(gridDim.x)) {
         const Place place = place_of(layout, block);
@@ -77,7 +77,7 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
       }
     }
   } else {
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;\n");
+    take_registers<232>();
     const int row = static_cast<int>(threadIdx.x) / 128 * 64;
     const auto view = problem.view(0);
     for (int block = static_cast<int>(blockIdx.x); block < blocks; block += static_cast<int>(gridDim.x)) {

@@ -60,9 +60,7 @@ __global__ void __launch_bounds__(Tile::kTeam, Tile::kBlocks)
       if (row >= view.rows()) return;
       if (partial) {
         Sum* const to = partial + ((place.part * layout.count + place.item) * layout.M + row) * layout.N;
-        for_each_run([&](int j, const auto& sums) {
-          store_sums(to, n + j, layout.N, sums, [](Sum sum, int64_t) { return sum; });
-        });
+        for_each_run([&](int j, const auto& sums) { store_sums(to, n + j, layout.N, sums, NoFinish()); });
       } else {
         auto* const to = view.out.row(row);
         for_each_run([&](int j, const auto& sums) { store_sums(to, n + j, layout.N, sums, view.finish); });
@@ -96,7 +94,7 @@ __global__ void __launch_bounds__(kThreads)
       for (int s = 1; s < kSlices; ++s) sum = sum + slices[s][column];
       const int64_t item = i / size, m = (i - item * size) / layout.N, n = i - item * size - m * layout.N;
       const auto view = problem.view(item);
-      if (m < view.rows()) view.out.row(m)[n] = narrow<T>(view.finish(sum, n));
+      if (m < view.rows()) view.out.row(m)[n] = narrow<T>(view.finish.of(sum, n));
     }
     __syncthreads();
   }

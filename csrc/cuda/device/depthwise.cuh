@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(kThreads)
                             widen(w[static_cast<int64_t>(r * p.S + s) * p.K + k]), sum);
       }
     }
-    y[at] = narrow<T>(finish(sum, k));
+    y[at] = narrow<T>(finish.of(sum, k));
   });
 }
 
@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(kThreads)
         for (int k = 0; k < p.multiplier; ++k) sum = formulas::fma(widen(from[k]), widen(factor[k]), sum);
       }
     }
-    dx[at] = narrow<T>(finish(sum, c));
+    dx[at] = narrow<T>(finish.of(sum, c));
   });
 }
 

@@ -3,9 +3,8 @@
 
 #include <initializer_list>
 
+#include "cuda/device/locate.cuh"
 #include "cuda/device/numbers.cuh"
-#include "cuda/kernel.cuh"
-#include "params/loop_nest.h"
 
 namespace tilegrad::cuda {
 namespace {
@@ -16,13 +15,19 @@ struct RunInput {
   const X* from;
   bool repeats;
 
+  // Elements from `first` on; zeros where they are not `wanted`. What is one element for all is chosen by selects, not by a
+  // branch: the compiler would make a copy of the formulas for either way of every operand.
   template <int kCount>
-  __device__ __forceinline__ Pack<X, kCount> load(int64_t first) const {
-    if (!repeats) return *reinterpret_cast<const Pack<X, kCount>*>(from + first);
-    Pack<X, kCount> values;
-    for (int i = 0; i < kCount; ++i) values.at[i] = *from;
+  __device__ __forceinline__ Pack<X, kCount> load(int64_t first, bool wanted) const {
+    Pack<X, kCount> values{};
+    X one{};
+    if (repeats) one = *from;
+    if (wanted && !repeats) values = *reinterpret_cast<const Pack<X, kCount>*>(from + first);
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) values.at[i] = repeats ? one : values.at[i];
     return values;
   }
+  __device__ __forceinline__ X at(int64_t i) const { return from[repeats ? 0 : i]; }
 };
 
 // Each thread takes kVector elements with loads of up to 16 bytes, twice: with 2048 threads a multiprocessor that is
@@ -31,44 +36,30 @@ inline constexpr int kRounds = 2;
 
 template <int kVector, typename F, typename Y, typename... X>
 __global__ void __launch_bounds__(kThreads) map_run(int64_t count, F f, Y* y, RunInput<X>... x) {
-  const int64_t tile = int64_t{blockIdx.x} * (kThreads * kVector * kRounds);
+  const int64_t first = (int64_t{blockIdx.x} * (kThreads * kRounds) + threadIdx.x) * kVector;
+  const int64_t second = first + kThreads * kVector;
+  const auto is_whole = [&](int64_t at) { return at + kVector <= count; };
+  const auto put = [&](int64_t at, const Pack<X, kVector>&... values) {
+    Pack<Y, kVector> result;
 #pragma unroll
-  for (int round = 0; round < kRounds; ++round) {
-    const int64_t first = tile + (round * kThreads + static_cast<int>(threadIdx.x)) * kVector;
-    if (first + kVector <= count) {
-      const auto apply = [&](const Pack<X, kVector>&... values) {
-        Pack<Y, kVector> result;
-#pragma unroll
-        for (int i = 0; i < kVector; ++i) result.at[i] = narrow<Y>(f(widen(values.at[i])...));
-        *reinterpret_cast<Pack<Y, kVector>*>(y + first) = result;
-      };
-      apply(x.template load<kVector>(first)...);
-    } else {
-      for (int64_t i = first; i < count; ++i) y[i] = narrow<Y>(f(widen(x.template load<1>(i).at[0])...));
-    }
+    for (int i = 0; i < kVector; ++i) result.at[i] = narrow<Y>(f(widen(values.at[i])...));
+    if (is_whole(at)) *reinterpret_cast<Pack<Y, kVector>*>(y + at) = result;
+  };
+  const auto take = [&](const Pack<X, kVector>&... of_first) {
+    const auto take_both = [&](const Pack<X, kVector>&... of_second) {
+      put(first, of_first...);
+      put(second, of_second...);
+    };
+    take_both(x.template load<kVector>(second, is_whole(second))...);
+  };
+  take(x.template load<kVector>(first, is_whole(first))...);
+  // The last elements, of which there are fewer than kVector, are of one thread.
+  const int64_t rest = is_whole(first) ? second : first;
+  if (!is_whole(rest)) {
+#pragma unroll 1
+    for (int64_t i = rest; i < count; ++i) y[i] = narrow<Y>(f(widen(x.at(i))...));
   }
 }
-
-// Any strides: the place of every element is found by division, of 32 bits where that will do. One kernel for both widths:
-// there are hundreds of formulas and types, and a second one of each would be a megabyte.
-template <int kOperands>
-struct Places {
-  int ndim;
-  int64_t shape[kMaxRank];
-  int64_t stride[kOperands][kMaxRank];
-
-  __device__ __forceinline__ void find(uint64_t i, int64_t (&offset)[kOperands]) const {
-    for (int o = 0; o < kOperands; ++o) offset[o] = 0;
-    for (int d = ndim - 1; d > 0; --d) {
-      const uint64_t extent = static_cast<uint64_t>(shape[d]);
-      const uint64_t rest = (i | extent) >> 32 ? i / extent : static_cast<uint32_t>(i) / static_cast<uint32_t>(extent);
-      const int64_t at = static_cast<int64_t>(i - rest * extent);
-      for (int o = 0; o < kOperands; ++o) offset[o] += at * stride[o][d];
-      i = rest;
-    }
-    for (int o = 0; o < kOperands; ++o) offset[o] += static_cast<int64_t>(i) * stride[o][0];
-  }
-};
 
 template <int... kI, typename F, typename Y, typename... X>
 __device__ __forceinline__ void map_place(std::integer_sequence<int, kI...>, const int64_t* offset, const F& f, Y* y,
@@ -76,18 +67,17 @@ __device__ __forceinline__ void map_place(std::integer_sequence<int, kI...>, con
   y[offset[sizeof...(X)]] = narrow<Y>(f(widen(x[offset[kI]])...));
 }
 
+// Any strides.
 template <typename F, typename Y, typename... X>
 __global__ void __launch_bounds__(kThreads)
-    map_places(int64_t count, const __grid_constant__ Places<sizeof...(X) + 1> places, F f, Y* y, const X*... x) {
+    map_places(const __grid_constant__ LoopNest<sizeof...(X) + 1> nest, F f, Y* y, const X*... x) {
   const int64_t step = int64_t{gridDim.x} * kThreads;
-  for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < count; i += step) {
-    int64_t offset[sizeof...(X) + 1];
-    places.find(static_cast<uint64_t>(i), offset);
-    map_place(std::make_integer_sequence<int, sizeof...(X)>{}, offset, f, y, x...);
+  for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < nest.numel; i += step) {
+    map_place(std::make_integer_sequence<int, sizeof...(X)>{}, locate(nest, i).at, f, y, x...);
   }
 }
 
-constexpr int smallest_size(std::initializer_list<size_t> sizes) {
+constexpr int largest_size(std::initializer_list<size_t> sizes) {
   size_t most = 1;
   for (size_t size : sizes) most = size > most ? size : most;
   return static_cast<int>(most);
@@ -95,7 +85,7 @@ constexpr int smallest_size(std::initializer_list<size_t> sizes) {
 
 // Elements a load of 16 bytes holds of the widest operand.
 template <typename... E>
-inline constexpr int kVectorOf = 16 / smallest_size({sizeof(E)...});
+inline constexpr int kVectorOf = 16 / largest_size({sizeof(E)...});
 
 template <typename E>
 bool is_aligned(const E* pointer, int count) {
@@ -105,7 +95,7 @@ bool is_aligned(const E* pointer, int count) {
 // y = f(x...) over the nest: the inputs come first, y last.
 template <typename F, typename Y, typename... X>
 void map(const Stream& stream, const LoopNest<sizeof...(X) + 1>& nest, F f, Y* y, const X*... x) {
-  constexpr int kInputs = sizeof...(X), kOperands = kInputs + 1;
+  constexpr int kInputs = sizeof...(X);
   if (nest.numel == 0) return;
   const auto step = [&](int o) { return nest.ndim ? nest.stride[o][0] : int64_t{1}; };
   constexpr int kVector = kVectorOf<Y, X...>;
@@ -122,13 +112,7 @@ void map(const Stream& stream, const LoopNest<sizeof...(X) + 1>& nest, F f, Y* y
     };
     return launch(std::make_integer_sequence<int, kInputs>{});
   }
-  Places<kOperands> places{};
-  places.ndim = nest.ndim > 0 ? nest.ndim : 1;
-  for (int d = 0; d < nest.ndim; ++d) {
-    places.shape[d] = nest.shape[d];
-    for (int k = 0; k < kOperands; ++k) places.stride[k][d] = nest.stride[k][d];
-  }
-  map_places<<<blocks_for(nest.numel, 4), kThreads, 0, stream.handle>>>(nest.numel, places, f, y, x...);
+  map_places<<<blocks_for(nest.numel, 4), kThreads, 0, stream.handle>>>(nest, f, y, x...);
 }
 
 }  // namespace

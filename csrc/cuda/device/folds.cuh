@@ -13,40 +13,35 @@
 
 #include "cuda/device/column_place.cuh"
 #include "cuda/device/last_block.cuh"
+#include "cuda/device/locate.cuh"
 #include "params/reduce.h"
 
 namespace tilegrad::cuda {
 namespace {
 
 // Where element number i of a nest lies.
-template <typename Index>
-__device__ __forceinline__ int64_t offset_in(const LoopNest<1>& nest, Index i) {
-  int64_t offset = 0;
-  for (int d = nest.ndim - 1; d > 0; --d) {
-    const Index extent = static_cast<Index>(nest.shape[d]), rest = i / extent;
-    offset += static_cast<int64_t>(i - rest * extent) * nest.stride[0][d];
-    i = rest;
-  }
-  return nest.ndim == 0 ? 0 : offset + static_cast<int64_t>(i) * nest.stride[0][0];
-}
-__device__ __forceinline__ int64_t offset_of(const LoopNest<1>& nest, int64_t i) {
-  if (nest.ndim == 1) return i * nest.stride[0][0];
-  // (Extents that are divided by are those of axes but the first, and no larger than the number of elements.)
-  return nest.numel <= INT32_MAX ? offset_in(nest, static_cast<uint32_t>(i))
-                                 : offset_in(nest, static_cast<uint64_t>(i));
-}
+__device__ __forceinline__ int64_t offset_of(const LoopNest<1>& nest, int64_t i) { return locate(nest, i).at[0]; }
 
-inline bool is_dense(const LoopNest<1>& nest) { return nest.ndim == 0 || (nest.ndim == 1 && nest.stride[0][0] == 1); }
-
-// Calls run(place), where place(i) is that of element `begin` + i, apart for nests of one loop: without branches between
-// them, loads need not wait for each other.
+// Where the elements of an output lie, from one of them on: in one loop, or in several. Loads of the first need not wait for
+// each other; the second is rare, and no loop over it is unrolled: that would be most of the code of these kernels.
+struct LinePlaces {
+  static constexpr int kMostUnrolled = 8;
+  int64_t first, step;
+  __device__ __forceinline__ int64_t operator()(int i) const { return first + i * step; }
+};
+struct NestPlaces {
+  static constexpr int kMostUnrolled = 1;
+  const LoopNest<1>& nest;
+  int64_t begin;
+  __device__ __forceinline__ int64_t operator()(int i) const { return offset_of(nest, begin + i); }
+};
 template <typename Run>
 __device__ __forceinline__ void with_places(const LoopNest<1>& nest, int64_t begin, Run run) {
   if (nest.ndim <= 1) {
-    const int64_t step = nest.ndim ? nest.stride[0][0] : 0, first = begin * step;
-    run([=](int i) { return first + i * step; });
+    const int64_t step = nest.ndim ? nest.stride[0][0] : 0;
+    run(LinePlaces{begin * step, step});
   } else {
-    run([&nest, begin](int i) { return offset_of(nest, begin + i); });
+    run(NestPlaces{nest, begin});
   }
 }
 
@@ -93,9 +88,9 @@ __global__ void __launch_bounds__(kThreads) fold_rows(const __grid_constant__ Re
     const T* const from = x + offset_of(p.outer, o);
     const auto known = fold.known(o);
     Part part;
-    with_places(p.inner, begin, [&](auto place) {
-      part = fold_chunk(count, Fold::identity(), Fold::join,
-                        [&](int i) { return fold.map(from[place(i)], known, begin + i); });
+    with_places(p.inner, begin, [&]<typename Places>(const Places& place) {
+      part = fold_chunk<Places::kMostUnrolled>(count, Fold::identity(), Fold::join,
+                                               [&](int i) { return fold.map(from[place(i)], known, begin + i); });
     });
     if (team_lane() != 0) continue;
     if (chunks == 1) {
@@ -129,8 +124,8 @@ __global__ void __launch_bounds__(kColumnThreads)
       const int count = static_cast<int>(smaller<int64_t>(kSumChunk, p.inner.numel - begin));
       const T* const from = x + offset_of(p.outer, o);
       const auto known = fold.known(o);
-      with_places(p.inner, begin, [&](auto place) {
-#pragma unroll(kUnroll<Part>)
+      with_places(p.inner, begin, [&]<typename Places>(const Places& place) {
+#pragma unroll(smaller(kUnroll<Part>, Places::kMostUnrolled))
         for (int i = at.lane; i < count; i += kLanes) {
           part = Fold::join(part, fold.map(from[place(i)], known, begin + i));
         }

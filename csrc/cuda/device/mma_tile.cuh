@@ -169,7 +169,7 @@ struct MmaTile {
       commit_copies();  // an empty group where there is nothing left: the wait below counts groups
     };
     __syncthreads();  // the tile before this one may still be read
-#pragma unroll
+#pragma unroll 1
     for (int s = 0; s < kStages - 1; ++s) start(s);
     for (int block = 0; block < count; ++block) {
       wait_for_copies<kStages - 2>();

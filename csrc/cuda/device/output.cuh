@@ -30,32 +30,56 @@ struct Finish {
   int64_t bias_stride;
   Activation activation;
 
-  __device__ __forceinline__ Sum operator()(Sum sum, int64_t n) const {
-    if (bias) sum = sum + widen(bias[n * bias_stride]);
-    if (activation == Activation::none) return sum;
-    if (activation == Activation::relu) return formulas::relu(sum);
-    return long_activation(sum, activation);
+  // The sums of `count` columns from n on. One branch for all of them: one apiece would be most of a kernel's code.
+  template <int kCount>
+  __device__ __forceinline__ void operator()(Sum (&sums)[kCount], int64_t n, int64_t count) const {
+    if (bias) {
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) {
+        if (i < count) sums[i] = sums[i] + widen(bias[(n + i) * bias_stride]);
+      }
+    }
+    if (activation == Activation::relu) {
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) sums[i] = formulas::relu(sums[i]);
+    } else if (activation != Activation::none) {
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) sums[i] = long_activation(sums[i], activation);
+    }
   }
+  __device__ __forceinline__ Sum of(Sum sum, int64_t n) const {
+    Sum one[1] = {sum};
+    (*this)(one, n, 1);
+    return one[0];
+  }
+};
+
+// Leaves sums as they are.
+struct NoFinish {
+  template <typename Sum, int kCount>
+  __device__ __forceinline__ void operator()(Sum (&)[kCount], int64_t, int64_t) const {}
 };
 
 // kCount sums of one row, the first of column n, into as much of the row as there is.
 template <int kCount, typename T, typename Sum, typename F>
-__device__ __forceinline__ void store_sums(T* row, int64_t n, int64_t columns, const Sum (&sum)[kCount], const F& f) {
-  if (n + kCount <= columns) {
-    Pack<T, kCount> values;
+__device__ __forceinline__ void store_sums(T* row, int64_t n, int64_t columns, const Sum (&sum)[kCount],
+                                           const F& finish) {
+  const int64_t count = columns - n;
+  if (count <= 0) return;
+  Sum finished[kCount];
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) values.at[i] = narrow<T>(f(sum[i], n + i));
-    if (reinterpret_cast<uintptr_t>(row + n) % sizeof(values) == 0) {
-      *reinterpret_cast<Pack<T, kCount>*>(row + n) = values;
-      return;
-    }
+  for (int i = 0; i < kCount; ++i) finished[i] = sum[i];
+  finish(finished, n, count);
+  Pack<T, kCount> values;
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) row[n + i] = values.at[i];
-  } else {
+  for (int i = 0; i < kCount; ++i) values.at[i] = narrow<T>(finished[i]);
+  if (count >= kCount && reinterpret_cast<uintptr_t>(row + n) % sizeof(values) == 0) {
+    *reinterpret_cast<Pack<T, kCount>*>(row + n) = values;
+    return;
+  }
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      if (n + i < columns) row[n + i] = narrow<T>(f(sum[i], n + i));
-    }
+  for (int i = 0; i < kCount; ++i) {
+    if (i < count) row[n + i] = values.at[i];
   }
 }
 

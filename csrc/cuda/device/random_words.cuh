@@ -45,7 +45,7 @@ inline int64_t philox_blocks(int64_t count, int elements_per_tile) {
 // have exchanged so that loads and stores are of neighbours. Blocks are of kThreads threads.
 template <typename Run>
 __device__ __forceinline__ void for_each_four(int64_t philox_blocks, const RandomStream& stream, Run run) {
-  __shared__ alignas(16) uint32_t exchange[kThreads / 32][2 * kWordsPerTile];
+  __shared__ __align__(16) uint32_t exchange[kThreads / 32][2 * kWordsPerTile];
   const int lane = static_cast<int>(threadIdx.x) % 32;
   uint32_t* const words = exchange[threadIdx.x / 32];
   uint32_t* const own = words + lane / kBlocksPerTile * kWordsPerTile + lane % kBlocksPerTile;

@@ -104,15 +104,17 @@ __device__ __forceinline__ Part join_lanes(Part part, Join join) {
 template <typename Part>
 inline constexpr int kUnroll = sizeof(Part) > 8 ? 2 : 8;
 
-// The fold of one chunk f(0) ... f(count - 1), count <= kSumChunk, by a team; lane 0 has the result.
-template <typename Part, typename Join, typename F>
+// The fold of one chunk f(0) ... f(count - 1), count <= kSumChunk, by a team; lane 0 has the result. Loops are unrolled as far
+// as f is short enough for.
+template <int kMostUnrolled = 8, typename Part, typename Join, typename F>
 __device__ __forceinline__ Part fold_chunk(int count, Part identity, Join join, F f) {
   Part part = identity;
-  if (count == kSumChunk) {
-#pragma unroll(kUnroll<Part>)
+  constexpr int kWhole = smaller(kUnroll<Part>, kMostUnrolled), kRest = (kWhole + 1) / 2;
+  if (count == kSumChunk && kWhole > 1) {
+#pragma unroll(kWhole)
     for (int k = 0; k < kSumChunk / kLanes; ++k) part = join(part, f(k * kLanes + team_lane()));
   } else {
-#pragma unroll(kUnroll<Part> / 2)
+#pragma unroll(kRest)
     for (int i = team_lane(); i < count; i += kLanes) part = join(part, f(i));
   }
   return join_lanes(part, join);

@@ -27,6 +27,16 @@ __device__ __forceinline__ void warpgroup_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(kPending) : "memory");
 }
 
+// How many registers a thread of the warpgroup may use from here on: fewer, so that another warpgroup can have more.
+template <int kRegisters>
+__device__ __forceinline__ void leave_registers() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;\n" ::"n"(kRegisters));
+}
+template <int kRegisters>
+__device__ __forceinline__ void take_registers() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;\n" ::"n"(kRegisters));
+}
+
 // Keeps the compiler from moving uses of the sums across the waits and fences, which do not name them.
 template <int kCount>
 __device__ __forceinline__ void pin_sums(float (&sums)[kCount]) {
