@@ -31,7 +31,7 @@ __device__ __forceinline__ Wide<T> label_row(const Group& group, const CrossEntr
   if (gradient) {
     const A factor = total * row.scale / row.sum, taken = each * row.scale;
     const A at_label = (A(1) - smoothing) * own * row.scale;
-#pragma unroll 4
+#pragma unroll(kRowUnroll<A>)
     for (int64_t c = group.thread(); c < p.C; c += group.size()) {
       A slope = exp(c) * factor;
       if (each != A(0)) slope = slope - (weight ? taken * widen(weight[c]) : taken);
@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(kMostRowThreads)
     T *const to = gradient ? gradient + n * p.C : nullptr, *const by_target =
                                                                target_gradient ? target_gradient + n * p.C : nullptr;
     A shift = -formulas::kInfinity<A>;
-#pragma unroll 4
+#pragma unroll(kRowUnroll<A>)
     for (int64_t c = group.thread(); c < p.C; c += group.size()) shift = larger_number(shift, widen(x[c]));
     shift = group.largest(shift);
     const auto make = [&](int64_t c) { return formulas::exp(widen(x[c]) - shift); };
@@ -103,14 +103,7 @@ __global__ void __launch_bounds__(kMostRowThreads)
       }
       if (group.thread() == 0) losses.put(n, loss);
     };
-    if (keeps) {
-#pragma unroll 4
-      for (int64_t c = group.thread(); c < p.C; c += group.size()) kept[c] = make(c);
-      group.meet();
-      finish([&](int64_t c) { return kept[c]; });
-    } else {
-      finish(make);
-    }
+    with_kept<A>(group, keeps, p.C, kept, make, finish);
   });
   finish_losses(p.N, divisor, losses, room);
 }

@@ -30,7 +30,7 @@ __global__ void __launch_bounds__(kMostRowThreads)
                                   })
                              .quotient(D);
       const A scale = static_cast<A>(inverse_root(static_cast<double>(variance), p.epsilon));
-#pragma unroll 4
+#pragma unroll(kRowUnroll<A>)
       for (int64_t d = group.thread(); d < p.D; d += group.size()) {
         A z = (value(d) - m) * scale;
         if (gamma) z = z * gamma[d];
@@ -42,14 +42,7 @@ __global__ void __launch_bounds__(kMostRowThreads)
         inverse[n] = scale;
       }
     };
-    if (keeps) {
-#pragma unroll 4
-      for (int64_t d = group.thread(); d < p.D; d += group.size()) kept[d] = widen(row[d]);
-      group.meet();
-      finish([&](int64_t d) { return kept[d]; });
-    } else {
-      finish([&](int64_t d) { return widen(row[d]); });
-    }
+    with_kept<A>(group, keeps, p.D, kept, [&](int64_t d) { return widen(row[d]); }, finish);
   });
 }
 
@@ -101,20 +94,13 @@ __global__ void __launch_bounds__(kMostRowThreads)
                                        return w.g * w.h;
                                      })
                                 .quotient(D);
-#pragma unroll 4
+#pragma unroll(kRowUnroll<A>)
       for (int64_t d = group.thread(); d < p.D; d += group.size()) {
         const Weighted<A> w = value(d);
         to[d] = narrow<T>(static_cast<A>(scale * ((w.g - by_mean) - w.h * by_variance)));
       }
     };
-    if (keeps) {
-#pragma unroll 4
-      for (int64_t d = group.thread(); d < p.D; d += group.size()) kept[d] = make(d);
-      group.meet();
-      finish([&](int64_t d) { return kept[d]; });
-    } else {
-      finish(make);
-    }
+    with_kept<A>(group, keeps, p.D, kept, make, finish);
   });
 }
 

@@ -73,24 +73,17 @@ __global__ void __launch_bounds__(kMostRowThreads)
     T* const to = y + row * length;
     A top = -formulas::kInfinity<A>;
     if constexpr (Op::kShifts) {
-#pragma unroll 4
+#pragma unroll(kRowUnroll<A>)
       for (int64_t i = group.thread(); i < length; i += group.size()) top = larger_number(top, widen(from[i]));
       top = group.largest(top);
     }
     const auto make = [&](int64_t i) { return Op::keep(widen(from[i]), Op::kTwo ? widen(other[i]) : A(0), top); };
     const auto finish = [&](auto value) {
       const A number = Op::of_sum(group.sum(length, [&](int64_t i) { return Op::term(value(i)); }).value());
-#pragma unroll 4
+#pragma unroll(kRowUnroll<A>)
       for (int64_t i = group.thread(); i < length; i += group.size()) to[i] = narrow<T>(Op::output(value(i), number));
     };
-    if (keeps) {
-#pragma unroll 4
-      for (int64_t i = group.thread(); i < length; i += group.size()) kept[i] = make(i);
-      group.meet();
-      finish([&](int64_t i) { return kept[i]; });
-    } else {
-      finish(make);
-    }
+    with_kept<A>(group, keeps, length, kept, make, finish);
   });
 }
 
@@ -110,7 +103,7 @@ __global__ void __launch_bounds__(kColumnThreads)
     const int64_t offset = item / across * p.length * p.after + start, length = takes ? p.length : 0;
     A top = -formulas::kInfinity<A>;
     if constexpr (Op::kShifts) {
-#pragma unroll 4
+#pragma unroll(kRowUnroll<A>)
       for (int64_t i = at.lane; i < length; i += kLanes) top = larger_number(top, widen(a[offset + i * p.after]));
       top = at.join(top, room, [](A x, A y) { return larger_number(x, y); });
     }
@@ -123,7 +116,7 @@ __global__ void __launch_bounds__(kColumnThreads)
     for (int64_t begin = 0; begin < p.length; begin += kSumChunk, ++chunk) {
       A part = A(0);
       const int64_t end = smaller<int64_t>(begin + kSumChunk, length);
-#pragma unroll 4
+#pragma unroll(kRowUnroll<A>)
       for (int64_t i = begin + at.lane; i < end; i += kLanes) part = part + Op::term(value(i));
       part = at.join(part, room, Plus());
       if (at.lane == chunk % kLanes) mine.add(part);
@@ -133,7 +126,7 @@ __global__ void __launch_bounds__(kColumnThreads)
     SumTotal<A> total;
     for (int lane = 0; lane < used; ++lane) total.join(totals[at.thread_of(lane)]);
     const A number = Op::of_sum(total.value());
-#pragma unroll 4
+#pragma unroll(kRowUnroll<A>)
     for (int64_t i = at.lane; i < length; i += kLanes) {
       y[offset + i * p.after] = narrow<T>(Op::output(value(i), number));
     }

@@ -10,6 +10,9 @@ namespace tilegrad::cuda {
 namespace {
 
 inline constexpr int kMostRowThreads = 512;  // of a block
+// How often loops over a row are unrolled. Formulas of doubles are several times as long, and no loads wait for each other.
+template <typename A>
+inline constexpr int kRowUnroll = sizeof(A) > 4 ? 1 : 4;
 
 // What a block has in shared memory.
 template <typename A>
@@ -23,6 +26,7 @@ struct RowRoom {
 template <typename A>
 struct WarpRow {
   static constexpr int kSize = 32;
+  static constexpr bool kKeeps = true;  // there is always room
   __device__ __forceinline__ explicit WarpRow(RowRoom<A>*) {}
   __device__ __forceinline__ static int size() { return kSize; }
   __device__ __forceinline__ static int thread() { return static_cast<int>(threadIdx.x) % kSize; }
@@ -62,6 +66,7 @@ struct WarpRow {
 // A row by a block of any size. All threads meet in sum() and largest().
 template <typename A>
 struct BlockRow {
+  static constexpr bool kKeeps = false;
   RowRoom<A>* room;
   __device__ __forceinline__ explicit BlockRow(RowRoom<A>* room) : room(room) {}
   __device__ __forceinline__ static int size() { return static_cast<int>(blockDim.x); }
@@ -78,7 +83,7 @@ struct BlockRow {
       SumTotal<A> mine;
       for (int64_t begin = int64_t{a} * kSumChunk; begin < length; begin += kLanes * kSumChunk) {
         const int count = static_cast<int>(smaller<int64_t>(kSumChunk, length - begin));
-        mine.add(sum_chunk<A>(count, [&](int i) { return f(begin + i); }));
+        mine.add(sum_chunk<A, 2 * kRowUnroll<A>>(count, [&](int i) { return f(begin + i); }));
       }
       if (team_lane() == 0) room->totals[a] = mine;
     }
@@ -101,6 +106,20 @@ struct BlockRow {
 
 // What the rows of a block may keep in shared memory, in bytes: as much as every launch gets.
 inline constexpr int64_t kMostKept = 40 * 1024;
+
+// Calls finish(value) where value(i) is make(i), which is kept for each element where there is room.
+template <typename A, typename Group, typename Kept, typename Make, typename Finish>
+__device__ __forceinline__ void with_kept(const Group& group, bool keeps, int64_t length, Kept* kept, Make make,
+                                          Finish finish) {
+  if (Group::kKeeps || keeps) {
+#pragma unroll(kRowUnroll<A>)
+    for (int64_t i = group.thread(); i < length; i += group.size()) kept[i] = make(i);
+    group.meet();
+    finish([&](int64_t i) { return kept[i]; });
+  } else if constexpr (!Group::kKeeps) {
+    finish(make);
+  }
+}
 
 // How the rows of a launch are shared out, and whether there is room to keep `Kept` for each element. The group is part of
 // the result, and depends on the length alone: a row has the same bits alone and among others.

@@ -126,9 +126,9 @@ struct Plus {
     return a + b;
   }
 };
-template <typename A, typename F>
+template <typename A, int kMostUnrolled = 8, typename F>
 __device__ __forceinline__ A sum_chunk(int count, F f) {
-  return fold_chunk(count, A(0), Plus(), f);
+  return fold_chunk<kMostUnrolled>(count, A(0), Plus(), f);
 }
 
 // What the lanes of a team have accumulated, in ascending order; all lanes get it.
