@@ -85,9 +85,9 @@ def test_unknown_isa_names_the_available() -> None:
     assert _C.isa() == before
 
 
-@pytest.mark.parametrize("device", ["cuda:1", "gpu", ""])
+@pytest.mark.parametrize("device", ["cuda:16", "gpu", ""])
 def test_unknown_device(device: str) -> None:
-    with pytest.raises(tg.DeviceError, match=rf"device '{device}' is none of 'cpu', 'cuda' and 'cuda:0'"):
+    with pytest.raises(tg.DeviceError, match=rf"device '{device}' is none of 'cpu', 'cuda' and 'cuda:0' to 'cuda:15'"):
         tg.zeros(3, device=device)
 
 

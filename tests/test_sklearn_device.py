@@ -40,10 +40,10 @@ def applied(net: Any) -> Any:
 
 
 WRONG = [
-    ("gpu", tg.DeviceError, r"device 'gpu' is none of 'cpu', 'cuda' and 'cuda:0'"),
-    ("cuda:1", tg.DeviceError, r"device 'cuda:1' is none of"),
-    (None, tg.ArgumentError, r"device must be 'cpu' or 'cuda', found None"),
-    (0, tg.ArgumentError, r"device must be 'cpu' or 'cuda', found 0"),
+    ("gpu", tg.DeviceError, r"device 'gpu' is none of 'cpu', 'cuda' and 'cuda:0' to 'cuda:15'"),
+    ("cuda:16", tg.DeviceError, r"device 'cuda:16' is none of"),
+    (None, tg.ArgumentError, r"device must be 'cpu', 'cuda' or 'cuda:1', found None"),
+    (0, tg.ArgumentError, r"device must be 'cpu', 'cuda' or 'cuda:1', found 0"),
 ]
 if not tg.cuda.is_available():
     WRONG.append(("cuda", tg.DeviceError, r"device 'cuda' is not available: \w+"))

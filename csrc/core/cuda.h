@@ -1,8 +1,8 @@
 // What the core knows of CUDA: memory, copies, waiting and graphs, without a header of CUDA's. A build with CUDA implements
 // it in csrc/cuda/runtime.cpp and its neighbours; one without, in cuda_absent.cpp, where nothing is available.
 //
-// Everything runs in order on one stream, so memory that is let go may be handed out again at once: whatever the next owner
-// does to it comes later on that stream. Errors of kernels surface at the next synchronisation.
+// Everything runs in order on one stream of the device, so memory that is let go may be handed out again at once: whatever the
+// next owner does to it comes later on that stream. Errors of kernels surface at the next synchronisation.
 #pragma once
 
 #include <functional>
@@ -19,14 +19,27 @@ struct KernelTable;
 
 namespace cuda {
 
-inline constexpr Device kDevice{DeviceType::cuda, 0};
-
 bool is_built();
 // Why no device can be used, in words: built without CUDA, no driver, a driver that is too old, no device. Empty if one can.
 // Asked once: a process that was forked after it was asked keeps the answer.
 const std::string& why_not();
 // Raises ErrorKind::device with why_not() unless a device can be used.
 void require(const char* op);
+// How many devices can be used; 0 where why_not() has a reason.
+inline constexpr int kMostDevices = 16;
+int device_count();
+
+// For as long as it lives, what this thread does with CUDA is done on that device. Functions that name no device work on the
+// innermost one's, at first on number 0.
+class OnDevice {
+ public:
+  explicit OnDevice(Device device);
+  ~OnDevice();
+  OnDevice(const OnDevice&) = delete;
+
+ private:
+  const int before_;
+};
 
 struct Properties {
   std::string name;
@@ -44,16 +57,18 @@ void* allocate(size_t bytes);
 void release(void* data, size_t bytes);
 MemoryStats memory_stats();
 void reset_peak();
-void trim();
+void trim();  // of all devices
 
 // Copies in the stream's order. The source may be written again as soon as copy_to_device returns; copy_to_host waits.
 void copy_to_device(void* to, const void* from, size_t bytes);
 void copy_to_host(void* to, const void* from, size_t bytes);
 void copy_on_device(void* to, const void* from, size_t bytes);
+// From another device to this one, in the order of both streams.
+void copy_from_device(void* to, const void* from, Device source, size_t bytes);
 // A few bytes (at most 16): cheaper than a copy.
 void write_small(void* to, const void* from, size_t bytes);
 
-// Waits for everything launched so far; raises what went wrong on the device meanwhile, bad labels and indices included.
+// Waits for everything launched so far, on all devices; raises what went wrong there meanwhile, bad labels and indices included.
 void synchronize();
 // Waits for what others have launched on the device, on streams of their own.
 void wait_for_others();

@@ -133,6 +133,7 @@ void run(const Launch& launch) {
   if (!kernel) fail(ErrorKind::dtype, "%s: no kernel for %s; cast first", launch.name, name(launch.dtype));
 
   if (device.type == DeviceType::cuda) {
+    const cuda::OnDevice on(device);
     run_on_cuda(launch, kernel, {launch.params, {data, numel, count}, {nullptr}});
   } else {
     const DeviceMemory scratch(device, launch.workspace_bytes);

@@ -34,6 +34,7 @@ bool comes_first(const std::vector<ProgramItem>& items, const ProgramItem& call)
 }  // namespace
 
 std::vector<Array> Program::replay_on_cuda(const std::vector<Array>& given) {
+  const cuda::OnDevice on(device_);
   if (!on_cuda_) {
     auto made = std::make_shared<OnCuda>();
     made->bases.resize(slots.size(), nullptr);

@@ -56,6 +56,7 @@ void look_at(std::span<const Operand> operands, const std::function<void(void* c
     for (const Operand& operand : operands) data[count++] = operand.array->data();
     return body(data);
   }
+  const cuda::OnDevice on(operands[0].array->device());
   std::vector<cuda::Region> regions;
   for (const Operand& operand : operands) regions.push_back(region_of(*operand.array));
   cuda::check_later(std::move(regions), body);

@@ -1,6 +1,9 @@
 #include "core/storage.h"
 
+#include <array>
+#include <charconv>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "core/allocator.h"
@@ -13,12 +16,16 @@ namespace tilegrad {
 namespace {
 
 void* allocate_on(Device device, size_t bytes) {
-  return device.type == DeviceType::cuda ? cuda::allocate(bytes) : cpu_memory::allocate(bytes);
+  if (device.type == DeviceType::cpu) return cpu_memory::allocate(bytes);
+  const cuda::OnDevice on(device);
+  return cuda::allocate(bytes);
 }
 
 void release_on(Device device, void* data, size_t bytes) {
   holders::remove(data, bytes);
-  device.type == DeviceType::cuda ? cuda::release(data, bytes) : cpu_memory::release(data, bytes);
+  if (device.type == DeviceType::cpu) return cpu_memory::release(data, bytes);
+  const cuda::OnDevice on(device);
+  cuda::release(data, bytes);
 }
 
 }  // namespace
@@ -32,16 +39,36 @@ DeviceMemory::~DeviceMemory() {
   if (data_) release_on(device_, data_, bytes_);
 }
 
-const char* name(Device device) { return device.type == DeviceType::cpu ? "cpu" : "cuda"; }
+const char* name(Device device) {
+  if (device.type == DeviceType::cpu) return "cpu";
+  static const auto* const names = [] {
+    auto* const made = new std::array<std::string, cuda::kMostDevices>{"cuda"};
+    for (size_t i = 1; i < made->size(); ++i) (*made)[i] = "cuda:" + std::to_string(i);
+    return made;
+  }();
+  return (*names)[static_cast<size_t>(device.index)].c_str();
+}
 
 Device parse_device(const char* text) {
   const std::string_view given = text;
   if (given == "cpu") return {};
-  if (given == "cuda" || given == "cuda:0") {
-    if (cuda::why_not().empty()) return cuda::kDevice;
+  int index = 0;
+  if (given.starts_with("cuda:")) {
+    const std::string_view digits = given.substr(5);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+    if (error != std::errc() || end != digits.data() + digits.size() || index >= cuda::kMostDevices) index = -1;
+  } else if (given != "cuda") {
+    index = -1;
+  }
+  if (index < 0) fail(ErrorKind::device, "device '%s' is none of 'cpu', 'cuda' and 'cuda:0' to 'cuda:15'", text);
+  if (!cuda::why_not().empty()) {
     fail(ErrorKind::device, "device '%s' is not available: %s", text, cuda::why_not().c_str());
   }
-  fail(ErrorKind::device, "device '%s' is none of 'cpu', 'cuda' and 'cuda:0'", text);
+  if (index >= cuda::device_count()) {
+    fail(ErrorKind::device, "device '%s' is not available: the last that the NVIDIA driver sees is 'cuda:%d'", text,
+         cuda::device_count() - 1);
+  }
+  return {DeviceType::cuda, static_cast<int8_t>(index)};
 }
 
 Storage* Storage::allocate(size_t bytes, Device device) {

@@ -16,8 +16,8 @@ struct Device {
   bool operator==(const Device&) const = default;
 };
 
-const char* name(Device device);
-// "cpu", "cuda" or "cuda:0"; anything else, and a device that cannot be used here, raises ErrorKind::device.
+const char* name(Device device);  // "cuda" for the first
+// "cpu", "cuda" or "cuda:1"; anything else, and a device that cannot be used here, raises ErrorKind::device.
 Device parse_device(const char* text);
 
 class Recording;  // recording.h

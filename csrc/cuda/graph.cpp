@@ -5,9 +5,11 @@
 namespace tilegrad::cuda {
 
 struct Graph::Parts {
+  int device = 0;
   cudaGraphExec_t executable = nullptr;
   std::vector<std::pair<void*, size_t>> scratch;  // that its launches use
   ~Parts() {
+    const OnDevice on({DeviceType::cuda, static_cast<int8_t>(device)});
     if (executable) cudaGraphExecDestroy(executable);
     for (const auto& [data, bytes] : scratch) cuda::release(data, bytes);
   }
@@ -17,6 +19,7 @@ std::unique_ptr<Graph> Graph::record(const std::function<void()>& launches) {
   std::unique_ptr<Graph> made(new Graph);
   made->parts_ = std::make_unique<Parts>();
   Stream stream = runtime().stream;
+  made->parts_->device = stream.device;
   TILEGRAD_CUDA_CALL(cudaStreamCreateWithFlags(&stream.handle, cudaStreamNonBlocking));
   cudaGraph_t graph = nullptr;
   cudaError_t status = cudaSuccess;

@@ -26,6 +26,7 @@
 
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <type_traits>
 #include <utility>
 
@@ -36,6 +37,7 @@ namespace tilegrad::cuda {
 // Where a launch goes, and what it may use besides its operands.
 struct Stream {
   cudaStream_t handle;
+  int device;
   int multiprocessors;
   int shared_memory;  // the most dynamic shared memory of a block, in bytes, once asked for
   int architecture;   // 80, 90, ...
@@ -53,6 +55,22 @@ struct Stream {
 const Stream& current_stream();
 // What the launch took from Stream::scratch goes back (to be used again by what comes later on the stream).
 void release_scratch();
+
+// What a kernel must be told once on every device. Two threads may both tell it.
+class OncePerDevice {
+ public:
+  template <typename Tell>
+  void run(int device, const Tell& tell) {
+    std::atomic<uint64_t>& words = done_[device / 64];
+    const uint64_t bit = uint64_t{1} << device % 64;
+    if (words.load(std::memory_order_acquire) & bit) return;
+    tell();
+    words.fetch_or(bit, std::memory_order_release);
+  }
+
+ private:
+  std::atomic<uint64_t> done_[2] = {};
+};
 
 inline constexpr int kThreads = 256;
 

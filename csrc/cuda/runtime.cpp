@@ -1,5 +1,6 @@
 #include "cuda/runtime.h"
 
+#include <atomic>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -12,6 +13,8 @@
 namespace tilegrad::cuda {
 namespace {
 
+thread_local int current = 0;  // device
+thread_local int chosen = -1;  // that the runtime library has been told
 thread_local const Stream* overriding = nullptr;
 thread_local std::vector<std::pair<void*, size_t>>* keeping = nullptr;  // scratch memory that a graph keeps
 thread_local std::vector<std::pair<void*, size_t>> taken;               // by the launch that is being made
@@ -37,21 +40,28 @@ std::string reason_against() {
   return "";
 }
 
-Runtime make_runtime() {
+Runtime* make_runtime(int device) {
   require("cuda");
-  Runtime made{};
-  TILEGRAD_CUDA_CALL(cudaSetDevice(0));
+  TILEGRAD_CUDA_CALL(cudaSetDevice(device));
+  chosen = device;
   cudaDeviceProp properties;
-  TILEGRAD_CUDA_CALL(cudaGetDeviceProperties(&properties, 0));
+  TILEGRAD_CUDA_CALL(cudaGetDeviceProperties(&properties, device));
+  if (properties.major < 8) {
+    fail(ErrorKind::device, "cuda:%d is of compute capability %d.%d; tilegrad's kernels need 8.0 or newer", device,
+         properties.major, properties.minor);
+  }
   cudaStream_t stream;
   TILEGRAD_CUDA_CALL(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   int* error;
   TILEGRAD_CUDA_CALL(cudaMalloc(reinterpret_cast<void**>(&error), sizeof(int)));
   TILEGRAD_CUDA_CALL(cudaMemsetAsync(error, 0, sizeof(int), stream));
-  made.stream = {stream, properties.multiProcessorCount, static_cast<int>(properties.sharedMemPerBlockOptin),
-                 10 * properties.major + properties.minor, error};
-  return made;
+  return new Runtime{{stream, device, properties.multiProcessorCount,
+                      static_cast<int>(properties.sharedMemPerBlockOptin), 10 * properties.major + properties.minor,
+                      error}};
 }
+
+// Never destroyed: tensors may outlive them.
+std::atomic<Runtime*> runtimes[kMostDevices];
 
 struct Source {
   static constexpr size_t kCutFrom = SIZE_MAX, kCutUnit = 1;  // what was allocated is freed whole
@@ -72,19 +82,20 @@ struct Source {
   [[noreturn]] static void out_of_memory(size_t bytes);
 };
 
-BlockCache<Source>& cache() {
-  static BlockCache<Source>* const instance = new BlockCache<Source>;  // never destroyed: tensors may outlive it
-  return *instance;
+BlockCache<Source>& cache(int device) {
+  static auto* const instances = new BlockCache<Source>[kMostDevices];  // never destroyed: tensors may outlive them
+  return instances[device];
 }
 
 void Source::out_of_memory(size_t bytes) {
   size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
-  const MemoryStats stats = cache().stats();
+  const MemoryStats stats = cache(current).stats();
   fail(
       ErrorKind::memory,
-      "out of memory: could not allocate %zu bytes on cuda:0; tensors and programs hold %llu of %zu bytes, %zu are free%s",
-      bytes, static_cast<unsigned long long>(stats.bytes_in_use), total, free, holders::largest(kDevice).c_str());
+      "out of memory: could not allocate %zu bytes on cuda:%d; tensors and programs hold %llu of %zu bytes, %zu are free%s",
+      bytes, current, static_cast<unsigned long long>(stats.bytes_in_use), total, free,
+      holders::largest({DeviceType::cuda, static_cast<int8_t>(current)}).c_str());
 }
 
 }  // namespace
@@ -107,20 +118,36 @@ void require_success(cudaError_t status, const char* call) {
        cudaGetErrorString(status));
 }
 
-Runtime& runtime() {
-  static Runtime* const instance = new Runtime(make_runtime());
-  thread_local bool is_set = false;  // the device of the runtime library is a thread's own
-  if (!is_set) {
-    TILEGRAD_CUDA_CALL(cudaSetDevice(instance->device));
-    is_set = true;
-  }
-  return *instance;
+int device_count() {
+  int count = 0;
+  if (why_not().empty()) cudaGetDeviceCount(&count);
+  return count < kMostDevices ? count : kMostDevices;
 }
 
+OnDevice::OnDevice(Device device) : before_(current) { current = device.index; }
+OnDevice::~OnDevice() { current = before_; }
+
+Runtime& runtime() {
+  Runtime* found = runtimes[current].load(std::memory_order_acquire);
+  if (!found) {
+    static std::mutex mutex;
+    const std::lock_guard lock(mutex);
+    found = runtimes[current].load(std::memory_order_acquire);
+    if (!found) runtimes[current].store(found = make_runtime(current), std::memory_order_release);
+  }
+  if (chosen != current) {  // the device of the runtime library is a thread's own
+    TILEGRAD_CUDA_CALL(cudaSetDevice(current));
+    chosen = current;
+  }
+  return *found;
+}
+
+Runtime* runtime_of(int device) { return runtimes[device].load(std::memory_order_acquire); }
+
 Properties properties() {
-  Runtime& state = runtime();
+  const int device = runtime().stream.device;
   cudaDeviceProp found;
-  TILEGRAD_CUDA_CALL(cudaGetDeviceProperties(&found, state.device));
+  TILEGRAD_CUDA_CALL(cudaGetDeviceProperties(&found, device));
   Properties result;
   result.name = found.name;
   result.major = found.major;
@@ -154,16 +181,19 @@ StreamOverride::~StreamOverride() {
   keeping = nullptr;
 }
 
-void* allocate(size_t bytes) { return cache().allocate(bytes); }
-void release(void* data, size_t bytes) { cache().release(data, bytes); }
-MemoryStats memory_stats() { return cache().stats(); }
-void reset_peak() { cache().reset_peak(); }
+void* allocate(size_t bytes) { return cache(current).allocate(bytes); }
+void release(void* data, size_t bytes) { cache(current).release(data, bytes); }
+MemoryStats memory_stats() { return cache(current).stats(); }
+void reset_peak() { cache(current).reset_peak(); }
 void trim() {
-  if (why_not().empty()) {
-    synchronize();
+  if (why_not().empty()) synchronize();
+  for (int device = 0; device < kMostDevices; ++device) {
+    if (!runtime_of(device)) continue;
+    const OnDevice on({DeviceType::cuda, static_cast<int8_t>(device)});
+    runtime();
     give_back_staging();
+    cache(device).trim();
   }
-  cache().trim();
 }
 
 void copy_to_host(void* to, const void* from, size_t bytes) {
@@ -174,6 +204,25 @@ void copy_to_host(void* to, const void* from, size_t bytes) {
 void copy_on_device(void* to, const void* from, size_t bytes) {
   if (bytes == 0) return;
   TILEGRAD_CUDA_CALL(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, current_stream().handle));
+}
+
+void copy_from_device(void* to, const void* from, Device source, size_t bytes) {
+  if (bytes == 0) return;
+  const Stream& here = runtime().stream;
+  const auto wait = [](cudaStream_t waiting, int of, cudaStream_t other) {
+    const OnDevice on({DeviceType::cuda, static_cast<int8_t>(of)});
+    runtime();
+    cudaEvent_t event;
+    TILEGRAD_CUDA_CALL(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    TILEGRAD_CUDA_CALL(cudaEventRecord(event, other));
+    TILEGRAD_CUDA_CALL(cudaStreamWaitEvent(waiting, event, 0));
+    TILEGRAD_CUDA_CALL(cudaEventDestroy(event));  // when it has been waited for
+  };
+  const cudaStream_t there = runtime_of(source.index)->stream.handle;
+  wait(here.handle, source.index, there);
+  runtime();
+  TILEGRAD_CUDA_CALL(cudaMemcpyPeerAsync(to, here.device, from, source.index, bytes, here.handle));
+  wait(there, here.device, here.handle);  // before the source's memory is used again
 }
 
 void wait_for_others() {
@@ -190,6 +239,7 @@ void check_launch(const char* op) {
 }
 
 Stopwatch::Stopwatch() {
+  runtime();
   cudaEvent_t begin, end;
   TILEGRAD_CUDA_CALL(cudaEventCreate(&begin));
   TILEGRAD_CUDA_CALL(cudaEventCreate(&end));

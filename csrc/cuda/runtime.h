@@ -14,14 +14,15 @@ namespace tilegrad::cuda {
 void require_success(cudaError_t status, const char* call);
 #define TILEGRAD_CUDA_CALL(...) ::tilegrad::cuda::require_success((__VA_ARGS__), #__VA_ARGS__)
 
-// Made on first use; raises where there is no device.
+// Made on first use; raises where there is no such device. Without a number, that of the device that this thread is on.
 struct Runtime {
-  int device;
   Stream stream;
 };
 Runtime& runtime();
+// Those that have been made.
+Runtime* runtime_of(int device);
 
-// The memory that copies from the host go through.
+// The memory that copies from the host to this device go through.
 void give_back_staging();
 
 // While it lives, this thread's launches go to the stream that is being recorded, and keep their scratch memory.

@@ -57,9 +57,13 @@ struct Uploads {
   int next = 0;
   Uploads() { TILEGRAD_CUDA_CALL(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking)); }
 };
-Uploads& uploads() {
-  static Uploads* const instance = new Uploads;  // never destroyed, like the runtime
-  return *instance;
+// Of a device; never destroyed, like the runtime.
+Uploads& uploads(int device) {
+  static std::mutex mutex;
+  static auto* const made = new Uploads*[kMostDevices]();
+  const std::lock_guard lock(mutex);
+  if (!made[device]) made[device] = new Uploads;
+  return *made[device];
 }
 
 }  // namespace
@@ -68,7 +72,7 @@ void copy_to_device(void* to, const void* from, size_t bytes) {
   if (bytes == 0) return;
   const cudaStream_t stream = current_stream().handle;
   if (bytes >= kLeast && bytes <= kMost && stream == runtime().stream.handle) {
-    Uploads& state = uploads();
+    Uploads& state = uploads(current_stream().device);
     const std::lock_guard lock(state.mutex);
     StagingPlace& place = state.places[state.next];
     place.wait();
@@ -88,7 +92,7 @@ void copy_to_device(void* to, const void* from, size_t bytes) {
 }
 
 void give_back_staging() {
-  Uploads& state = uploads();
+  Uploads& state = uploads(current_stream().device);
   const std::lock_guard lock(state.mutex);
   for (StagingPlace& place : state.places) {
     place.wait();

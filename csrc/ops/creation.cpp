@@ -14,6 +14,7 @@ Array scalar(const char* op, const Scalar& value, DType dtype, Device device) {
   alignas(8) char bytes[8] = {};
   write_scalar(op, value, dtype, bytes);
   if (device.type == DeviceType::cuda) {
+    const cuda::OnDevice on(device);
     cuda::write_small(array.data(), bytes, array.item_size());
   } else {
     std::memcpy(array.data(), bytes, array.item_size());

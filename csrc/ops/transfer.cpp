@@ -15,6 +15,7 @@ size_t bytes_of(const Array& x) { return static_cast<size_t>(x.numel()) * x.item
 
 void read_to_host(const Array& x, void* host) {
   if (x.device().type == DeviceType::cuda) {
+    const cuda::OnDevice on(x.device());
     cuda::copy_to_host(host, x.data(), bytes_of(x));
   } else if (x.numel()) {
     std::memcpy(host, x.data(), bytes_of(x));
@@ -23,6 +24,7 @@ void read_to_host(const Array& x, void* host) {
 
 void write_from_host(const void* host, const Array& x) {
   if (x.device().type == DeviceType::cuda) {
+    const cuda::OnDevice on(x.device());
     cuda::copy_to_device(x.data(), host, bytes_of(x));
   } else if (x.numel()) {
     std::memcpy(x.data(), host, bytes_of(x));
@@ -42,7 +44,10 @@ Array to_device(const Array& x, Device device) {
   }
   const Array from = contiguous(x);
   Array y = Array::empty(x.shape(), x.dtype(), device);
-  if (device.type == DeviceType::cuda) {
+  if (device.type == DeviceType::cuda && from.device().type == DeviceType::cuda) {
+    const cuda::OnDevice on(device);
+    cuda::copy_from_device(y.data(), from.data(), from.device(), bytes_of(from));
+  } else if (device.type == DeviceType::cuda) {
     write_from_host(from.data(), y);
   } else {
     read_to_host(from, y.data());

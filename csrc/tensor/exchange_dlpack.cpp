@@ -53,7 +53,14 @@ constexpr uint8_t kInt = 0, kUint = 1, kFloat = 2, kBfloat = 4, kBool = 6;
 constexpr DLDataType kDataTypes[kDTypeCount] = {{kFloat, 32, 1}, {kFloat, 64, 1}, {kBfloat, 16, 1}, {kFloat, 16, 1},
                                                 {kInt, 64, 1},   {kInt, 32, 1},   {kUint, 8, 1},    {kBool, 8, 1}};
 
-DLDevice device_of(const Array& array) { return {array.device().type == DeviceType::cuda ? kCuda : kCpu, 0}; }
+DLDevice device_of(const Array& array) {
+  const Device device = array.device();
+  return {device.type == DeviceType::cuda ? kCuda : kCpu, device.index};
+}
+Device from_dlpack_device(DLDevice device) {
+  if (device.device_type != kCuda) return {};
+  return {DeviceType::cuda, static_cast<int8_t>(device.device_id)};
+}
 
 // A managed tensor of either form, with the layout that it points to and the storage that it keeps alive.
 template <typename Managed>
@@ -115,14 +122,17 @@ struct Layout {
 };
 
 Layout check(const DLTensor& tensor) {
-  if (tensor.device.device_type == kCuda && tensor.device.device_id == 0) {
+  const int32_t id = tensor.device.device_id;
+  if (tensor.device.device_type == kCuda && id >= 0 && id < std::max(cuda::device_count(), 1)) {
     cuda::require("from_dlpack");
+    const cuda::OnDevice on(from_dlpack_device(tensor.device));
     cuda::wait_for_others();
   } else if (tensor.device.device_type != kCpu) {
-    fail(ErrorKind::device,
-         "from_dlpack: the tensor is on DLPack device type %d, number %d; memory of the CPU (1) and of the first CUDA "
-         "device (2) can be shared",
-         static_cast<int>(tensor.device.device_type), static_cast<int>(tensor.device.device_id));
+    fail(
+        ErrorKind::device,
+        "from_dlpack: the tensor is on DLPack device type %d, number %d; memory of the CPU (1) and of CUDA devices (2) can "
+        "be shared",
+        static_cast<int>(tensor.device.device_type), static_cast<int>(tensor.device.device_id));
   }
   Layout layout;
   bool known = false;
@@ -153,7 +163,7 @@ Array take_over(PyObject* capsule, const char* name, const char* used_name) {
   void* data = static_cast<char*>(tensor.data) + tensor.byte_offset;
   if (PyCapsule_SetName(capsule, used_name) < 0) throw PythonError();
   // The exporter's deleter may touch Python objects.
-  const Device device = tensor.device.device_type == kCuda ? cuda::kDevice : Device{};
+  const Device device = from_dlpack_device(tensor.device);
   StorageRef storage(Storage::borrow(data, layout.bytes, device, managed, [](void* owner) {
     if (!Py_IsInitialized()) return;
     const PyGILState_STATE state = PyGILState_Ensure();

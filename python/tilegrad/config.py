@@ -207,7 +207,7 @@ def _cuda() -> str:
     reason = _C.cuda_why_not()
     if reason:
         return reason
-    found = _C.cuda_properties()
+    found = _C.cuda_properties("cuda")
     return f"{found['name']}, {found['multiprocessors']} multiprocessors, {_megabytes(found['total_memory'])}"
 
 

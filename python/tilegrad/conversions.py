@@ -131,7 +131,7 @@ class Conversions(_Casts):
     def to(self, device_or_dtype: DTypeLike) -> Tensor:
         """The tensor on a device or, as :meth:`astype`, in a dtype; itself where it is so already.
 
-        Devices are ``"cpu"`` and ``"cuda"``; see :func:`tilegrad.to_device`.
+        Devices are ``"cpu"``, ``"cuda"`` and ``"cuda:1"``; see :func:`tilegrad.to_device`.
         """
         if isinstance(device_or_dtype, str) and device_or_dtype.split(":")[0] in ("cpu", "cuda"):
             return ops.to_device(self, device_or_dtype)

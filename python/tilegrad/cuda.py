@@ -1,9 +1,9 @@
 """The GPU: whether there is one, its memory, and waiting for it.
 
-Tensors and modules go there by ``.to("cuda")``; everything else stays as it is. Launches return before the GPU has run
-them. Whatever reads a value waits, and so does :func:`synchronize`; errors that a kernel meets (a label or an index out
-of range) are raised there, with the row and the value, and leave the GPU usable. From a bad label to that moment
-optimizers do not update.
+Tensors and modules go there by ``.to("cuda")``, to the second one by ``.to("cuda:1")``; everything else stays as it is.
+Launches return before the GPU has run them. Whatever reads a value waits, and so does :func:`synchronize`; errors that
+a kernel meets (a label or an index out of range) are raised there, with the row and the value, and leave the GPU
+usable. From a bad label to that moment optimizers do not update.
 """
 
 from __future__ import annotations
@@ -57,19 +57,25 @@ def is_built() -> bool:
 
 
 def device_count() -> int:
-    """How many GPUs can be used: 1, the first of the machine, or 0.
+    """How many GPUs can be used, as ``"cuda:0"`` (which is ``"cuda"``), ``"cuda:1"`` and so on.
 
     Examples
     --------
     >>> import tilegrad as tg
-    >>> tg.cuda.device_count() == int(tg.cuda.is_available())
+    >>> (tg.cuda.device_count() > 0) == tg.cuda.is_available()
     True
     """
-    return int(is_available())
+    count: int = _C.cuda_device_count()
+    return count
 
 
-def properties() -> dict[str, Any]:
-    """What the GPU is.
+def properties(device: str = "cuda") -> dict[str, Any]:
+    """What a GPU is.
+
+    Parameters
+    ----------
+    device
+        Which.
 
     Returns
     -------
@@ -88,12 +94,17 @@ def properties() -> dict[str, Any]:
     >>> tg.cuda.properties()["compute_capability"] if tg.cuda.is_available() else (9, 0)  # doctest: +ELLIPSIS
     (..., ...)
     """
-    found: dict[str, Any] = _C.cuda_properties()
+    found: dict[str, Any] = _C.cuda_properties(device)
     return found
 
 
-def device_name() -> str:
-    """The GPU's name.
+def device_name(device: str = "cuda") -> str:
+    """A GPU's name.
+
+    Parameters
+    ----------
+    device
+        Which.
 
     Raises
     ------
@@ -105,11 +116,11 @@ def device_name() -> str:
     >>> import tilegrad as tg
     >>> name = tg.cuda.device_name() if tg.cuda.is_available() else "none"
     """
-    return str(properties()["name"])
+    return str(properties(device)["name"])
 
 
 def synchronize() -> None:
-    """Waits for the GPU, and raises what went wrong on it meanwhile.
+    """Waits for all GPUs that are in use, and raises what went wrong on them meanwhile.
 
     Raises
     ------
@@ -127,8 +138,13 @@ def synchronize() -> None:
     _C.cuda_synchronize()
 
 
-def memory_stats() -> dict[str, int]:
-    """As :func:`tilegrad.memory_stats`, of the GPU's memory.
+def memory_stats(device: str = "cuda") -> dict[str, int]:
+    """As :func:`tilegrad.memory_stats`, of a GPU's memory.
+
+    Parameters
+    ----------
+    device
+        Which.
 
     Examples
     --------
@@ -136,23 +152,28 @@ def memory_stats() -> dict[str, int]:
     >>> sorted(tg.cuda.memory_stats())
     ['allocations', 'bytes_cached', 'bytes_in_use', 'cache_hits', 'peak_bytes_in_use']
     """
-    stats: dict[str, int] = _C.cuda_memory_stats()
+    stats: dict[str, int] = _C.cuda_memory_stats(device)
     return stats
 
 
-def reset_peak_memory() -> None:
+def reset_peak_memory(device: str = "cuda") -> None:
     """Makes ``peak_bytes_in_use`` start again from what is in use now.
+
+    Parameters
+    ----------
+    device
+        Which.
 
     Examples
     --------
     >>> import tilegrad as tg
     >>> tg.cuda.reset_peak_memory()
     """
-    _C.cuda_reset_peak_memory()
+    _C.cuda_reset_peak_memory(device)
 
 
 def empty_cache() -> None:
-    """Gives the memory that is kept for future tensors back to the driver.
+    """Gives the memory that is kept for future tensors back to the driver, on all GPUs.
 
     Examples
     --------

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import _C
@@ -78,6 +79,7 @@ class Generator:
         # Kernels read the state and move it on, so that a replayed launch draws anew.
         self._state: Tensor = _C.full((2,), 0, _C.int64)
         self._states: dict[str, Tensor] = {"cpu": self._state}  # of every device that has drawn; one of them counts
+        self._bringers: dict[str, Callable[[], None]] = {}
         self._lock = threading.Lock()  # a draw reads and writes it
         self._write(start)
 
@@ -98,7 +100,8 @@ class Generator:
         The numbers that are drawn do not depend on the device, so the state goes from one to the other with the draws.
         """
         if device != "cpu" and _C.is_observed():
-            _C.at_replay(self._bring_to_gpu)  # a draw elsewhere may have come between
+            # A draw elsewhere may have come between. (The same function every time: it need be called once a replay.)
+            _C.at_replay(self._bringers.setdefault(device, partial(self._bring_back, device)))
         if self._state.device != device:
             self._bring_to(device)
         return self._state
@@ -111,10 +114,10 @@ class Generator:
                 self._states[device] = _C.to_device(self._state, device)
         self._state = self._states[device]
 
-    def _bring_to_gpu(self) -> None:
+    def _bring_back(self, device: str) -> None:
         with self._lock:
-            if self._state.device == "cpu":
-                self._bring_to("cuda")
+            if self._state.device != device:
+                self._bring_to(device)
 
     def set_state(self, state: Sequence[int]) -> None:
         """Goes back (or forward) to a state that :meth:`state` returned.

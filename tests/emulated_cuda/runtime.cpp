@@ -16,6 +16,7 @@
 using Work = std::deque<std::function<void()>>;
 
 struct emulated_stream {
+  int device = 0;
   Work waiting;
   bool records = false;
 };
@@ -26,6 +27,7 @@ struct EventState {
   double milliseconds = 0;
 };
 struct emulated_event {
+  int device = 0;
   std::shared_ptr<EventState> state = std::make_shared<EventState>();
 };
 struct emulated_graph {
@@ -45,13 +47,15 @@ struct Lock {
 };
 
 thread_local cudaError_t last_error = cudaSuccess;
+thread_local int current_device = 0;
 cudaError_t tell(cudaError_t status) {
   if (status != cudaSuccess) last_error = status;
   return status;
 }
 
-// The device's memory. Only what runs on a stream may touch it: a piece is opened when such work touches it first, and closed
-// when that work is done.
+// A device's memory. Only what runs on a stream of the device may touch it: a piece is opened when such work touches it first,
+// and closed when that work is done.
+constexpr int kDevices = 2;
 struct Memory {
   static constexpr size_t kPiece = size_t{64} << 10, kPieces = kMemory / kPiece;
   char* begin;
@@ -59,16 +63,12 @@ struct Memory {
   size_t in_use = 0;
   char* opened[kPieces];
   volatile size_t opened_count = 0;
-  struct sigaction before;
+  volatile int users = 0;  // the handler of a signal looks at it
 
   Memory() {
     void* const made = mmap(nullptr, kMemory, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (made == MAP_FAILED) std::abort();
     begin = static_cast<char*>(made);
-    struct sigaction action = {};
-    action.sa_sigaction = &Memory::touched;
-    action.sa_flags = SA_SIGINFO | SA_NODEFER;
-    sigaction(SIGSEGV, &action, &before);
   }
   void* allocate(size_t bytes) {
     const size_t room = (bytes + kPage - 1) / kPage * kPage;
@@ -93,32 +93,47 @@ struct Memory {
     for (size_t i = 0; i < opened_count; ++i) mprotect(opened[i], kPiece, PROT_NONE);
     opened_count = 0;
   }
+  // Whether it was for a piece of this memory that somebody may use.
+  bool open(char* at) {
+    if (users == 0 || at < begin || at >= begin + kMemory) return false;
+    char* const piece = begin + static_cast<size_t>(at - begin) / kPiece * kPiece;
+    mprotect(piece, kPiece, PROT_READ | PROT_WRITE);
+    opened[opened_count] = piece;
+    opened_count = opened_count + 1;
+    return true;
+  }
+};
+
+struct Memories {
+  Memory of[kDevices];
+  struct sigaction before;
+  Memories() {
+    struct sigaction action = {};
+    action.sa_sigaction = &Memories::touched;
+    action.sa_flags = SA_SIGINFO | SA_NODEFER;
+    sigaction(SIGSEGV, &action, &before);
+  }
   static void touched(int, siginfo_t* info, void*);
 };
-Memory& memory() {
-  static Memory* const instance = new Memory;
+Memories& memories() {
+  static Memories* const instance = new Memories;
   return *instance;
 }
-volatile int open_count = 0;  // the handler of a signal looks at it
+void Memories::touched(int, siginfo_t* info, void*) {
+  for (Memory& memory : memories().of) {
+    if (memory.open(static_cast<char*>(info->si_addr))) return;
+  }
+  sigaction(SIGSEGV, &memories().before, nullptr);  // it happens again, to whoever cared before
+}
+Memory& memory() { return memories().of[current_device]; }
 struct Opened {
-  Opened() { open_count = open_count + 1; }
+  Memory& memory;
+  explicit Opened(Memory& memory) : memory(memory) { memory.users = memory.users + 1; }
   ~Opened() {
-    open_count = open_count - 1;
-    if (open_count == 0) memory().close();
+    memory.users = memory.users - 1;
+    if (memory.users == 0) memory.close();
   }
 };
-void Memory::touched(int, siginfo_t* info, void*) {
-  Memory& state = memory();
-  char* const at = static_cast<char*>(info->si_addr);
-  if (open_count > 0 && at >= state.begin && at < state.begin + kMemory) {
-    char* const piece = state.begin + static_cast<size_t>(at - state.begin) / kPiece * kPiece;
-    mprotect(piece, kPiece, PROT_READ | PROT_WRITE);
-    state.opened[state.opened_count] = piece;
-    state.opened_count = state.opened_count + 1;
-  } else {
-    sigaction(SIGSEGV, &state.before, nullptr);  // it happens again, to whoever cared before
-  }
-}
 
 std::vector<cudaStream_t>& streams() {
   static auto* const instance = new std::vector<cudaStream_t>;
@@ -140,7 +155,7 @@ bool is_pinned(const void* data) {
 template <typename Condition>
 void work_while(cudaStream_t stream, const Condition& goes_on) {
   if (stream->records || stream->waiting.empty()) return;
-  const Opened opened;
+  const Opened opened(memories().of[stream->device]);
   while (!stream->waiting.empty() && goes_on()) {
     const auto piece = std::move(stream->waiting.front());
     stream->waiting.pop_front();
@@ -161,7 +176,7 @@ void wait_for(const EventState& event, uint64_t record) {
 // wait for each other can meet.
 bool is_eager(cudaStream_t stream) {
   static const bool asked = std::getenv("TILEGRAD_EMULATED_EAGER") != nullptr;
-  return asked && stream != streams().front();
+  return asked && stream != streams().front();  // (the first is that of the first device)
 }
 
 double now() {
@@ -180,6 +195,9 @@ void enqueue(cudaStream_t stream, std::function<void()> work) {
   const Lock lock;
   stream->waiting.push_back(std::move(work));
   if (is_eager(stream)) finish(stream);
+}
+void require_current(cudaStream_t stream) {
+  if (stream->device != current_device) die("a kernel is launched on a stream of a device that is not the current one");
 }
 void refuse_launch() { tell(cudaErrorInvalidConfiguration); }
 }  // namespace emulated
@@ -202,7 +220,7 @@ cudaError_t cudaPeekAtLastError() { return last_error; }
 
 cudaError_t cudaDriverGetVersion(int* version) { return *version = CUDART_VERSION, cudaSuccess; }
 cudaError_t cudaRuntimeGetVersion(int* version) { return *version = CUDART_VERSION, cudaSuccess; }
-cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
+cudaError_t cudaGetDeviceCount(int* count) { return *count = kDevices, cudaSuccess; }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
   return *value = architecture() / 10, cudaSuccess;
 }
@@ -211,7 +229,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {"emulated on the CPU", found / 10, found % 10, 4, size_t{found < 90 ? 163u : 227u} << 10};
   return cudaSuccess;
 }
-cudaError_t cudaSetDevice(int device) { return tell(device == 0 ? cudaSuccess : cudaErrorInvalidValue); }
+cudaError_t cudaSetDevice(int device) {
+  if (device < 0 || device >= kDevices) return tell(cudaErrorInvalidValue);
+  current_device = device;
+  return cudaSuccess;
+}
 cudaError_t cudaDeviceSynchronize() {
   const Lock lock;
   finish_all();
@@ -222,14 +244,17 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
   const Lock lock;
   *data = memory().allocate(bytes);
   if (!*data) return tell(cudaErrorMemoryAllocation);
-  const Opened opened;
+  const Opened opened(memory());
   std::memset(*data, 0xff, bytes);
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* data) {
   const Lock lock;
   finish_all();
-  return !data || memory().release(data) ? cudaSuccess : tell(cudaErrorInvalidValue);
+  for (Memory& memory : memories().of) {
+    if (data && memory.release(data)) return cudaSuccess;
+  }
+  return data ? tell(cudaErrorInvalidValue) : cudaSuccess;
 }
 cudaError_t cudaMallocHost(void** data, size_t bytes) {
   const Lock lock;
@@ -255,7 +280,7 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   const Lock lock;
-  streams().push_back(*stream = new emulated_stream);
+  streams().push_back(*stream = new emulated_stream{current_device, {}, false});
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
@@ -282,16 +307,25 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   if (kind == cudaMemcpyDeviceToHost && !is_pinned(to)) finish(stream);
   return cudaSuccess;
 }
+cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int from_device, size_t bytes,
+                                cudaStream_t stream) {
+  emulated::enqueue(stream, [=] {
+    const Opened source(memories().of[from_device]), target(memories().of[to_device]);
+    std::memcpy(to, from, bytes);
+  });
+  return cudaSuccess;
+}
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
   emulated::enqueue(stream, [=] { std::memset(to, value, bytes); });
   return cudaSuccess;
 }
 
-cudaError_t cudaEventCreate(cudaEvent_t* event) { return *event = new emulated_event, cudaSuccess; }
+cudaError_t cudaEventCreate(cudaEvent_t* event) { return *event = new emulated_event{current_device}, cudaSuccess; }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return cudaEventCreate(event); }
 cudaError_t cudaEventDestroy(cudaEvent_t event) { return delete event, cudaSuccess; }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const Lock lock;
+  if (event->device != stream->device) emulated::die("an event is recorded on another device than its own");
   event->state->stream = stream;
   emulated::enqueue(stream, [state = event->state, record = ++event->state->recorded] {
     state->reached = record;

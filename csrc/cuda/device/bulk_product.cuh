@@ -139,8 +139,9 @@ void multiply_large(const Stream& stream, const GemmProblem<T, kAlongA, kAlongB>
                                     : tensor_map(problem.b_data, g.K, g.N, g.b_row_stride, 64);
   const auto kernel = &multiply_in_bulk<kAlongA, kAlongB, T>;
   constexpr int kBytes = kBulkBytes<GemmProblem<T, kAlongA, kAlongB>>;
-  [[maybe_unused]] static const cudaError_t allowed =
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
+  static OncePerDevice allowed;
+  allowed.run(stream.device,
+              [&] { cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes); });
   const int64_t blocks = layout.tiles_m * layout.tiles_n;
   const unsigned grid = static_cast<unsigned>(blocks < stream.multiprocessors ? blocks : stream.multiprocessors);
   kernel<<<grid, kBulkThreads, kBytes, stream.handle>>>(map_a, map_b, problem, layout);

@@ -111,8 +111,9 @@ void run_tiles(const Stream& stream, const Problem& problem, int64_t parts) {
   layout.parts = std::max<int64_t>(ceil_div(layout.K, layout.length), 1);
   const auto kernel = &contract_tiles<Tile, Problem>;
   if constexpr (Tile::kSharedBytes > 48 * 1024) {
-    [[maybe_unused]] static const cudaError_t allowed =
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Tile::kSharedBytes);
+    static OncePerDevice allowed;
+    allowed.run(stream.device,
+                [&] { cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, Tile::kSharedBytes); });
   }
   Wide<T>* const partial =
       layout.parts > 1 ? stream.scratch_of<Wide<T>>(layout.parts * layout.count * layout.M * layout.N) : nullptr;

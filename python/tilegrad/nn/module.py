@@ -208,7 +208,7 @@ class Module(Tree, Hooked):
         Parameters
         ----------
         target
-            ``"cpu"`` or ``"cuda"``, or a floating dtype as in :meth:`Tensor.astype`.
+            ``"cpu"``, ``"cuda"`` or ``"cuda:1"``, or a floating dtype as in :meth:`Tensor.astype`.
         """
         if isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda"):
             device = _C.parse_device(target)

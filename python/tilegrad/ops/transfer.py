@@ -22,7 +22,7 @@ def to_device(x: Tensor, device: str) -> Tensor:
     x
         Any tensor.
     device
-        ``"cpu"``, ``"cuda"`` or ``"cuda:0"``.
+        ``"cpu"``, ``"cuda"`` (the first GPU, also ``"cuda:0"``), ``"cuda:1"`` and so on.
 
     Returns
     -------

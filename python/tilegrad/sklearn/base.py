@@ -204,7 +204,7 @@ class NetEstimator(BaseEstimator):
     def _checked_device(self) -> str:
         """The name of a device that is there."""
         if not isinstance(self.device, str):
-            raise _C.ArgumentError(f"{self._name}: device must be 'cpu' or 'cuda', found {self.device!r}")
+            raise _C.ArgumentError(f"{self._name}: device must be 'cpu', 'cuda' or 'cuda:1', found {self.device!r}")
         try:
             found: str = _C.full((), 0, _C.uint8, self.device).device
         except _C.DeviceError as error:

@@ -75,7 +75,7 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         is about twice as fast. ``"int64"`` is for networks that begin with an embedding.
     capture : bool
         Whether steps are recorded and replayed (:func:`tilegrad.capture`); False for modules that look at values.
-    device : {"cpu", "cuda"}
+    device : {"cpu", "cuda", "cuda:1", ...}
         Where the network is trained and predicts; arrays go there and come back. A GPU that is not there is a
         DeviceError of ``fit`` that says why.
 

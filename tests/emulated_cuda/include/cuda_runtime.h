@@ -2,7 +2,8 @@
 // what TILEGRAD_CUDA_EMULATED compiles the kernels against (see docs/cuda.md). Written for tests, so it is strict:
 //
 // - A stream does nothing until somebody waits for it: what the host forgot to wait for is not there.
-// - Device memory cannot be touched by the host outside of a copy, and is full of NaNs when it is allocated.
+// - Device memory cannot be touched by the host outside of a copy, nor by another device's kernels, and is full of NaNs when it
+//   is allocated. There are two devices; a launch on a stream of one that is not current ends the program.
 // - Asynchronous copies of a kernel happen when they are waited for, no earlier.
 // - Threads of a block that wait for each other for ever end the program, with a list of where they wait.
 //
@@ -174,6 +175,8 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int from_device, size_t bytes,
+                                cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream);
 
 cudaError_t cudaEventCreate(cudaEvent_t* event);
@@ -211,6 +214,7 @@ void enqueue(cudaStream_t stream, std::function<void()> work);
 void run_grid(dim3 blocks, dim3 threads, size_t shared_bytes, const std::function<void()>& thread);
 bool is_valid(dim3 blocks, dim3 threads, size_t shared_bytes);
 void refuse_launch();
+void require_current(cudaStream_t stream);
 
 // kernel<<<blocks, threads, shared_bytes, stream>>>(...), as translate.py writes it.
 struct Launch {
@@ -221,6 +225,7 @@ struct Launch {
   template <typename Kernel, typename... A>
   void operator()(Kernel kernel, A&&... given) const {
     if (!is_valid(blocks, threads, shared_bytes)) return refuse_launch();
+    require_current(stream);
     enqueue(stream, [*this, kernel, arguments = std::tuple<std::decay_t<A>...>(std::forward<A>(given)...)] {
       run_grid(blocks, threads, shared_bytes, [&] { std::apply(kernel, arguments); });
     });
