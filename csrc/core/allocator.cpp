@@ -6,10 +6,8 @@
 #if defined(__linux__)
 #include <sys/sysinfo.h>
 #endif
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#endif
 
+#include "core/address_checks.h"
 #include "core/block_cache.h"
 #include "core/error.h"
 #include "core/fork_safe.h"
@@ -45,11 +43,11 @@ struct Source {
   }
 
   static void release(void* data, size_t bytes) {
-    allow(data, bytes);
+    address_checks::allow(data, bytes);
     std::free(data);
   }
   static void release_range(void* data, size_t bytes) {
-    allow(data, bytes);
+    address_checks::allow(data, bytes);
     munmap(data, bytes);
   }
 
@@ -64,20 +62,8 @@ struct Source {
   }
 
   // Under the address sanitizer a cached block, and what rounding added to one in use, may not be touched.
-  static void handed_out(void* data, size_t asked, size_t bytes) {
-    allow(data, asked);
-    taken_back(static_cast<char*>(data) + asked, bytes - asked);
-  }
-  static void taken_back([[maybe_unused]] void* data, [[maybe_unused]] size_t bytes) {
-#if defined(__SANITIZE_ADDRESS__)
-    __asan_poison_memory_region(data, bytes);
-#endif
-  }
-  static void allow([[maybe_unused]] void* data, [[maybe_unused]] size_t bytes) {
-#if defined(__SANITIZE_ADDRESS__)
-    __asan_unpoison_memory_region(data, bytes);
-#endif
-  }
+  static void handed_out(void* data, size_t asked, size_t bytes) { address_checks::hand_out(data, asked, bytes); }
+  static void taken_back(void* data, size_t bytes) { address_checks::forbid(data, bytes); }
 
   [[noreturn]] static void out_of_memory(size_t bytes) {
     fail(ErrorKind::memory, "out of memory: could not allocate %zu bytes on the CPU%s", bytes,

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/address_checks.h"
 #include "core/block_cache.h"
 #include "core/cuda.h"
 #include "core/error.h"
@@ -76,8 +77,9 @@ struct Source {
   }
   // Work on the stream may still use it: cudaFree waits for the device.
   static void release(void* data, size_t) { cudaFree(data); }
-  static void handed_out(void*, size_t, size_t) {}
-  static void taken_back(void*, size_t) {}
+  // (For kernels that are emulated.)
+  static void handed_out(void* data, size_t asked, size_t bytes) { address_checks::hand_out(data, asked, bytes); }
+  static void taken_back(void* data, size_t bytes) { address_checks::forbid(data, bytes); }
   static size_t largest() { return size_t{1} << 62; }
   [[noreturn]] static void out_of_memory(size_t bytes);
 };

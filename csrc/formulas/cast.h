@@ -19,13 +19,11 @@ TILEGRAD_FORMULA float widen(BFloat16 x) { return from_bits<float>(static_cast<u
 // of the CPU's.
 TILEGRAD_FORMULA float widen(Float16 x) {
 #if defined(__CUDA_ARCH__)
-  if ((x.bits & 0x7fff) <= 0x7c00) {
-    float result;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(x.bits));
-    return result;
-  }
-  return from_bits<float>(static_cast<uint32_t>(x.bits & 0x8000) << 16 | 0x7f800000u |
-                          static_cast<uint32_t>(x.bits & 0x3ff) << 13);
+  float number;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(number) : "h"(x.bits));
+  const uint32_t nan =
+      static_cast<uint32_t>(x.bits & 0x8000) << 16 | 0x7f800000u | static_cast<uint32_t>(x.bits & 0x3ff) << 13;
+  return number == number ? number : from_bits<float>(nan);
 #else
   const uint32_t sign = static_cast<uint32_t>(x.bits & 0x8000) << 16;
   const uint32_t shifted = static_cast<uint32_t>(x.bits & 0x7fff) << 13;
