@@ -23,21 +23,34 @@ T* shared_pointer(uint32_t address) {
   return reinterpret_cast<T*>(static_cast<char*>(emulated::dynamic_shared()) + address);
 }
 
-// The copies of a thread: those of the group that is being made come last.
-struct AsyncCopy {
-  void* to;
-  const void* from;
-  int bytes;
+// What a thread has begun and waits for in groups; the one that is being made comes last. Done when it is waited for.
+class Begun {
+ public:
+  void add(std::function<void()> work) { groups().back().push_back(std::move(work)); }
+  void commit() { groups().emplace_back(); }
+  // Until no more than `pending` groups that were committed are left.
+  void wait(size_t pending) {
+    while (groups().size() > pending + 1) {
+      for (const auto& work : groups().front()) work();
+      groups().erase(groups().begin());
+    }
+  }
+
+ private:
+  using Groups = std::vector<std::vector<std::function<void()>>>;
+  Groups& groups() {  // those of a block that has ended are nobody's
+    if (block_ != emulated::blocks_begun()) block_ = emulated::blocks_begun(), groups_ = Groups(1);
+    return groups_;
+  }
+  uint64_t block_ = 0;
+  Groups groups_;
 };
-struct AsyncCopies {
-  uint64_t block = 0;
-  std::vector<std::vector<AsyncCopy>> groups;
-};
-inline AsyncCopies& copies_of_thread() {
-  static AsyncCopies all[1024];
-  AsyncCopies& mine = all[emulated::thread()];
-  if (mine.block != emulated::blocks_begun()) mine = {emulated::blocks_begun(), {{}}};
-  return mine;
+// For each thread of a block.
+using BegunByThreads = Begun[1024];
+
+inline Begun& copies_of_thread() {
+  static BegunByThreads all;
+  return all[emulated::thread()];
 }
 
 template <int kBytes, bool kKeep>
@@ -47,18 +60,12 @@ inline void copy_async(void* to, const void* from, const void* any) {
     if (reinterpret_cast<uintptr_t>(pointer) % kBytes)
       emulated::die("cp.async: an address is not a multiple of the bytes");
   }
-  copies_of_thread().groups.back().push_back({to, from, kBytes});
+  copies_of_thread().add([=] { from ? std::memcpy(to, from, kBytes) : std::memset(to, 0, kBytes); });
 }
-inline void commit_copies() { copies_of_thread().groups.emplace_back(); }
+inline void commit_copies() { copies_of_thread().commit(); }
 template <int kPending>
 inline void wait_for_copies() {
-  auto& groups = copies_of_thread().groups;
-  while (groups.size() > kPending + 1) {
-    for (const AsyncCopy& copy : groups.front()) {
-      copy.from ? std::memcpy(copy.to, copy.from, copy.bytes) : std::memset(copy.to, 0, copy.bytes);
-    }
-    groups.erase(groups.begin());
-  }
+  copies_of_thread().wait(kPending);
 }
 
 template <bool kTurned>

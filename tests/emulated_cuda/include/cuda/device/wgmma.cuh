@@ -26,28 +26,17 @@ float element_of(uint64_t descriptor, int row, int term) {
   return formulas::widen(*shared_pointer<T>(swizzled(address)));
 }
 
-using Product = std::function<void()>;
-struct Products {
-  uint64_t block = 0;
-  std::vector<std::vector<Product>> groups;
-};
-inline Products& products_of_thread() {
-  static Products all[1024];
-  Products& mine = all[emulated::thread()];
-  if (mine.block != emulated::blocks_begun()) mine = {emulated::blocks_begun(), {{}}};
-  return mine;
+inline Begun& products_of_thread() {
+  static BegunByThreads all;
+  return all[emulated::thread()];
 }
 
 inline void fence_shared() {}
 inline void warpgroup_fence() {}
-inline void warpgroup_commit() { products_of_thread().groups.emplace_back(); }
+inline void warpgroup_commit() { products_of_thread().commit(); }
 template <int kPending>
 inline void warpgroup_wait() {
-  auto& groups = products_of_thread().groups;
-  while (groups.size() > kPending + 1) {
-    for (const Product& product : groups.front()) product();
-    groups.erase(groups.begin());
-  }
+  products_of_thread().wait(kPending);
 }
 template <int kRegisters>
 inline void leave_registers() {}
@@ -58,7 +47,7 @@ inline void pin_sums(float (&)[kCount]) {}
 
 template <bool kTurnedA, bool kTurnedB, int kCount, typename T>
 inline void warpgroup_multiply_add(float (&d)[kCount], uint64_t a, uint64_t b, T) {
-  products_of_thread().groups.back().push_back([&d, a, b, thread = emulated::thread() % 128] {
+  products_of_thread().add([&d, a, b, thread = emulated::thread() % 128] {
     for (int upper = 0; upper < 2; ++upper) {
       const int row = thread / 32 * 16 + thread % 32 / 4 + 8 * upper;
       double terms[16];
