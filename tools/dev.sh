@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the extension and runs a command against the source tree: tools/dev.sh pytest -q tests/test_x.py
-# Needs the packages of the extra "dev" in the environment. TILEGRAD_PRESET=openmp (or another)
-# builds that preset of CMakePresets.json in a folder of its own; a sanitizer's run-time library is loaded first, as it must be.
+# Needs the packages of the extra "dev" in the environment. TILEGRAD_PRESET=openmp (or another of CMakePresets.json) builds
+# that in a folder of its own; a sanitizer's run-time library is loaded first, as it must be.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=${TILEGRAD_PRESET:-}
