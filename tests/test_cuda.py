@@ -31,6 +31,8 @@ def test_why_not_tells_or_there_is_one() -> None:
             nn.Linear(2, 2).to("cuda:0")
         with pytest.raises(tg.DeviceError):
             tg.cuda.synchronize()
+        with pytest.raises(tg.DeviceError, match="is not available"):
+            tg.cuda.properties()
         assert tg.cuda.memory_stats()["bytes_in_use"] == 0
 
 

@@ -9,20 +9,17 @@
 namespace tilegrad::bindings {
 namespace {
 
-// The device that Python names, of those with CUDA. The first one's statistics may be asked for where there is none.
-class OnParsed {
- public:
-  OnParsed(const char* op, const char* device) : on_(parse(op, device)) {}
-
- private:
-  static Device parse(const char* op, const char* device) {
-    const bool is_first = std::string_view(device) == "cuda" && !cuda::why_not().empty();
-    const Device found = is_first ? Device{DeviceType::cuda, 0} : parse_device(device);
-    if (found.type == DeviceType::cuda) return found;
-    fail(ErrorKind::device, "%s: device '%s' is no CUDA device", op, device);
-  }
-  const cuda::OnDevice on_;
-};
+// The device that Python names, of those with CUDA.
+Device parse_cuda(const char* op, const char* device) {
+  const Device found = parse_device(device);
+  if (found.type != DeviceType::cuda) fail(ErrorKind::device, "%s: device '%s' is no CUDA device", op, device);
+  return found;
+}
+// The first one's statistics may be asked for where there is none.
+Device parse_for_statistics(const char* op, const char* device) {
+  if (std::string_view(device) == "cuda") return {DeviceType::cuda, 0};
+  return parse_cuda(op, device);
+}
 
 }  // namespace
 
@@ -31,7 +28,7 @@ void register_cuda(py::module_& m) {
   m.def("cuda_why_not", [] { return cuda::why_not(); }, "Why no GPU can be used; \"\" if one can.");
   m.def("cuda_device_count", &cuda::device_count);
   m.def("cuda_properties", [](const char* device) {
-    const OnParsed on("properties", device);
+    const cuda::OnDevice on(parse_cuda("properties", device));
     const cuda::Properties p = cuda::properties();
     py::dict result;
     result["name"] = p.name;
@@ -52,11 +49,11 @@ void register_cuda(py::module_& m) {
       .def("start", &cuda::Stopwatch::start)
       .def("stop", &cuda::Stopwatch::stop, "Nanoseconds; waits.");
   m.def("cuda_memory_stats", [](const char* device) {
-    const OnParsed on("memory_stats", device);
+    const cuda::OnDevice on(parse_for_statistics("memory_stats", device));
     return to_dict(cuda::memory_stats());
   });
   m.def("cuda_reset_peak_memory", [](const char* device) {
-    const OnParsed on("reset_peak_memory", device);
+    const cuda::OnDevice on(parse_for_statistics("reset_peak_memory", device));
     cuda::reset_peak();
   });
   m.def("cuda_empty_cache", &cuda::trim);

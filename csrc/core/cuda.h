@@ -33,7 +33,8 @@ int device_count();
 // innermost one's, at first on number 0.
 class OnDevice {
  public:
-  explicit OnDevice(Device device);
+  explicit OnDevice(Device device) : OnDevice(int{device.index}) {}
+  explicit OnDevice(int index);
   ~OnDevice();
   OnDevice(const OnDevice&) = delete;
 

@@ -55,16 +55,6 @@ Waiting& waiting() {
   return *instance;
 }
 
-// The streams of all devices that have one, each on its device.
-template <typename Run>
-void for_each_stream(const Run& run) {
-  for (int device = 0; device < kMostDevices; ++device) {
-    if (!runtime_of(device)) continue;
-    const OnDevice on({DeviceType::cuda, static_cast<int8_t>(device)});
-    run(runtime().stream);
-  }
-}
-
 // The streams have been waited for. Every check is done with; the first that fails is raised.
 void run_checks() {
   std::deque<Check> checks;
@@ -83,7 +73,7 @@ void run_checks() {
     for (size_t i = 0; i < check.copies.size(); ++i) pinned().release(check.copies[i], check.sizes[i]);
   }
   // Whatever set them has been told about now.
-  for_each_stream(
+  for_each_device(
       [](const Stream& stream) { TILEGRAD_CUDA_CALL(cudaMemsetAsync(stream.error, 0, sizeof(int), stream.handle)); });
   if (first) std::rethrow_exception(first);
 }
@@ -92,7 +82,7 @@ void run_checks() {
 
 void synchronize() {
   runtime();
-  for_each_stream([](const Stream& stream) { TILEGRAD_CUDA_CALL(cudaStreamSynchronize(stream.handle)); });
+  for_each_device([](const Stream& stream) { TILEGRAD_CUDA_CALL(cudaStreamSynchronize(stream.handle)); });
   run_checks();
 }
 

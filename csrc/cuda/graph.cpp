@@ -9,7 +9,7 @@ struct Graph::Parts {
   cudaGraphExec_t executable = nullptr;
   std::vector<std::pair<void*, size_t>> scratch;  // that its launches use
   ~Parts() {
-    const OnDevice on({DeviceType::cuda, static_cast<int8_t>(device)});
+    const OnDevice on(device);
     if (executable) cudaGraphExecDestroy(executable);
     for (const auto& [data, bytes] : scratch) cuda::release(data, bytes);
   }

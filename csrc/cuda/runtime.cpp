@@ -121,12 +121,15 @@ void require_success(cudaError_t status, const char* call) {
 }
 
 int device_count() {
-  int count = 0;
-  if (why_not().empty()) cudaGetDeviceCount(&count);
-  return count < kMostDevices ? count : kMostDevices;
+  static const int found = [] {  // asked once, like why_not(): devices are named all the time
+    int count = 0;
+    if (why_not().empty()) cudaGetDeviceCount(&count);
+    return count < kMostDevices ? count : kMostDevices;
+  }();
+  return found;
 }
 
-OnDevice::OnDevice(Device device) : before_(current) { current = device.index; }
+OnDevice::OnDevice(int index) : before_(current) { current = index; }
 OnDevice::~OnDevice() { current = before_; }
 
 Runtime& runtime() {
@@ -189,13 +192,10 @@ MemoryStats memory_stats() { return cache(current).stats(); }
 void reset_peak() { cache(current).reset_peak(); }
 void trim() {
   if (why_not().empty()) synchronize();
-  for (int device = 0; device < kMostDevices; ++device) {
-    if (!runtime_of(device)) continue;
-    const OnDevice on({DeviceType::cuda, static_cast<int8_t>(device)});
-    runtime();
+  for_each_device([](const Stream& stream) {
     give_back_staging();
-    cache(device).trim();
-  }
+    cache(stream.device).trim();
+  });
 }
 
 void copy_to_host(void* to, const void* from, size_t bytes) {
@@ -212,7 +212,7 @@ void copy_from_device(void* to, const void* from, Device source, size_t bytes) {
   if (bytes == 0) return;
   const Stream& here = runtime().stream;
   const auto wait = [](cudaStream_t waiting, int of, cudaStream_t other) {
-    const OnDevice on({DeviceType::cuda, static_cast<int8_t>(of)});
+    const OnDevice on(of);
     runtime();
     cudaEvent_t event;
     TILEGRAD_CUDA_CALL(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));

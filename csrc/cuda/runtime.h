@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/cuda.h"
 #include "cuda/kernel.cuh"
 
 namespace tilegrad::cuda {
@@ -19,8 +20,17 @@ struct Runtime {
   Stream stream;
 };
 Runtime& runtime();
-// Those that have been made.
+// That of a device, if it has been made.
 Runtime* runtime_of(int device);
+// Calls run(stream) for each that has been made, on its device.
+template <typename Run>
+void for_each_device(const Run& run) {
+  for (int device = 0; device < kMostDevices; ++device) {
+    if (!runtime_of(device)) continue;
+    const OnDevice on(device);
+    run(runtime().stream);
+  }
+}
 
 // The memory that copies from the host to this device go through.
 void give_back_staging();

@@ -1,7 +1,6 @@
 // Copies from the host that go on while the stream works: through pinned memory, over a stream of their own, to a place on the
 // device that nothing else uses; from there a copy in the stream's order, at the speed of the device's memory. (Straight to
 // its destination a copy would have to wait for the stream: until then the memory may be somebody else's.)
-#include <algorithm>
 #include <cstring>
 #include <mutex>
 
@@ -57,11 +56,15 @@ struct Uploads {
   int next = 0;
   Uploads() { TILEGRAD_CUDA_CALL(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking)); }
 };
-// Of a device; never destroyed, like the runtime.
+// By device; never destroyed, like the runtimes.
+std::mutex making;
+Uploads* made[kMostDevices];
+Uploads* uploads_of(int device) {
+  const std::lock_guard lock(making);
+  return made[device];
+}
 Uploads& uploads(int device) {
-  static std::mutex mutex;
-  static auto* const made = new Uploads*[kMostDevices]();
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(making);
   if (!made[device]) made[device] = new Uploads;
   return *made[device];
 }
@@ -92,9 +95,10 @@ void copy_to_device(void* to, const void* from, size_t bytes) {
 }
 
 void give_back_staging() {
-  Uploads& state = uploads(current_stream().device);
-  const std::lock_guard lock(state.mutex);
-  for (StagingPlace& place : state.places) {
+  Uploads* const state = uploads_of(current_stream().device);
+  if (!state) return;
+  const std::lock_guard lock(state->mutex);
+  for (StagingPlace& place : state->places) {
     place.wait();
     place.give_back();
   }

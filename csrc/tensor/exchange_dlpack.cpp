@@ -1,6 +1,7 @@
 // DLPack 1.0 (https://dmlc.github.io/dlpack), in its versioned and its older form.
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "core/cuda.h"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cuda/device/choose_tile.cuh"
+#include "cuda/device/locate.cuh"
 
 namespace tilegrad::cuda {
 namespace {
@@ -26,16 +27,10 @@ struct GemmProblem {
     __device__ __forceinline__ int64_t terms() const { return a.terms; }
   };
   __device__ __forceinline__ View view(int64_t item) const {
-    const LoopNest<3>& batch = sizes.batch;
-    int64_t offset[3] = {};
-    for (int d = batch.ndim - 1; d >= 0; --d) {
-      const int64_t rest = item / batch.shape[d], at = item - rest * batch.shape[d];
-      for (int o = 0; o < 3; ++o) offset[o] += at * batch.stride[o][d];
-      item = rest;
-    }
-    return {{a_data + offset[0], M, K, sizes.a_row_stride, sizes.a_col_stride},
-            {b_data + offset[1], N, K, sizes.b_col_stride, sizes.b_row_stride},
-            {c + offset[2], sizes.c_row_stride},
+    const Located<3> place = locate(sizes.batch, item);
+    return {{a_data + place.at[0], M, K, sizes.a_row_stride, sizes.a_col_stride},
+            {b_data + place.at[1], N, K, sizes.b_col_stride, sizes.b_row_stride},
+            {c + place.at[2], sizes.c_row_stride},
             {bias, sizes.bias_stride, sizes.activation}};
   }
 };
