@@ -29,6 +29,63 @@ def test_sum_has_the_stated_order(length: int) -> None:
     assert tg.sum(tg.tensor(x)).item() == stated_order(x)
 
 
+VIEWS = {
+    "whole": lambda x: x,
+    "reversed": lambda x: x[::-1, ::-1],
+    "every other": lambda x: x[:, ::2],
+    "window": lambda x: x[len(x) // 2 :, 1:-1],
+    "turned": lambda x: np.moveaxis(x, -1, 0),
+    "stretched": lambda x: x[:, :1] + np.zeros((), x.dtype),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("shape", [(1, 3), (7, 18), (21, 3, 5), (3, 37, 29), (2, 1500, 3), (3, 5, 1100), (2, 3, 2050)])
+def test_sums_and_extrema_of_views(shape: tuple[int, ...], view: str) -> None:
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    seen = VIEWS[view](x)
+    tensor = VIEWS[view](tg.tensor(x)) if view not in ("turned", "stretched") else tg.tensor(x)
+    if view == "turned":
+        tensor = tg.permute(tensor, (x.ndim - 1, *range(x.ndim - 1)))
+    elif view == "stretched":
+        seen = np.broadcast_to(x[:, :1], shape)
+        tensor = tg.broadcast_to(tensor[:, :1], shape)
+    for kept in range(seen.ndim):
+        gone = tuple(d for d in range(seen.ndim) if d != kept)
+        sequences = np.moveaxis(seen, kept, 0).reshape(seen.shape[kept], -1)
+        expected = [stated_order(sequence) for sequence in sequences]
+        np.testing.assert_array_equal(tg.sum(tensor, axis=gone).numpy(), expected)
+        np.testing.assert_array_equal(tg.max(tensor, axis=gone).numpy(), sequences.max(1))
+        np.testing.assert_array_equal(tg.min(tensor, axis=gone).numpy(), sequences.min(1))
+        for axis in gone:
+            np.testing.assert_array_equal(tg.argmax(tensor, axis=axis).numpy(), seen.argmax(axis))
+
+
+@pytest.mark.parametrize("length", [*range(1, 20), 31, 33, 63, 64, 65, 100, 1030])
+def test_softmax_of_rows_of_any_length(length: int) -> None:
+    x = np.random.default_rng(length).normal(size=(21, length)).astype(np.float32) * 10
+    x[3, 0], x[4, -1] = -np.inf, np.nan
+    with np.errstate(invalid="ignore"):
+        shifted = (x - x.max(1, keepdims=True)).astype(np.float64)
+        exps = np.exp(shifted)
+        total = exps.sum(1, keepdims=True)
+        np.testing.assert_allclose(tg.softmax(tg.tensor(x)).numpy(), exps / total, rtol=1e-6, atol=1e-37)
+        np.testing.assert_allclose(tg.log_softmax(tg.tensor(x)).numpy(), shifted - np.log(total), rtol=1e-6, atol=1e-6)
+    # A row's bits do not depend on the rows beside it.
+    np.testing.assert_array_equal(tg.softmax(tg.tensor(x[7:8])).numpy()[0], tg.softmax(tg.tensor(x)).numpy()[7])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("length", [1, 2, 7, 16, 40, 200, 1500])
+def test_nan_wins_wherever_it_is(length: int, dtype: str) -> None:
+    x = np.random.default_rng(0).normal(size=(length, length)).astype(dtype)
+    np.fill_diagonal(x, np.nan)
+    for axis in (0, 1):
+        for op in (tg.max, tg.min):
+            assert np.isnan(op(tg.tensor(x), axis=axis).numpy()).all()
+        np.testing.assert_array_equal(tg.argmax(tg.tensor(x), axis=axis).numpy(), np.arange(length))
+
+
 @pytest.mark.parametrize("shape", [(3, 5), (100, 70), (1030, 65), (5000, 3), (2, 2000)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rows_and_columns_have_the_same_bits(shape: tuple[int, int], dtype: str) -> None:

@@ -53,7 +53,7 @@ struct QueryBlock {
     for (int64_t i = 0; i < count; ++i) {
       const T* row = scores + i * kBlock;
 #pragma omp simd
-      for (int64_t r = 0; r < width; ++r) shift[r] = largest(shift[r], row[r]);
+      for (int64_t r = 0; r < width; ++r) shift[r] = formulas::maximum(row[r], shift[r]);
     }
 #pragma omp simd
     for (int64_t r = 0; r < width; ++r) {

@@ -8,12 +8,8 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-template <typename T>
-TILEGRAD_INLINE constexpr T largest(T a, T b) {
-  return ((b > a) | (b != b)) ? b : a;  // NaN wins
-}
-
-// Rows go in blocks of this many. Those up to kShortRow long are transposed first, so that vectors run across them.
+// Rows go in blocks of this many. Those up to kShortRow long go several at a time where a vector may be read in part, and are
+// transposed first where it may not, so that vectors run across them.
 inline constexpr int64_t kRowBlock = 16;
 inline constexpr int64_t kShortRow = 64;
 
@@ -27,14 +23,10 @@ TILEGRAD_INLINE T largest_of(const T* row, int64_t C) {
   for (int64_t c = 0; c < C && C >= kWide; c += kWide) {
     const T* from = row + smaller(c, C - kWide);
 #pragma omp simd
-    for (int l = 0; l < kWide; ++l) lane[l] = largest(lane[l], from[l]);
+    for (int l = 0; l < kWide; ++l) lane[l] = formulas::maximum(from[l], lane[l]);
   }
-  for (int64_t c = 0; c < C && C < kWide; ++c) lane[c] = largest(lane[c], row[c]);
-  for (int half = kWide / 2; half > 0; half /= 2) {
-#pragma omp simd
-    for (int l = 0; l < half; ++l) lane[l] = largest(lane[l], lane[l + half]);
-  }
-  return lane[0];
+  for (int64_t c = 0; c < C && C < kWide; ++c) lane[c] = formulas::maximum(row[c], lane[c]);
+  return join_lanes(lane, [](T a, T b) { return formulas::maximum(b, a); });
 }
 
 // to[i] = exp(row[i] - top), unless `to` is null: their sum, in order. One pass makes and sums the exponentials: a sum on
@@ -60,7 +52,11 @@ TILEGRAD_INLINE T exp_and_sum(const T* row, int64_t C, T top, T* to) {
 // in order, and exps[r][...] those exponentials, unless it is null.
 template <typename T>
 TILEGRAD_INLINE void exp_rows(const T* x, int64_t rows, int64_t C, T* exps, T* shift, T* sum) {
-  if (C <= kShortRow) {
+  if constexpr (kHasExpVectors && sizeof(T) == 4) {
+    if (C <= kLanes<T>) return exp_rows_of_vectors<1>(x, rows, C, exps, shift, sum);
+    if (C <= 2 * kLanes<T>) return exp_rows_of_vectors<2>(x, rows, C, exps, shift, sum);
+    if (C <= 4 * kLanes<T>) return exp_rows_of_vectors<4>(x, rows, C, exps, shift, sum);
+  } else if (C <= kShortRow) {
     T across[kShortRow][kRowBlock];
     for (int64_t r = 0; r < kRowBlock; ++r) {
       const T* row = x + (r < rows ? r : 0) * C;
@@ -70,15 +66,11 @@ TILEGRAD_INLINE void exp_rows(const T* x, int64_t rows, int64_t C, T* exps, T* s
     for (int64_t r = 0; r < kRowBlock; ++r) top[r] = -formulas::kInfinity<T>;
     for (int64_t c = 0; c < C; ++c) {
 #pragma omp simd
-      for (int64_t r = 0; r < kRowBlock; ++r) top[r] = largest(top[r], across[c][r]);
+      for (int64_t r = 0; r < kRowBlock; ++r) top[r] = formulas::maximum(across[c][r], top[r]);
     }
-    if constexpr (kHasExpVectors && sizeof(T) == 4) {
-      exp_columns<kRowBlock>(across, C, top);
-    } else {
-      for (int64_t c = 0; c < C; ++c) {
+    for (int64_t c = 0; c < C; ++c) {
 #pragma omp simd
-        for (int64_t r = 0; r < kRowBlock; ++r) across[c][r] = formulas::exp_of_negative(across[c][r] - top[r]);
-      }
+      for (int64_t r = 0; r < kRowBlock; ++r) across[c][r] = formulas::exp_of_negative(across[c][r] - top[r]);
     }
     sum_chunk_columns(C, kRowBlock, total, [&](int64_t c, int64_t r) { return across[c][r]; });
     for (int64_t r = 0; r < rows; ++r) {

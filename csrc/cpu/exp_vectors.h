@@ -4,6 +4,8 @@
 #pragma once
 
 #include "cpu/math.h"
+#include "cpu/prefetch.h"
+#include "cpu/sum_order.h"
 #include "cpu/vec.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
@@ -80,24 +82,49 @@ TILEGRAD_INLINE Vec<float> exp_chunk(const float* row, int64_t count, float top,
   return lanes;
 }
 
-// across[c][...] becomes exp(across[c][...] - top[...]).
-template <int64_t kRows>
-TILEGRAD_INLINE void exp_columns(float (*across)[kRows], int64_t C, const float* top) {
-  static_assert(kRows == kLanes<float>);
-  const Vec<float> largest = load(top);
-  int64_t c = 0;
-  for (; c + 4 <= C; c += 4) {
-    Vec<float> x[4];
+// Rows x[r][0 ... C) of up to 4 vectors, of which kEach are one row's: what exp_rows() says.
+template <int kEach>
+TILEGRAD_INLINE void exp_rows_of_vectors(const float* x, int64_t rows, int64_t C, float* exps, float* shift,
+                                         float* sum) {
+  constexpr int64_t L = kLanes<float>;
+  static_assert(L == kFoldLanes);
+  constexpr int kRows = 4 / kEach;
+  const uint64_t within = ~uint64_t{0} >> (4 * L - C);
+  for (int64_t first = 0; first < rows; first += kRows) {
+    Vec<float> e[4];
+    int64_t offset[4];
+    uint16_t here[4];
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) x[v] = load(across[c + v]) - largest;
-    exp_vectors(x);
+    for (int v = 0; v < 4; ++v) {  // where there are no more rows, the last one again
+      offset[v] = smaller(first + v / kEach, rows - 1) * C + v % kEach * L;
+      here[v] = static_cast<uint16_t>(within >> (v % kEach * L));
+      prefetch(x + offset[v] + kFoldChunk);
+      e[v] = __builtin_ia32_loadups512_mask(x + offset[v], broadcast(-formulas::kInfinity<float>), here[v]);
+    }
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) store(across[c + v], x[v]);
-  }
-  for (; c < C; ++c) {
-    Vec<float> x[1] = {load(across[c]) - largest};
-    exp_vectors(x);
-    store(across[c], x[0]);
+    for (int r = 0; r < kRows; ++r) {
+      Vec<float> top = e[r * kEach];
+#pragma GCC unroll 4
+      for (int v = 1; v < kEach; ++v) top = formulas::maximum(e[r * kEach + v], top);
+      float lane[kFoldLanes];
+      store(lane, top);
+      shift[first + r] = join_lanes(lane, [](float a, float b) { return formulas::maximum(b, a); });
+#pragma GCC unroll 4
+      for (int v = 0; v < kEach; ++v) e[r * kEach + v] = e[r * kEach + v] - shift[first + r];
+    }
+    exp_vectors(e);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      Vec<float> lanes{};
+#pragma GCC unroll 4
+      for (int v = r * kEach; v < (r + 1) * kEach; ++v) {
+        lanes = __builtin_ia32_addps512_mask(lanes, e[v], lanes, here[v], 4);
+        if (exps) __builtin_ia32_storeups512_mask(exps + offset[v], e[v], here[v]);
+      }
+      float lane[kFoldLanes];
+      store(lane, lanes);
+      sum[first + r] = join_lanes(lane, plus<float>);
+    }
   }
 }
 

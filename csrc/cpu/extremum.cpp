@@ -1,6 +1,6 @@
 // Largest and smallest elements over any axes, and where the first of them is.
 #include "cpu/fold.h"
-#include "formulas/floating.h"
+#include "formulas/arithmetic.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
@@ -22,7 +22,7 @@ template <typename T, bool kLargest>
 struct ExtremumFold {
   using Part = T;
   TILEGRAD_INLINE static T identity() { return kLargest ? kLowest<T> : kHighest<T>; }
-  TILEGRAD_INLINE static T join(T a, T b) { return ((kLargest ? b > a : b < a) | (b != b)) ? b : a; }
+  TILEGRAD_INLINE static T join(T a, T b) { return kLargest ? formulas::maximum(b, a) : formulas::minimum(b, a); }
   TILEGRAD_INLINE T map(T x, int64_t) const { return x; }
   struct Total {
     T best = identity();
@@ -32,7 +32,16 @@ struct ExtremumFold {
   T* y;
 };
 
-// The first of `count` elements that is `best` (or NaN); count when there is none.
+// The first of `count` elements that is `best` (or NaN); count when there is none. Without a branch: where it is can't be
+// foreseen.
+template <typename T>
+TILEGRAD_INLINE int first_of_few(const T* x, int count, T best) {
+  int first = count;
+#pragma omp simd reduction(min : first)
+  for (int i = 0; i < count; ++i) first = smaller(first, (x[i] == best) | (x[i] != x[i]) ? i : count);
+  return first;
+}
+
 template <typename T>
 TILEGRAD_INLINE int64_t first_of(const T* x, int64_t count, T best) {
   constexpr int64_t kBlock = 256 / static_cast<int64_t>(sizeof(T));
@@ -43,10 +52,7 @@ TILEGRAD_INLINE int64_t first_of(const T* x, int64_t count, T best) {
     for (int64_t k = 0; k < kBlock; ++k) found |= static_cast<uint8_t>((x[i + k] == best) | (x[i + k] != x[i + k]));
     if (found) break;
   }
-  for (; i < count; ++i) {
-    if (x[i] == best || x[i] != x[i]) return i;
-  }
-  return count;
+  return i + first_of_few(x + i, static_cast<int>(smaller(kBlock, count - i)), best);
 }
 
 template <typename T>

@@ -1,7 +1,7 @@
 // Folds (sums, products, maxima, ...) of sequences, in the order that sum_order.h states, and over any axes of an array.
 #pragma once
 
-#include "cpu/isa.h"
+#include "cpu/prefetch.h"
 #include "cpu/walk.h"
 #include "params/reduce.h"
 
@@ -14,13 +14,21 @@ inline constexpr int kFoldLanes = 16;
 inline constexpr int kFoldStreams = 4;
 // Columns that are folded side by side: their lanes fill a part of the L1 cache.
 inline constexpr int64_t kFoldColumns = 64;
+// Where memory is slower than that latency, one stream is read faster than several: long sequences of arrays that leave the L2
+// cache run one after the other.
+inline constexpr int64_t kFoldCached = int64_t{1} << 20, kFoldLong = kFoldChunk / 2;
 
-// The lanes of a fold, joined as a tree.
-template <typename Part, typename Join>
-TILEGRAD_INLINE Part join_lanes(Part (&lane)[kFoldLanes], Join join) {
-  for (int half = kFoldLanes / 2; half > 0; half /= 2) {
-    for (int l = 0; l < half; ++l) lane[l] = join(lane[l], lane[l + half]);
-  }
+// The lanes of a fold, joined as a tree. The compiler knows the size of each half: it is a vector, where a loop over halves of
+// any size would be one of single lanes.
+template <int kLeft, int kCount, typename Part, typename Join>
+TILEGRAD_INLINE void join_halves(Part (&lane)[kCount], Join join) {
+#pragma omp simd
+  for (int l = 0; l < kLeft / 2; ++l) lane[l] = join(lane[l], lane[l + kLeft / 2]);
+  if constexpr (kLeft > 2) join_halves<kLeft / 2>(lane, join);
+}
+template <int kCount, typename Part, typename Join>
+TILEGRAD_INLINE Part join_lanes(Part (&lane)[kCount], Join join) {
+  join_halves<kCount>(lane, join);
   return lane[0];
 }
 
@@ -91,98 +99,144 @@ TILEGRAD_INLINE void fold_chunk_columns(int64_t count, int64_t columns, Part ide
 template <typename T, typename Fold>
 struct AxisFold {
   using Part = typename Fold::Part;
+  using Total = typename Fold::Total;
   const Reduce& p;
   const T* x;
   const Fold& fold;
   Part* partial;  // [output][chunk], or null
   int64_t chunks;
+  const T* end;  // behind the last element in memory
+  bool alone;    // one sequence at a time
 
-  // Out of line: their vectorised loops are most of the code, and are called for a chunk at a time.
-  [[gnu::noinline]] Part one(int64_t count, const T* at, int64_t output) const {
-    Part part[1];
-    fold_chunks(count, Fold::identity(), part, Fold::join, [&](int, int64_t i) { return fold.map(at[i], output); });
-    return part[0];
-  }
-  // Four rows, of one output (step 0) or of neighbouring outputs (step 1).
-  [[gnu::noinline]] void four(int64_t count, const T* const* at, int64_t output, int64_t step, Part (&parts)[4]) const {
-    const T *a = at[0], *b = at[1], *c = at[2], *d = at[3];
-    fold_chunks(count, Fold::identity(), parts, Fold::join, [&](int s, int64_t i) {
-      return fold.map((s == 0 ? a : s == 1 ? b : s == 2 ? c : d)[i], output + s * step);
-    });
+  // parts[s] = the fold of `count` elements at rows[s], for output + s * step. All lanes of the last vector are read. Memory
+  // that is needed soon is fetched: what lies `ahead` elements on.
+  template <int kStreams>
+  TILEGRAD_INLINE void fold_rows(int64_t count, const T* const* rows, int64_t ahead, int64_t output, int64_t step,
+                                 Part* parts) const {
+    const T* at[kStreams];
+    for (int s = 0; s < kStreams; ++s) at[s] = rows[s];
+    Part lane[kStreams][kFoldLanes];
+    for (int s = 0; s < kStreams; ++s) {
+      for (int l = 0; l < kFoldLanes; ++l) lane[s][l] = Fold::identity();
+    }
+    int64_t i = 0;
+    for (; i + kFoldLanes <= count; i += kFoldLanes) {
+#pragma GCC unroll 4
+      for (int s = 0; s < kStreams; ++s) {
+        prefetch(at[s] + i + ahead);
+#pragma omp simd
+        for (int l = 0; l < kFoldLanes; ++l) {
+          lane[s][l] = Fold::join(lane[s][l], fold.map(at[s][i + l], output + s * step));
+        }
+      }
+    }
+    if (i < count) {
+      const int rest = static_cast<int>(count - i);
+      for (int s = 0; s < kStreams; ++s) prefetch(at[s] + i + ahead);
+#pragma GCC unroll 4
+      for (int s = 0; s < kStreams; ++s) {
+#pragma omp simd
+        for (int l = 0; l < kFoldLanes; ++l) {
+          const Part next = Fold::join(lane[s][l], fold.map(at[s][i + l], output + s * step));
+          lane[s][l] = l < rest ? next : lane[s][l];
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (int s = 0; s < kStreams; ++s) parts[s] = join_lanes(lane[s], Fold::join);
   }
 
-  // Where `count` elements of the sequence at `from` lie one after the other: there, or copied to `room`.
-  TILEGRAD_INLINE const T* dense(const T* from, int64_t begin, int64_t count, T* room) const {
-    if (is_dense(p.inner)) return from + begin;
-    int64_t offsets[kFoldChunk];
-    offsets_of(p.inner, begin, count, offsets);
-    for (int64_t i = 0; i < count; ++i) room[i] = from[offsets[i]];
-    return room;
+  // parts[s] = the fold of row at[s], for output + s * step, of `rows` rows: of one output (step 0) or of neighbours (step 1).
+  // Out of line: the vectorised loops are most of the code, and are called for a chunk of several rows at a time.
+  [[gnu::noinline]] void block(int64_t count, const T* const* at, int rows, int64_t output, int64_t step,
+                               Part* parts) const {
+    int s = 0;
+    if (!alone && rows >= kFoldStreams) {
+      const int64_t together = larger<int64_t>(kFoldStreams * (at[1] - at[0]), 1);
+      const int64_t ahead = together * ceil_div(kFoldChunk, together);
+      for (; s + kFoldStreams <= rows; s += kFoldStreams) {
+        fold_rows<kFoldStreams>(count, at + s, ahead, output + s * step, step, parts + s);
+      }
+    }
+    for (; s < rows; ++s) fold_rows<1>(count, at + s, 4 * kFoldChunk, output + s * step, step, parts + s);
   }
 
-  // Outputs of one chunk each: several at a time.
-  void short_rows(const Team& team) const {
-    const Range mine = team.share(p.outer.numel, kFoldStreams);
+  struct Room {
+    T row[kFoldChunk];
+  };
+
+  // Elements [begin, begin + count) of the sequence at `from`, one after the other: where they are, or copied to `room`.
+  TILEGRAD_INLINE const T* row(const T* from, int64_t begin, int64_t count, Room& room) const {
+    return is_dense(p.inner) && round_up(count, kFoldLanes) <= end - (from + begin)
+               ? from + begin
+               : row_of_runs(from, begin, count, room);
+  }
+  [[gnu::noinline]] const T* row_of_runs(const T* from, int64_t begin, int64_t count, Room& room) const {
+    const int last = p.inner.ndim - 1;
+    const bool has_runs = last >= 0 && p.inner.stride[0][last] == 1;
+    Walk walk(p.inner, begin);
+    for (int64_t i = 0; i < count;) {
+      const T* at = from + walk.offset;
+      const int64_t run = has_runs ? smaller(count - i, p.inner.shape[last] - walk.index[last]) : 1;
+      if (run == count && round_up(count, kFoldLanes) <= end - at) return at;
+      for (int64_t k = 0; k < run; ++k) room.row[i + k] = at[k];
+      i += run;
+      if (has_runs) walk.advance_in_run(run - 1);
+      walk.next();
+    }
+    return room.row;
+  }
+
+  // Outputs: those of one chunk that lie in memory as they are summed in blocks, others as many at a time as run at once.
+  void rows(Range mine) const {
     if (mine.begin == mine.end) return;
-    const int64_t count = p.inner.numel;
-    T room[kFoldStreams][kFoldChunk];
+    constexpr int kBlock = 16;
+    Room room[kFoldStreams];
     Walk walk(p.outer, mine.begin);
-    for (int64_t o = mine.begin; o < mine.end; o += kFoldStreams) {
-      const int rows = static_cast<int>(smaller<int64_t>(kFoldStreams, mine.end - o));
-      const T* at[kFoldStreams];
-      Part parts[kFoldStreams] = {};
-      for (int s = 0; s < rows; ++s, walk.next()) at[s] = dense(x + walk.offset, 0, count, room[s]);
-      if (rows == kFoldStreams) {
-        four(count, at, o, 1, parts);
-      } else {
-        for (int s = 0; s < rows; ++s) parts[s] = one(count, at[s], o + s);
+    const int last = p.outer.ndim - 1;
+    const int64_t stride = last < 0 ? 0 : p.outer.stride[0][last];
+    const T* reach = is_dense(p.inner) && chunks == 1 ? end - round_up(p.inner.numel, kFoldLanes) : nullptr;
+    for (int64_t o = mine.begin; o < mine.end;) {
+      const T* from = x + walk.offset;
+      int64_t count =
+          last < 0 ? 1 : smaller(smaller<int64_t>(kBlock, mine.end - o), p.outer.shape[last] - walk.index[last]);
+      const bool in_place = larger(from, from + (count - 1) * stride) <= reach;
+      if (!in_place) count = smaller<int64_t>(count, alone ? 1 : kFoldStreams);
+      const T* at[kBlock];
+      Total totals[kBlock];
+      for (int64_t begin = 0; begin < p.inner.numel; begin += kFoldChunk) {
+        const int64_t length = smaller(kFoldChunk, p.inner.numel - begin);
+        for (int64_t s = 0; s < count; ++s) {
+          at[s] = in_place ? from + s * stride : row(from + s * stride, begin, length, room[s]);
+        }
+        Part parts[kBlock];
+        block(length, at, static_cast<int>(count), o, 1, parts);
+#pragma omp simd
+        for (int64_t s = 0; s < count; ++s) totals[s].add(parts[s]);
       }
-      for (int s = 0; s < rows; ++s) {
-        typename Fold::Total total;
-        total.add(parts[s]);
-        fold.finish(o + s, total);
-      }
-    }
-  }
-
-  // Calls at(chunk, part) for the chunks [first, last) of an output.
-  template <typename At>
-  TILEGRAD_INLINE void chunk_range(int64_t output, int64_t first, int64_t last, At at) const {
-    const T* from = x + Walk(p.outer, output).offset;
-    T room[kFoldStreams][kFoldChunk];
-    int64_t chunk = first;
-    while (chunk < last) {
-      if (chunk + kFoldStreams <= last && (chunk + kFoldStreams) * kFoldChunk <= p.inner.numel) {
-        const T* rows[kFoldStreams];
-        Part parts[kFoldStreams];
-        for (int s = 0; s < kFoldStreams; ++s) rows[s] = dense(from, (chunk + s) * kFoldChunk, kFoldChunk, room[s]);
-        four(kFoldChunk, rows, output, 0, parts);
-        for (int s = 0; s < kFoldStreams; ++s) at(chunk + s, parts[s]);
-        chunk += kFoldStreams;
-      } else {
-        const int64_t begin = chunk * kFoldChunk, count = smaller(kFoldChunk, p.inner.numel - begin);
-        at(chunk, one(count, dense(from, begin, count, room[0]), output));
-        ++chunk;
+#pragma omp simd
+      for (int64_t s = 0; s < count; ++s) fold.finish(o + s, totals[s]);
+      o += count;
+      if (o < mine.end) {
+        if (last >= 0) walk.advance_in_run(count - 1);
+        walk.next();
       }
     }
   }
 
-  // Long rows: the team shares the outputs, or, where they are few (there is `partial`), their chunks.
-  void long_rows(const Team& team) const {
-    if (!partial || team.size == 1) {
-      const Range mine = team.share(p.outer.numel);
-      for (int64_t o = mine.begin; o < mine.end; ++o) {
-        typename Fold::Total total;
-        chunk_range(o, 0, chunks, [&](int64_t, Part part) { total.add(part); });
-        fold.finish(o, total);
-      }
-      return;
-    }
+  // The chunks of few long outputs, shared by a team: several of one output at a time.
+  void chunks_of_rows(const Team& team) const {
+    Room room[kFoldStreams];
     const Range mine = team.share(p.outer.numel * chunks);
     for (int64_t item = mine.begin; item < mine.end;) {
-      const int64_t o = item / chunks, first = item % chunks, last = smaller(chunks, first + (mine.end - item));
-      chunk_range(o, first, last, [&](int64_t c, Part part) { partial[o * chunks + c] = part; });
-      item += last - first;
+      const int64_t o = item / chunks, chunk = item % chunks, begin = chunk * kFoldChunk;
+      const T *from = x + Walk(p.outer, o).offset, *at[kFoldStreams];
+      const int64_t whole = smaller(mine.end - item, p.inner.numel / kFoldChunk - chunk);  // chunks of full length
+      const int64_t length = whole > 0 ? kFoldChunk : p.inner.numel - begin;
+      const int count = static_cast<int>(smaller<int64_t>(larger<int64_t>(whole, 1), kFoldStreams));
+      for (int s = 0; s < count; ++s) at[s] = row(from, begin + s * kFoldChunk, length, room[s]);
+      block(length, at, count, o, 0, partial + item);
+      item += count;
     }
     add_partial(team);
   }
@@ -191,7 +245,7 @@ struct AxisFold {
     team.barrier();
     const Range mine = team.share(p.outer.numel);
     for (int64_t o = mine.begin; o < mine.end; ++o) {
-      typename Fold::Total total;
+      Total total;
       for (int64_t c = 0; c < chunks; ++c) total.add(partial[o * chunks + c]);
       fold.finish(o, total);
     }
@@ -221,7 +275,7 @@ struct AxisFold {
         column_block(first, count, item % chunks, parts);
         for (int64_t c = 0; c < count; ++c) partial[(first + c) * chunks + item % chunks] = parts[c];
       } else {
-        typename Fold::Total totals[kFoldColumns];
+        Total totals[kFoldColumns];
         for (int64_t chunk = 0; chunk < chunks; ++chunk) {
           column_block(first, count, chunk, parts);
           for (int64_t c = 0; c < count; ++c) totals[c].add(parts[c]);
@@ -241,18 +295,24 @@ TILEGRAD_INLINE bool runs_down_columns(const Reduce& p) {
 // The workspace, where there is one, holds a Part for every chunk of every output.
 template <typename T, typename Fold>
 TILEGRAD_INLINE void fold_axes(const Team& team, const Reduce& p, const T* x, Workspace workspace, const Fold& fold) {
-  const AxisFold<T, Fold> axes{p, x, fold, static_cast<typename Fold::Part*>(workspace.data),
-                               ceil_div(p.inner.numel, kFoldChunk)};
+  const AxisFold<T, Fold> axes{
+      p,
+      x,
+      fold,
+      static_cast<typename Fold::Part*>(workspace.data),
+      ceil_div(p.inner.numel, kFoldChunk),
+      x + last_offset(p.outer) + last_offset(p.inner) + 1,
+      p.inner.numel >= kFoldLong && p.outer.numel * p.inner.numel * static_cast<int64_t>(sizeof(T)) >= kFoldCached};
   if (p.outer.numel == 0) return;
   if (axes.chunks == 0) {
     const Range mine = team.share(p.outer.numel);
     for (int64_t o = mine.begin; o < mine.end; ++o) fold.finish(o, typename Fold::Total());
   } else if (runs_down_columns(p)) {
     axes.columns(team);
-  } else if (axes.chunks == 1) {
-    axes.short_rows(team);
+  } else if (axes.partial && team.size > 1 && p.outer.numel < kFoldStreams * team.size) {
+    axes.chunks_of_rows(team);
   } else {
-    axes.long_rows(team);
+    axes.rows(team.share(p.outer.numel, kFoldStreams));
   }
 }
 

@@ -6,6 +6,7 @@
 #include "cpu/fma.h"
 #include "cpu/isa.h"
 #include "formulas/activation.h"
+#include "formulas/arithmetic.h"
 #include "formulas/error_function.h"
 #include "formulas/exponential.h"
 #include "formulas/logarithm.h"

@@ -43,7 +43,7 @@ TILEGRAD_INLINE void largest_in_columns(int64_t length, int64_t columns, int64_t
   for (int64_t i = 0; i < length; ++i) {
     const T* row = x + i * step;
 #pragma omp simd
-    for (int64_t c = 0; c < columns; ++c) top[c] = largest(top[c], row[c]);
+    for (int64_t c = 0; c < columns; ++c) top[c] = formulas::maximum(row[c], top[c]);
   }
 }
 

@@ -20,6 +20,11 @@ struct Walk {
       offset += index[d] * nest.stride[0][d];
     }
   }
+  // `count` steps along the innermost loop, which has as many left.
+  TILEGRAD_INLINE void advance_in_run(int64_t count) {
+    index[nest.ndim - 1] += count;
+    offset += count * nest.stride[0][nest.ndim - 1];
+  }
   TILEGRAD_INLINE void next() {
     for (int d = nest.ndim - 1; d >= 0; --d) {
       offset += nest.stride[0][d];
@@ -33,6 +38,15 @@ struct Walk {
 // Whether the nest's elements lie one after the other.
 TILEGRAD_INLINE bool is_dense(const LoopNest<1>& nest) {
   return nest.ndim == 0 || (nest.ndim == 1 && nest.stride[0][0] == 1);
+}
+
+// The largest offset of an element: how far behind the first memory goes.
+TILEGRAD_INLINE int64_t last_offset(const LoopNest<1>& nest) {
+  int64_t offset = 0;
+  for (int d = 0; d < nest.ndim; ++d) {
+    offset += larger<int64_t>(nest.stride[0][d], 0) * (nest.shape[d] - 1);
+  }
+  return offset;
 }
 
 // The offsets of elements [begin, begin + count).

@@ -27,9 +27,9 @@ __device__ __forceinline__ void meet(const Attention& p, const int64_t* state, H
     return from_thread(0xffffffffu, value, static_cast<int>(threadIdx.x) % 32 ^ distance);
   };
   T top = sums.most[row];
-  for (int i = t; i < count; i += kOfRow) top = larger_number(top, scores[i]);
-  top = larger_number(top, neighbour(top, 2));
-  top = larger_number(top, neighbour(top, 1));
+  for (int i = t; i < count; i += kOfRow) top = formulas::maximum(scores[i], top);
+  top = formulas::maximum(neighbour(top, 2), top);
+  top = formulas::maximum(neighbour(top, 1), top);
   const T shift = top == -formulas::kInfinity<T> ? T(0) : top;  // no key seen yet
   T lane_sums[kLanes / kOfRow];
 #pragma unroll

@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(kMostRowThreads)
                                                                target_gradient ? target_gradient + n * p.C : nullptr;
     A shift = -formulas::kInfinity<A>;
 #pragma unroll(kRowUnroll<A>)
-    for (int64_t c = group.thread(); c < p.C; c += group.size()) shift = larger_number(shift, widen(x[c]));
+    for (int64_t c = group.thread(); c < p.C; c += group.size()) shift = formulas::maximum(widen(x[c]), shift);
     shift = group.largest(shift);
     const auto make = [&](int64_t c) { return formulas::exp(widen(x[c]) - shift); };
     const auto finish = [&](auto exp) {

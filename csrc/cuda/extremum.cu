@@ -32,7 +32,9 @@ struct ExtremumFold {
   using A = Wide<T>;
   using Part = A;
   __device__ __forceinline__ static A identity() { return kLargest ? lowest<A>() : highest<A>(); }
-  __device__ __forceinline__ static A join(A a, A b) { return ((kLargest ? b > a : b < a) | (b != b)) ? b : a; }
+  __device__ __forceinline__ static A join(A a, A b) {
+    return kLargest ? formulas::maximum(b, a) : formulas::minimum(b, a);
+  }
   struct Total {
     A best = identity();
     __device__ __forceinline__ void add(A part) { best = ExtremumFold::join(best, part); }

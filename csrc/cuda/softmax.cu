@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(kMostRowThreads)
     A top = -formulas::kInfinity<A>;
     if constexpr (Op::kShifts) {
 #pragma unroll(kRowUnroll<A>)
-      for (int64_t i = group.thread(); i < length; i += group.size()) top = larger_number(top, widen(from[i]));
+      for (int64_t i = group.thread(); i < length; i += group.size()) top = formulas::maximum(widen(from[i]), top);
       top = group.largest(top);
     }
     const auto make = [&](int64_t i) { return Op::keep(widen(from[i]), Op::kTwo ? widen(other[i]) : A(0), top); };
@@ -104,8 +104,8 @@ __global__ void __launch_bounds__(kColumnThreads)
     A top = -formulas::kInfinity<A>;
     if constexpr (Op::kShifts) {
 #pragma unroll(kRowUnroll<A>)
-      for (int64_t i = at.lane; i < length; i += kLanes) top = larger_number(top, widen(a[offset + i * p.after]));
-      top = at.join(top, room, [](A x, A y) { return larger_number(x, y); });
+      for (int64_t i = at.lane; i < length; i += kLanes) top = formulas::maximum(widen(a[offset + i * p.after]), top);
+      top = at.join(top, room, [](A x, A y) { return formulas::maximum(y, x); });
     }
     const auto value = [&](int64_t i) {
       const int64_t place = offset + i * p.after;

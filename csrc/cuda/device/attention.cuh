@@ -5,6 +5,7 @@
 
 #include "cuda/device/random_words.cuh"
 #include "cuda/device/sums.cuh"
+#include "formulas/arithmetic.h"
 #include "formulas/logarithm.h"
 #include "params/attention.h"
 

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "cuda/device/sums.cuh"
-#include "formulas/floating.h"
+#include "formulas/arithmetic.h"
 
 namespace tilegrad::cuda {
 namespace {
@@ -57,7 +57,7 @@ struct WarpRow {
   __device__ __forceinline__ A largest(A own) const {
 #pragma unroll
     for (int half = kSize / 2; half > 0; half /= 2) {
-      own = larger_number(own, from_thread(0xffffffffu, own, thread() ^ half));
+      own = formulas::maximum(from_thread(0xffffffffu, own, thread() ^ half), own);
     }
     return own;
   }
@@ -94,12 +94,12 @@ struct BlockRow {
   }
   __device__ __forceinline__ A largest(A own) const {
 #pragma unroll
-    for (int half = kLanes / 2; half > 0; half /= 2) own = larger_number(own, from_lane(own, team_lane() ^ half));
+    for (int half = kLanes / 2; half > 0; half /= 2) own = formulas::maximum(from_lane(own, team_lane() ^ half), own);
     __syncthreads();
     if (team_lane() == 0) room->largest[static_cast<int>(threadIdx.x) / kLanes] = own;
     __syncthreads();
     A all = room->largest[0];
-    for (int i = 1; i < size() / kLanes; ++i) all = larger_number(all, room->largest[i]);
+    for (int i = 1; i < size() / kLanes; ++i) all = formulas::maximum(room->largest[i], all);
     return all;
   }
 };

@@ -140,11 +140,5 @@ __device__ __forceinline__ Total join_accumulators(const Total& mine) {
   return total;
 }
 
-// NaN wins.
-template <typename A>
-__device__ __forceinline__ A larger_number(A a, A b) {
-  return ((b > a) | (b != b)) ? b : a;
-}
-
 }  // namespace
 }  // namespace tilegrad::cuda
