@@ -35,6 +35,13 @@ void register_indexing(py::module_& m) {
         return py::make_tuple(std::move(sorted.values), std::move(sorted.indices));
       },
       py::arg("op"), py::arg("x"), py::arg("axis"), py::arg("descending"));
+  m.def(
+      "top",
+      [](const char* op, const Array& x, int64_t axis, int64_t kept, bool descending) {
+        ops::Sorted found = ops::top(op, x, axis, kept, descending);
+        return py::make_tuple(std::move(found.values), std::move(found.indices));
+      },
+      py::arg("op"), py::arg("x"), py::arg("axis"), py::arg("kept"), py::arg("descending"));
   m.def("arange", &ops::arange, py::arg("start"), py::arg("stop"), py::arg("step"), py::arg("dtype"),
         py::arg("device") = py::none());
   m.def("linspace", &ops::linspace, py::arg("start"), py::arg("stop"), py::arg("num"), py::arg("dtype"),

@@ -1,5 +1,6 @@
 // Copies between strided layouts, and fills.
 #include "cpu/elementwise.h"
+#include "cpu/transpose.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
@@ -24,29 +25,34 @@ struct Raw<8> {
   typedef uint64_t type __attribute__((may_alias));
 };
 
-// y[i * y_step + j] = x[j * x_step + i] for a square of 4 by 4.
+// The side of the squares that are transposed in registers: a vector, which is a cache line with AVX-512. Lines that are read
+// and written whole do not come twice, however far apart they are. Of narrow elements there would be too many in a vector.
 template <typename R>
-TILEGRAD_INLINE void transpose_square(const R* x, int64_t x_step, R* y, int64_t y_step) {
-  typedef R Four __attribute__((vector_size(4 * sizeof(R)), aligned(sizeof(R)), may_alias));
-  const auto row = [&](int j) { return *reinterpret_cast<const Four*>(x + j * x_step); };
-  const Four a = __builtin_shufflevector(row(0), row(1), 0, 4, 1, 5);
-  const Four b = __builtin_shufflevector(row(2), row(3), 0, 4, 1, 5);
-  const Four c = __builtin_shufflevector(row(0), row(1), 2, 6, 3, 7);
-  const Four d = __builtin_shufflevector(row(2), row(3), 2, 6, 3, 7);
-  const auto put = [&](int i, Four v) { *reinterpret_cast<Four*>(y + i * y_step) = v; };
-  put(0, __builtin_shufflevector(a, b, 0, 1, 4, 5));
-  put(1, __builtin_shufflevector(a, b, 2, 3, 6, 7));
-  put(2, __builtin_shufflevector(c, d, 0, 1, 4, 5));
-  put(3, __builtin_shufflevector(c, d, 2, 3, 6, 7));
+inline constexpr int kSide = sizeof(R) >= 4 ? kLanes<R> : 4;
+
+// y[i * y_step + j] = x[j * x_step + i] for a square of that side.
+template <typename R>
+TILEGRAD_INLINE void transpose_square_at(const R* x, int64_t x_step, R* y, int64_t y_step) {
+  typedef R Row __attribute__((vector_size(kSide<R> * sizeof(R))));
+  typedef R Unaligned __attribute__((vector_size(kSide<R> * sizeof(R)), aligned(sizeof(R)), may_alias));
+  Row square[kSide<R>];
+#pragma GCC unroll 16
+  for (int j = 0; j < kSide<R>; ++j) square[j] = *reinterpret_cast<const Unaligned*>(x + j * x_step);
+  transpose_steps<kSide<R> / 2>(square);
+#pragma GCC unroll 16
+  for (int i = 0; i < kSide<R>; ++i) *reinterpret_cast<Unaligned*>(y + i * y_step) = square[i];
 }
 
 // The same for a tile of rows i and columns j that fits in L1 on both sides.
 inline constexpr int64_t kTile = 32;
 template <typename R>
 [[gnu::noinline]] void transpose_tile(const R* x, int64_t x_step, R* y, int64_t y_step, int64_t rows, int64_t columns) {
-  const int64_t even_rows = rows / 4 * 4, even_columns = columns / 4 * 4;
-  for (int64_t j = 0; j < even_columns; j += 4) {
-    for (int64_t i = 0; i < even_rows; i += 4) transpose_square(x + j * x_step + i, x_step, y + i * y_step + j, y_step);
+  constexpr int64_t S = kSide<R>;
+  const int64_t even_rows = rows / S * S, even_columns = columns / S * S;
+  for (int64_t j = 0; j < even_columns; j += S) {
+    for (int64_t i = 0; i < even_rows; i += S) {
+      transpose_square_at(x + j * x_step + i, x_step, y + i * y_step + j, y_step);
+    }
   }
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = i < even_rows ? even_columns : 0; j < columns; ++j) y[i * y_step + j] = x[j * x_step + i];

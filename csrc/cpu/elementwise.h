@@ -60,10 +60,22 @@ TILEGRAD_INLINE void for_each_run(const Team& team, const LoopNest<kOperands>& n
   }
 }
 
-// gathered[i] = from[i * stride]. Not inlined: one copy for all kernels on this type.
+// gathered[i] = from[i * stride]. Not inlined: one copy for all kernels on this type. Strides that vectors can do have loops of
+// their own.
 template <typename X>
 [[gnu::noinline]] void gather_run(const X* from, int64_t stride, int64_t count, X* gathered) {
-  for (int64_t i = 0; i < count; ++i) gathered[i] = from[i * stride];
+  if (stride == 0) {
+    const X value = *from;
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i) gathered[i] = value;
+  } else if (stride == 2) {
+    // The last one alone: a vector would read behind it.
+#pragma omp simd
+    for (int64_t i = 0; i < count - 1; ++i) gathered[i] = from[2 * i];
+    gathered[count - 1] = from[2 * (count - 1)];
+  } else {
+    for (int64_t i = 0; i < count; ++i) gathered[i] = from[i * stride];
+  }
 }
 template <typename X>
 [[gnu::noinline]] void scatter_run(const X* values, int64_t stride, int64_t count, X* to) {

@@ -102,8 +102,8 @@ void random_truncated_normal(const Team& team, const RandomReal& p, int64_t* sta
 // Those products are rejected that would make some results more likely than others.
 //
 // Source: Lemire, "Fast random integer generation in an interval", ACM TOMACS 29, 2019.
-TILEGRAD_INLINE uint64_t draw_below(Stream stream, int64_t index, uint64_t range) {
-  __extension__ typedef unsigned __int128 Wide;
+__extension__ typedef unsigned __int128 Wide;
+[[gnu::noinline]] uint64_t draw_below(Stream stream, int64_t index, uint64_t range) {
   const uint64_t surplus = range == 0 ? 0 : (uint64_t{0} - range) % range;
   uint64_t result = 0;
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
@@ -120,12 +120,31 @@ TILEGRAD_INLINE uint64_t draw_below(Stream stream, int64_t index, uint64_t range
   return result;  // one in 2^64: each of the 64 attempts fails with at most one half
 }
 
+// The same for `count` <= kBlocksPerTile elements from `first` on, a multiple of that: calls put(i, integer below range_of(i)).
+template <typename RangeOf, typename Put>
+TILEGRAD_INLINE void draw_block_below(Stream stream, int64_t first, int count, RangeOf range_of, Put put) {
+  Words words;
+  draw_tile(stream, first / kBlocksPerTile, 0, words);
+  for (int i = 0; i < count; ++i) {
+    const uint64_t word = static_cast<uint64_t>(words.at[i]) << 32 | words.at[kBlocksPerTile + i];
+    const uint64_t range = range_of(first + i);
+    const Wide product = static_cast<Wide>(word) * range;
+    // What is rejected is below range.
+    const bool sure = range != 0 && static_cast<uint64_t>(product) >= range;
+    put(first + i, sure ? static_cast<uint64_t>(product >> 64) : draw_below(stream, first + i, range));
+  }
+}
+
 template <typename T>
 void random_integers(const Team& team, const RandomInteger& p, int64_t* state, T* y) {
   const Stream stream = current_stream(state);
   const Range mine = team.share(p.count, kWordsPerTile);
-  for (int64_t i = mine.begin; i < mine.end; ++i) {
-    y[i] = static_cast<T>(static_cast<int64_t>(static_cast<uint64_t>(p.low) + draw_below(stream, i, p.range)));
+  for (int64_t i = mine.begin; i < mine.end; i += kBlocksPerTile) {
+    draw_block_below(
+        stream, i, static_cast<int>(smaller<int64_t>(kBlocksPerTile, mine.end - i)), [&](int64_t) { return p.range; },
+        [&](int64_t at, uint64_t value) {
+          y[at] = static_cast<T>(static_cast<int64_t>(static_cast<uint64_t>(p.low) + value));
+        });
   }
   next_stream(team, state);
 }
@@ -146,11 +165,29 @@ void random_permutation(const Team& team, const RandomInteger& p, int64_t* state
   if (team.rank == 0) {
     const Stream stream = current_stream(state);
     for (int64_t i = 0; i < p.count; ++i) y[i] = static_cast<T>(i);
-    for (int64_t i = p.count - 1; i > 0; --i) {
-      const int64_t j = static_cast<int64_t>(draw_below(stream, i, static_cast<uint64_t>(i) + 1));
-      const T swapped = y[i];
-      y[i] = y[j];
-      y[j] = swapped;
+    // Partners are drawn some time before they are needed, and fetched meanwhile.
+    constexpr int64_t kAhead = 2 * kBlocksPerTile;
+    int64_t partner[kAhead];
+    const auto draw = [&](int64_t first) {
+      if (first < 0) return;
+      draw_block_below(
+          stream, first, static_cast<int>(smaller<int64_t>(kBlocksPerTile, p.count - first)),
+          [](int64_t i) { return static_cast<uint64_t>(i) + 1; },
+          [&](int64_t i, uint64_t j) {
+            partner[i % kAhead] = static_cast<int64_t>(j);
+            __builtin_prefetch(y + j, 1);
+          });
+    };
+    int64_t first = (p.count - 1) / kBlocksPerTile * kBlocksPerTile;
+    draw(first);
+    for (; first >= 0; first -= kBlocksPerTile) {
+      draw(first - kBlocksPerTile);
+      for (int64_t i = smaller(first + kBlocksPerTile, p.count) - 1; i >= larger<int64_t>(first, 1); --i) {
+        const int64_t j = partner[i % kAhead];
+        const T swapped = y[i];
+        y[i] = y[j];
+        y[j] = swapped;
+      }
     }
   }
   next_stream(team, state);

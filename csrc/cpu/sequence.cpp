@@ -29,7 +29,12 @@ void band(const Team& team, const Band& p, const T* x, T* y) {
     const int64_t row = r % p.rows;
     const T* from = x + r * p.columns;
     T* to = y + r * p.columns;
-    for (int64_t c = 0; c < p.columns; ++c) to[c] = c - row >= p.least && c - row <= p.most ? from[c] : T{};
+    const auto column = [&](int64_t c) { return larger<int64_t>(0, smaller(c, p.columns)); };
+    const int64_t first = column(p.least > p.columns ? p.columns : row + p.least);
+    const int64_t last = larger(first, column(p.most > p.columns ? p.columns : row + p.most + 1));
+    for (int64_t c = 0; c < first; ++c) to[c] = T{};
+    for (int64_t c = first; c < last; ++c) to[c] = from[c];
+    for (int64_t c = last; c < p.columns; ++c) to[c] = T{};
   }
 }
 

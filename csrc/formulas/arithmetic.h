@@ -152,6 +152,36 @@ TILEGRAD_FORMULA T modulo_positive(T a, T b) {
   return a == b ? T(0) : a;
 }
 
+// Whether modulo_positive(|a|, |b|) is one step, which vectors can do: modulo_in_a_step(|a|, |b|), with the same bits.
+template <typename T>
+TILEGRAD_FORMULA bool divides_in_a_step(T a, T b) {
+  constexpr T kBase = sizeof(T) == 4 ? T(0x1p20) : T(0x1p48);
+  const bool is_finite = magnitude(b) < kInfinity<T>;
+  return (magnitude(a) < kBase * magnitude(b)) & is_finite;
+}
+template <typename T>
+TILEGRAD_FORMULA T modulo_in_a_step(T a, T b) {
+  const T rest = fma(-floor(a / b), b, a), positive = rest < T(0) ? rest + b : rest;
+  return positive == b ? T(0) : positive;
+}
+
+// Python's a % b and a // b of finite operands, b not 0, given |a| modulo |b|.
+template <typename T>
+TILEGRAD_FORMULA T remainder_of_modulo(T a, T b, T modulo) {
+  const T truncated = with_sign_of(modulo, a);
+  const T rest = (a < T(0)) == (b < T(0)) ? truncated : truncated + b;
+  return modulo == T(0) ? with_sign_of(T(0), b) : rest;
+}
+template <typename T>
+TILEGRAD_FORMULA T quotient_of_modulo(T a, T b, T modulo) {
+  const T rest = with_sign_of(modulo, a);
+  // a - rest is a multiple of b up to rounding, so the quotient is next to an integer: the one towards zero.
+  const T ratio = (a - rest) / b, below = floor(ratio);
+  const T truncated = ratio - below > T(0.5) ? below + T(1) : below;
+  const T quotient = (rest != T(0)) & ((rest < T(0)) != (b < T(0))) ? truncated - T(1) : truncated;
+  return quotient == T(0) ? with_sign_of(T(0), a / b) : quotient;
+}
+
 // Python's a % b: with the sign of b. Integers: 0 where b is 0. Floating: NaN where b is 0 or a is infinite.
 template <typename T>
 TILEGRAD_FORMULA T remainder(T a, T b) {
@@ -159,10 +189,7 @@ TILEGRAD_FORMULA T remainder(T a, T b) {
     if (!(magnitude(a) < kInfinity<T>) || !(magnitude(b) > T(0))) return kNaN<T>;
     if (magnitude(b) == kInfinity<T>)
       return a == T(0) || (a < T(0)) == (b < T(0)) ? with_sign_of(a, a == T(0) ? b : a) : b;
-    const T rest = modulo_positive(magnitude(a), magnitude(b));
-    if (rest == T(0)) return with_sign_of(T(0), b);
-    const T truncated = with_sign_of(rest, a);
-    return (a < T(0)) == (b < T(0)) ? truncated : truncated + b;
+    return remainder_of_modulo(a, b, modulo_positive(magnitude(a), magnitude(b)));
   } else {
     const bool simple = b == T(0) || (std::is_signed_v<T> && b == static_cast<T>(-1));  // least % -1 would overflow
     const T rest = simple ? T(0) : static_cast<T>(a % (simple ? T(1) : b));
@@ -176,12 +203,7 @@ TILEGRAD_FORMULA T floor_divide(T a, T b) {
   if constexpr (kIsFloating<T>) {
     if (b == T(0) || !(magnitude(a) < kInfinity<T>)) return a / b;
     if (magnitude(b) == kInfinity<T>) return a == T(0) || (a < T(0)) == (b < T(0)) ? a / b : T(-1);
-    const T rest = with_sign_of(modulo_positive(magnitude(a), magnitude(b)), a);
-    // a - rest is a multiple of b up to rounding, so the quotient is next to an integer: the one towards zero.
-    const T ratio = (a - rest) / b, below = floor(ratio);
-    const T truncated = ratio - below > T(0.5) ? below + T(1) : below;
-    const T quotient = rest != T(0) && (rest < T(0)) != (b < T(0)) ? truncated - T(1) : truncated;
-    return quotient == T(0) ? with_sign_of(T(0), a / b) : quotient;
+    return quotient_of_modulo(a, b, modulo_positive(magnitude(a), magnitude(b)));
   } else {
     if (b == T(0)) return T(0);
     if (std::is_signed_v<T> && b == static_cast<T>(-1)) return negative(a);

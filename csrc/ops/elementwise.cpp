@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ops/loop_nest.h"
+#include "ops/views.h"
 
 namespace tilegrad::ops {
 namespace {
@@ -111,6 +112,22 @@ void launch_into(const KernelName<LoopNest<kInputs + 1>>& kernel, DType dtype, c
          Cost::elements(static_cast<double>(nest.numel), nanoseconds_each(kernel.entry, dtype)));
 }
 
+// Whether x is large and lies across y, so that walking along y would want a cache line for each of its elements: a copy, which
+// goes by squares, is faster.
+bool lies_across(const Array& x, const Array& y) {
+  constexpr int64_t kLarge = int64_t{1} << 14, kLong = 16;
+  if (x.numel() < kLarge || !(x.shape() == y.shape()) || x.device().type != DeviceType::cpu || !y.is_contiguous()) {
+    return false;
+  }
+  int inner = x.ndim() - 1;
+  while (x.size(inner) == 1) --inner;
+  if (x.size(inner) < kLong || distance(x.stride(inner)) < kLong) return false;
+  for (int d = 0; d < inner; ++d) {
+    if (x.stride(d) == 1 && x.size(d) >= kLong) return true;
+  }
+  return false;
+}
+
 // The whole of an elementwise op: inputs of one dtype and device in, a new array of `out` out.
 template <size_t kInputs>
 Array elementwise(const KernelName<LoopNest<kInputs + 1>>& kernel, const Inputs<kInputs>& inputs, DType out) {
@@ -118,7 +135,14 @@ Array elementwise(const KernelName<LoopNest<kInputs + 1>>& kernel, const Inputs<
   require_supported(kernel.name, kernel.entry, first.dtype(), first.device());
   for (size_t i = 1; i < kInputs; ++i) require_same_kind(kernel.name, first, *inputs[i]);
   const Array y = allocate(shape_of(kernel.name, inputs), out, inputs);
-  launch_into<kInputs>(kernel, first.dtype(), inputs, y);
+  Inputs<kInputs> along = inputs;
+  Array copies[kInputs];
+  for (size_t i = 0; kInputs > 1 && i < kInputs; ++i) {
+    if (inputs[i]->is_contiguous() || !lies_across(*inputs[i], y)) continue;
+    copies[i] = contiguous(*inputs[i]);
+    along[i] = &copies[i];
+  }
+  launch_into<kInputs>(kernel, first.dtype(), along, y);
   return y;
 }
 

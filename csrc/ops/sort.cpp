@@ -1,7 +1,7 @@
 #include "ops/sort.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cstdint>
 
 #include "core/launch.h"
 #include "core/size.h"
@@ -10,26 +10,69 @@
 
 namespace tilegrad::ops {
 
-Sorted sort(const char* op, const Array& x, int64_t axis, bool descending) {
-  const int d = normalize_axis(op, axis, x.ndim());
-  Dims axes, back = Dims::filled(x.ndim(), 0);
-  for (int k = 0; k < x.ndim(); ++k) {
-    if (k != d) axes.push_back(k);
+namespace {
+
+// x with the axis last, contiguous, and how to turn results back.
+struct SortedRows {
+  Array rows;
+  Dims back;
+  int64_t length, count;
+
+  SortedRows(const char* op, const Array& x, int64_t axis) {
+    const int d = normalize_axis(op, axis, x.ndim());
+    Dims axes;
+    for (int k = 0; k < x.ndim(); ++k) {
+      if (k != d) axes.push_back(k);
+    }
+    axes.push_back(d);
+    back = Dims::filled(x.ndim(), 0);
+    for (int k = 0; k < x.ndim(); ++k) back[static_cast<int>(axes[k])] = k;
+    rows = contiguous(permute(x, axes));
+    length = x.size(d);
+    count = x.numel() / std::max<int64_t>(length, 1);
   }
-  axes.push_back(d);
-  for (int k = 0; k < x.ndim(); ++k) back[static_cast<int>(axes[k])] = k;
-  const Array rows = contiguous(permute(x, axes));
-  const Array values = Array::empty(rows.shape(), x.dtype(), x.device());
-  const Array indices = Array::empty(rows.shape(), DType::int64, x.device());
-  const int64_t length = x.size(d);
-  const Sort params{x.numel() / std::max<int64_t>(length, 1), length, descending};
+};
+
+}  // namespace
+
+Sorted sort(const char* op, const Array& x, int64_t axis, bool descending) {
+  const SortedRows sorted(op, x, axis);
+  const Array values = Array::empty(sorted.rows.shape(), x.dtype(), x.device());
+  const Array indices = Array::empty(sorted.rows.shape(), DType::int64, x.device());
+  const Sort params{sorted.count, sorted.length, descending};
+  if (params.length > int64_t{UINT32_MAX}) {
+    fail(ErrorKind::shape, "%s: axis %lld of %s is too long, at most 2^32 - 1 elements can be sorted", op,
+         static_cast<long long>(axis), x.str().c_str());
+  }
   // Two rows of (value, index) for each member that has rows to sort; an entry takes at most 16 bytes.
   const int64_t members = std::min<int64_t>(threads::count(), params.rows);
-  const int64_t scratch = checked_multiply(checked_multiply(2 * 16, length, op), members, op);
-  const double steps = std::log2(static_cast<double>(length) + 2.0);
-  launch(kernels::sort, x.dtype(), params, {reads(rows), writes(values), writes(indices)},
-         Cost::elements(static_cast<double>(x.numel()), 2.0 * steps), static_cast<size_t>(scratch));
-  return {permute(values, back), permute(indices, back)};
+  const int64_t scratch = checked_multiply(checked_multiply(2 * 16, params.length, op), members, op);
+  launch(kernels::sort, x.dtype(), params, {reads(sorted.rows), writes(values), writes(indices)},
+         Cost::elements(static_cast<double>(x.numel()), 10.0), static_cast<size_t>(scratch));
+  return {permute(values, sorted.back), permute(indices, sorted.back)};
+}
+
+Sorted top(const char* op, const Array& x, int64_t axis, int64_t kept, bool descending) {
+  const SortedRows sorted(op, x, axis);
+  if (kept < 0 || kept > sorted.length) {
+    fail(ErrorKind::argument, "%s: k must be from 0 to %lld, the size of axis %lld, found %lld", op,
+         static_cast<long long>(sorted.length), static_cast<long long>(axis), static_cast<long long>(kept));
+  }
+  // A longer list takes longer to insert into than a sort.
+  constexpr int64_t kMostKept = 64;
+  if (x.device().type != DeviceType::cpu || kept > kMostKept) {
+    const Sorted all = sort(op, x, axis, descending);
+    return {contiguous(slice(all.values, axis, 0, kept, 1)), contiguous(slice(all.indices, axis, 0, kept, 1))};
+  }
+  Dims shape = sorted.rows.shape();
+  shape[shape.size() - 1] = kept;
+  const Array values = Array::empty(shape, x.dtype(), x.device());
+  const Array indices = Array::empty(shape, DType::int64, x.device());
+  if (values.numel() > 0) {
+    launch(kernels::top, x.dtype(), Top{sorted.count, sorted.length, kept, descending},
+           {reads(sorted.rows), writes(values), writes(indices)}, Cost::elements(static_cast<double>(x.numel()), 0.3));
+  }
+  return {contiguous(permute(values, sorted.back)), contiguous(permute(indices, sorted.back))};
 }
 
 }  // namespace tilegrad::ops

@@ -12,4 +12,7 @@ struct Sorted {
 // Stable; NaN counts as larger than every number.
 Sorted sort(const char* op, const Array& x, int64_t axis, bool descending);
 
+// The first `kept` of it.
+Sorted top(const char* op, const Array& x, int64_t axis, int64_t kept, bool descending);
+
 }  // namespace tilegrad::ops

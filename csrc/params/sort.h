@@ -1,4 +1,4 @@
-// Sizes of a sort: x [rows, length], each row on its own.
+// Sizes of sorts: x [rows, length], each row on its own.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,14 @@ namespace tilegrad {
 struct Sort {
   int64_t rows;
   int64_t length;
+  bool descending;
+};
+
+// The first `kept` of each row.
+struct Top {
+  int64_t rows;
+  int64_t length;
+  int64_t kept;
   bool descending;
 };
 

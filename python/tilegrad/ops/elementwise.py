@@ -175,7 +175,8 @@ def power(a: Tensor | float, b: Tensor | float) -> Tensor:
     """Elementwise power ``a ** b``; operands as for :func:`add`.
 
     Floating numbers follow IEEE 754's ``pow`` (``x ** 0`` is 1, a negative base to a fraction is NaN). Integers wrap
-    around; a negative exponent leaves the integer part of the reciprocal, so 0 for all bases but 1 and -1.
+    around; a negative exponent leaves the integer part of the reciprocal, so 0 for all bases but 1 and -1. With the
+    exponents 2 and 3, as Python integers, the result is a product of two or three factors.
 
     Examples
     --------
@@ -183,9 +184,11 @@ def power(a: Tensor | float, b: Tensor | float) -> Tensor:
     >>> tg.power(tg.tensor([2.0, 3.0]), 3)
     tensor([ 8., 27.])
     """
-    if b.__class__ is not int or b != 2:  # a number, or a tensor
-        return record(_C.power(a, b), _power_gradient, (a, b), a, b)
-    return square(a)  # type: ignore[arg-type]
+    if b.__class__ is int and b == 2:
+        return square(a)  # type: ignore[arg-type]
+    if b.__class__ is int and b == 3:
+        return multiply(square(a), a)  # type: ignore[arg-type]
+    return record(_C.power(a, b), _power_gradient, (a, b), a, b)
 
 
 pow = power
