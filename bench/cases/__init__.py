@@ -14,6 +14,7 @@ FAMILIES = (
     "normalisation",
     "elementwise",
     "reductions",
+    "everyday",
     "losses",
     "optimizers",
     "training",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import tilegrad as tg
 from bench.case import Builder
 from bench.ours import kernels, networks, overhead
+from bench.ours.everyday import everyday
 from tilegrad import _C
 
 BUILDERS: dict[str, Builder] = {
     **kernels.BUILDERS,
     **networks.BUILDERS,
     **overhead.BUILDERS,
+    "everyday": everyday,
     "op": lambda spec, arrays: spec["build"](),
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.case import Arrays, Builder, Run, Spec
+from bench.cases.everyday import WAYS
 
 
 def versions() -> dict[str, str]:
@@ -58,6 +59,10 @@ def reduce(spec: Spec, arrays: Arrays) -> list[Run]:
     return run(partial(getattr(np, spec["function"]), arrays["x"], axis=spec["axis"]), "y")
 
 
+def everyday(spec: Spec, arrays: Arrays) -> list[Run]:
+    return run(partial(WAYS[spec["what"]], arrays), "y")
+
+
 def add4(spec: Spec, arrays: Arrays) -> list[Run]:
     return run(partial(np.add, arrays["a"], arrays["b"]), "sum")
 
@@ -71,6 +76,7 @@ BUILDERS: dict[str, Builder] = {
     "matmul": matmul,
     "elementwise": elementwise,
     "reduce": reduce,
+    "everyday": everyday,
     "add4": add4,
     "allocate": allocate,
 }

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from bench import probes
 from bench.case import Arrays, Builder, Probe, Run, Spec
 from bench.cases.optimizers import BETAS, EPSILON, MOMENTUM, RATE, STEPS
-from bench.rivals import torch_nets
+from bench.rivals import torch_everyday, torch_nets
 from bench.shapes import Shape
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
@@ -186,6 +186,11 @@ def reduce(spec: Spec, arrays: Arrays) -> list[Run]:
     return [run("eager", calls.get(function) or partial(getattr(torch, function), x, dim=axis), "y")]
 
 
+def everyday(spec: Spec, arrays: Arrays) -> list[Run]:
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return [run("eager", partial(torch_everyday.WAYS[spec["what"]], tensors), "y")]
+
+
 def loss(spec: Spec, arrays: Arrays) -> list[Run]:
     logits = torch.from_numpy(arrays["logits"]).requires_grad_()
     entropy = spec["function"] == "cross_entropy"
@@ -274,6 +279,7 @@ BUILDERS: dict[str, Builder] = {
     "normalise": normalise,
     "elementwise": elementwise,
     "reduce": reduce,
+    "everyday": everyday,
     "loss": loss,
     "optimizer": optimizer,
     "add4": add4,

@@ -25,21 +25,36 @@ void mask_count(const Team& team, const MaskScan& p, const T* mask, int64_t* cou
   }
 }
 
-// y [ndim, found]: a row of coordinates for each axis.
+// y [ndim, found]: a row of coordinates for each axis. A chunk's places are collected without a branch on what can't be
+// foreseen; coordinates but the last change once a row.
 template <typename T>
 void mask_places(const Team& team, const MaskScan& p, const T* mask, const int64_t* starts, int64_t* y) {
   const Range mine = team.share(ceil_div(p.numel, kMaskChunk));
+  int64_t places[kMaskChunk + 1];
   for (int64_t chunk = mine.begin; chunk < mine.end; ++chunk) {
     const int64_t begin = chunk * kMaskChunk, end = smaller(p.numel, begin + kMaskChunk);
-    int64_t slot = starts[chunk];
+    int64_t count = 0;
     for (int64_t i = begin; i < end; ++i) {
-      if (!is_true(mask[i])) continue;
-      int64_t rest = i;
-      for (int d = p.ndim - 1; d > 0; --d) {
-        y[d * p.found + slot] = rest % p.shape[d];
-        rest /= p.shape[d];
+      places[count] = i;
+      count += is_true(mask[i]);
+    }
+    const int last = p.ndim - 1;
+    const int64_t length = last > 0 ? p.shape[last] : p.numel;
+    int64_t row_begin = 0, row_end = 0;
+    int64_t coordinate[kMaxRank] = {};
+    for (int64_t k = 0; k < count; ++k) {
+      if (places[k] >= row_end) {
+        int64_t rest = places[k] / length;
+        row_begin = rest * length, row_end = row_begin + length;
+        for (int d = last - 1; d > 0; --d) {
+          coordinate[d] = rest % p.shape[d];
+          rest /= p.shape[d];
+        }
+        coordinate[0] = rest;
       }
-      y[slot++] = rest;
+      const int64_t slot = starts[chunk] + k;
+      for (int d = 0; d < last; ++d) y[d * p.found + slot] = coordinate[d];
+      y[last * p.found + slot] = places[k] - row_begin;
     }
   }
 }
