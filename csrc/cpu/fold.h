@@ -173,13 +173,18 @@ struct AxisFold {
   }
   [[gnu::noinline]] const T* row_of_runs(const T* from, int64_t begin, int64_t count, Room& room) const {
     const int last = p.inner.ndim - 1;
-    const bool has_runs = last >= 0 && p.inner.stride[0][last] == 1;
+    const int64_t step = last >= 0 ? p.inner.stride[0][last] : 1;
+    const bool has_runs = last >= 0 && (step == 1 || step == 0);  // 0: one element, repeated
     Walk walk(p.inner, begin);
     for (int64_t i = 0; i < count;) {
       const T* at = from + walk.offset;
       const int64_t run = has_runs ? smaller(count - i, p.inner.shape[last] - walk.index[last]) : 1;
-      if (run == count && round_up(count, kFoldLanes) <= end - at) return at;
-      for (int64_t k = 0; k < run; ++k) room.row[i + k] = at[k];
+      if (run == count && step == 1 && round_up(count, kFoldLanes) <= end - at) return at;
+      if (step == 0) {
+        for (int64_t k = 0; k < run; ++k) room.row[i + k] = *at;
+      } else {
+        for (int64_t k = 0; k < run; ++k) room.row[i + k] = at[k];
+      }
       i += run;
       if (has_runs) walk.advance_in_run(run - 1);
       walk.next();

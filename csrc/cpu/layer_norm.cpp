@@ -81,8 +81,9 @@ struct BackwardRow {
 // dx of two rows, unless it is null, and their parts of the sums, unless these are: one row's sums on their own would wait for
 // the latency of their additions. The rows may be one and the same.
 template <typename T, typename Weighted>
-[[gnu::noinline]] void two_rows_backward(const LayerNorm& p, BackwardRow<T> a, BackwardRow<T> b, T* sums,
-                                         Weighted weighted) {
+[[gnu::noinline]] void two_rows_backward(const LayerNorm& p, const BackwardRow<T>& first, const BackwardRow<T>& second,
+                                         T* sums, Weighted weighted) {
+  BackwardRow<T> a = first, b = second;  // by value they would go through the stack in pieces of other sizes
   const double D = static_cast<double>(p.D);
   SumTotal<T> totals[4];
   for (int64_t begin = 0; a.dx && begin < p.D; begin += kSumChunk) {
