@@ -78,6 +78,9 @@ struct BackwardRow {
   TILEGRAD_INLINE T normal(int64_t d) const { return (x[d] - mean) * inverse; }
 };
 
+// Rows up to this long leave the hardware's prefetcher before it has seen what comes next.
+inline constexpr int64_t kShortRow = 512;
+
 // dx of two rows, unless it is null, and their parts of the sums, unless these are: one row's sums on their own would wait for
 // the latency of their additions. The rows may be one and the same.
 template <typename T, typename Weighted>
@@ -85,12 +88,14 @@ template <typename T, typename Weighted>
                                          T* sums, Weighted weighted) {
   BackwardRow<T> a = first, b = second;  // by value they would go through the stack in pieces of other sizes
   const double D = static_cast<double>(p.D);
+  const int64_t ahead = p.D <= kShortRow ? 2 * kFoldLanes * p.D : 0;  // to the rows of this lane that come next
   SumTotal<T> totals[4];
   for (int64_t begin = 0; a.dx && begin < p.D; begin += kSumChunk) {
     // The stores below would wait for memory one by one.
     for (int64_t d = begin; d < smaller(begin + kSumChunk, p.D); d += kCacheLine / static_cast<int64_t>(sizeof(T))) {
       __builtin_prefetch(a.dx + d, 1);
       __builtin_prefetch(b.dx + d, 1);
+      for (const T* soon : {a.x, a.grad, b.x, b.grad}) prefetch(soon + ahead + d);
     }
     T parts[4];
     fold_chunks(smaller(kSumChunk, p.D - begin), T(0), parts, plus<T>, [&](int s, int64_t i) {
