@@ -47,4 +47,8 @@ CASES = [
     *(case(function, (1000, 1000), axis, BOTH) for function in ("mean", "max", "argmax", "var") for axis in (0, -1)),
     *(case(function, (4096, 1000), -1, ("torch",)) for function in ("softmax", "log_softmax", "logsumexp")),
     case("sum", (26_000_000,), None, BOTH),
+    # Many short rows: what each of them costs beside its elements.
+    *(case(function, (65536, 10), -1, BOTH) for function in ("sum", "max", "argmax")),
+    *(case(function, (65536, 64), -1, BOTH) for function in ("max", "argmax")),
+    *(case(function, (65536, C), -1, ("torch",)) for function in ("softmax", "log_softmax") for C in (10, 64)),
 ]
