@@ -100,7 +100,17 @@ void copy(const Team& team, const LoopNest<2>& nest, const T* x, T* y) {
 template <typename T>
 void fill(const Team& team, const LoopNest<2>& nest, const T* value, T* y) {
   using R = typename Raw<sizeof(T)>::type;
-  map(team, nest, [](R v) { return v; }, reinterpret_cast<R*>(y), reinterpret_cast<const R*>(value));
+  const R v = *reinterpret_cast<const R*>(value);
+  const int64_t step = nest.ndim ? nest.stride[1][nest.ndim - 1] : 1;
+  for_each_run(team, nest, [&](int64_t count, const int64_t* offsets) {
+    R* const to = reinterpret_cast<R*>(y) + offsets[1];
+    if (step == 1) {
+#pragma omp simd
+      for (int64_t i = 0; i < count; ++i) to[i] = v;
+    } else {
+      for (int64_t i = 0; i < count; ++i) to[i * step] = v;
+    }
+  });
 }
 
 }  // namespace
