@@ -4,6 +4,7 @@
 #include "cpu/exp_vectors.h"
 #include "cpu/math.h"
 #include "cpu/sum_order.h"
+#include "cpu/transpose.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
@@ -48,6 +49,26 @@ TILEGRAD_INLINE T exp_and_sum(const T* row, int64_t C, T top, T* to) {
   }
 }
 
+// to[r * C + c] = across[c][r] for `rows` <= kRowBlock.
+template <typename T>
+TILEGRAD_INLINE void rows_of_columns(const T (*across)[kRowBlock], int64_t rows, int64_t C, T* to) {
+  constexpr int64_t L = kLanes<T>;
+  int64_t c = 0;
+  for (; rows == kRowBlock && c + L <= C; c += L) {
+    for (int64_t r = 0; r < kRowBlock; r += L) {
+      Vec<T> square[L];
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) square[i] = load(across[c + i] + r);
+      transpose<T>(square);
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) store(to + (r + i) * C + c, square[i]);
+    }
+  }
+  for (; c < C; ++c) {
+    for (int64_t r = 0; r < rows; ++r) to[r * C + c] = across[c][r];
+  }
+}
+
 // For each of `rows` <= kRowBlock rows x[r][0 ... C): shift[r] is the largest element, sum[r] the sum of exp(x - shift)
 // in order, and exps[r][...] those exponentials, unless it is null.
 template <typename T>
@@ -57,11 +78,8 @@ TILEGRAD_INLINE void exp_rows(const T* x, int64_t rows, int64_t C, T* exps, T* s
     if (C <= 2 * kLanes<T>) return exp_rows_of_vectors<2>(x, rows, C, exps, shift, sum);
     if (C <= 4 * kLanes<T>) return exp_rows_of_vectors<4>(x, rows, C, exps, shift, sum);
   } else if (C <= kShortRow) {
-    T across[kShortRow][kRowBlock];
-    for (int64_t r = 0; r < kRowBlock; ++r) {
-      const T* row = x + (r < rows ? r : 0) * C;
-      for (int64_t c = 0; c < C; ++c) across[c][r] = row[c];
-    }
+    T across[kShortRow + 1][kRowBlock];  // a vector may be written behind the last row
+    pack_panel(x, 1, C, C, rows, kRowBlock, across[0], kRowBlock);
     T top[kRowBlock], total[kRowBlock];
     for (int64_t r = 0; r < kRowBlock; ++r) top[r] = -formulas::kInfinity<T>;
     for (int64_t c = 0; c < C; ++c) {
@@ -76,10 +94,8 @@ TILEGRAD_INLINE void exp_rows(const T* x, int64_t rows, int64_t C, T* exps, T* s
     for (int64_t r = 0; r < rows; ++r) {
       shift[r] = top[r];
       sum[r] = total[r];
-      if (exps) {
-        for (int64_t c = 0; c < C; ++c) exps[r * C + c] = across[c][r];
-      }
     }
+    if (exps) rows_of_columns(across, rows, C, exps);
     return;
   }
   for (int64_t r = 0; r < rows; ++r) {

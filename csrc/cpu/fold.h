@@ -112,12 +112,14 @@ struct AxisFold {
   // that is needed soon is fetched: what lies `ahead` elements on.
   template <int kStreams>
   TILEGRAD_INLINE void fold_rows(int64_t count, const T* const* rows, int64_t ahead, int64_t output, int64_t step,
-                                 Part* parts) const {
+                                 Part none, Part* parts) const {
     const T* at[kStreams];
     for (int s = 0; s < kStreams; ++s) at[s] = rows[s];
     Part lane[kStreams][kFoldLanes];
+#pragma GCC unroll 4
     for (int s = 0; s < kStreams; ++s) {
-      for (int l = 0; l < kFoldLanes; ++l) lane[s][l] = Fold::identity();
+#pragma omp simd
+      for (int l = 0; l < kFoldLanes; ++l) lane[s][l] = none;
     }
     int64_t i = 0;
     for (; i + kFoldLanes <= count; i += kFoldLanes) {
@@ -150,15 +152,17 @@ struct AxisFold {
   // Out of line: the vectorised loops are most of the code, and are called for a chunk of several rows at a time.
   [[gnu::noinline]] void block(int64_t count, const T* const* at, int rows, int64_t output, int64_t step,
                                Part* parts) const {
+    Part none = Fold::identity();
+    asm("" : "+m"(none));  // a zero that it knew gcc would write by a string instruction, which takes long to begin
     int s = 0;
     if (!alone && rows >= kFoldStreams) {
       const int64_t together = larger<int64_t>(kFoldStreams * (at[1] - at[0]), 1);
       const int64_t ahead = together * ceil_div(kFoldChunk, together);
       for (; s + kFoldStreams <= rows; s += kFoldStreams) {
-        fold_rows<kFoldStreams>(count, at + s, ahead, output + s * step, step, parts + s);
+        fold_rows<kFoldStreams>(count, at + s, ahead, output + s * step, step, none, parts + s);
       }
     }
-    for (; s < rows; ++s) fold_rows<1>(count, at + s, 4 * kFoldChunk, output + s * step, step, parts + s);
+    for (; s < rows; ++s) fold_rows<1>(count, at + s, 4 * kFoldChunk, output + s * step, step, none, parts + s);
   }
 
   struct Room {
