@@ -69,10 +69,8 @@ template <typename X>
 #pragma omp simd
     for (int64_t i = 0; i < count; ++i) gathered[i] = value;
   } else if (stride == 2) {
-    // The last one alone: a vector would read behind it.
 #pragma omp simd
-    for (int64_t i = 0; i < count - 1; ++i) gathered[i] = from[2 * i];
-    gathered[count - 1] = from[2 * (count - 1)];
+    for (int64_t i = 0; i < count; ++i) gathered[i] = from[2 * i];
   } else {
     for (int64_t i = 0; i < count; ++i) gathered[i] = from[i * stride];
   }

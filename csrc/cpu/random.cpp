@@ -98,11 +98,12 @@ void random_truncated_normal(const Team& team, const RandomReal& p, int64_t* sta
   });
 }
 
+__extension__ typedef unsigned __int128 Wide;
+
 // An integer below `range` (0: any) for element `index`, by Lemire's multiplication: the high half of word * range.
 // Those products are rejected that would make some results more likely than others.
 //
 // Source: Lemire, "Fast random integer generation in an interval", ACM TOMACS 29, 2019.
-__extension__ typedef unsigned __int128 Wide;
 [[gnu::noinline]] uint64_t draw_below(Stream stream, int64_t index, uint64_t range) {
   const uint64_t surplus = range == 0 ? 0 : (uint64_t{0} - range) % range;
   uint64_t result = 0;
