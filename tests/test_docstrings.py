@@ -52,7 +52,7 @@ WITHOUT_EXAMPLE = {
     "read_cifar10": "needs the files of the data set", "read_cifar100": "needs the files of the data set",
     "CharLSTM": "made by char_lstm()", "Outputs": "a named tuple", "Checkpoint": "a named tuple",
     "Captured": "made by capture(), which has one", "grad_enabled": "native", "record": "native; the module shows it",
-    "record_in_place": "native", "DType": "native",
+    "record_in_place": "native", "record_shapes": "native", "DType": "native",
 }  # fmt: skip
 
 

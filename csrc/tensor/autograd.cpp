@@ -87,6 +87,19 @@ PyObject* kept(PyObject* value, PyObject* const* outputs, Py_ssize_t output_coun
   return would_refer ? wrap(as_tensor(value)->array) : Py_NewRef(value);
 }
 
+// Each input's shape; a number has no axes.
+PyObject* shapes_of(PyObject* inputs) {
+  const Py_ssize_t count = PyTuple_GET_SIZE(inputs);
+  PyObject* shapes = PyTuple_New(count);
+  for (Py_ssize_t i = 0; shapes && i < count; ++i) {
+    PyObject* input = PyTuple_GET_ITEM(inputs, i);
+    PyObject* shape = is_tensor(input) ? tuple_of(as_tensor(input)->array.shape()) : PyTuple_New(0);
+    if (!shape) Py_CLEAR(shapes);
+    if (shapes) PyTuple_SET_ITEM(shapes, i, shape);
+  }
+  return shapes;
+}
+
 struct Call {
   PyObject* out;
   PyObject* rule;
@@ -94,6 +107,7 @@ struct Call {
   PyObject* const* saved;
   Py_ssize_t saved_count;
   bool needs_grad;
+  bool saves_shapes = false;  // of the inputs, instead
 };
 
 Call parse(const char* function, PyObject* const* arguments, Py_ssize_t count) {
@@ -119,7 +133,7 @@ Ref<Node> node_of(const Call& call, PyObject* const* outputs, Py_ssize_t output_
     PyObject* input = PyTuple_GET_ITEM(call.inputs, i);
     node->inputs.push_back(needed(input) ? as_tensor(input)->variable : Ref<Variable>());
   }
-  node->saved = PyTuple_New(call.saved_count);
+  node->saved = call.saves_shapes ? shapes_of(call.inputs) : PyTuple_New(call.saved_count);
   if (!node->saved) throw PythonError();
   node->versions.resize(static_cast<size_t>(call.saved_count));
   for (Py_ssize_t i = 0; i < call.saved_count; ++i) {
@@ -133,6 +147,24 @@ Ref<Node> node_of(const Call& call, PyObject* const* outputs, Py_ssize_t output_
 void tell_observer(const Call& call) {
   const Object told(PyObject_CallFunction(observer, "sOO", op_name(call.rule).c_str(), call.out, call.inputs));
   if (!told) throw PythonError();
+}
+
+PyObject* record(const Call& call) {
+  const bool many = PyTuple_Check(call.out);
+  PyObject* const* outputs = many ? &PyTuple_GET_ITEM(call.out, 0) : &call.out;
+  const Py_ssize_t output_count = many ? PyTuple_GET_SIZE(call.out) : 1;
+  if (call.needs_grad) {
+    const Ref<Node> node = node_of(call, outputs, output_count);
+    for (Py_ssize_t i = 0; i < output_count; ++i) {
+      TensorObject* out = as_tensor(outputs[i]);
+      if (is_floating(out->array.dtype())) out->variable = new_output(node, static_cast<int>(i), out->array);
+    }
+  }
+  for (Py_ssize_t i = 0; i < output_count; ++i) {
+    if (is_tensor(outputs[i])) note_view(outputs[i], call.inputs);
+  }
+  if (observer) tell_observer(call);
+  return Py_NewRef(call.out);
 }
 
 }  // namespace
@@ -190,23 +222,11 @@ void Node::destroy(Node* node) {
   waiting = nullptr;
 }
 
-PyObject* record(PyObject* const* arguments, Py_ssize_t count) {
-  const Call call = parse("record", arguments, count);
-  const bool many = PyTuple_Check(call.out);
-  PyObject* const* outputs = many ? &PyTuple_GET_ITEM(call.out, 0) : &call.out;
-  const Py_ssize_t output_count = many ? PyTuple_GET_SIZE(call.out) : 1;
-  if (call.needs_grad) {
-    const Ref<Node> node = node_of(call, outputs, output_count);
-    for (Py_ssize_t i = 0; i < output_count; ++i) {
-      TensorObject* out = as_tensor(outputs[i]);
-      if (is_floating(out->array.dtype())) out->variable = new_output(node, static_cast<int>(i), out->array);
-    }
-  }
-  for (Py_ssize_t i = 0; i < output_count; ++i) {
-    if (is_tensor(outputs[i])) note_view(outputs[i], call.inputs);
-  }
-  if (observer) tell_observer(call);
-  return Py_NewRef(call.out);
+PyObject* record(PyObject* const* arguments, Py_ssize_t count) { return record(parse("record", arguments, count)); }
+PyObject* record_shapes(PyObject* const* arguments, Py_ssize_t count) {
+  Call call = parse("record_shapes", arguments, count);
+  call.saves_shapes = true;
+  return record(call);
 }
 
 PyObject* record_in_place(PyObject* const* arguments, Py_ssize_t count) {

@@ -53,6 +53,9 @@ inline TensorObject* as_tensor(PyObject* object) { return reinterpret_cast<Tenso
 // A new reference to a tensor of this array, outside any graph.
 PyObject* wrap(Array array);
 
+// A new tuple of integers; null with an exception set where there is no memory.
+PyObject* tuple_of(const Dims& dims);
+
 // Creates the type and adds it to the module.
 void register_tensor_type(PyObject* module);
 

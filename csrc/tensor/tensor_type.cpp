@@ -77,13 +77,6 @@ void deallocate(PyObject* self) {
   Py_DECREF(type);
 }
 
-PyObject* tuple_of(const Dims& dims) {
-  PyObject* tuple = PyTuple_New(dims.size());
-  if (!tuple) return nullptr;
-  for (int d = 0; d < dims.size(); ++d) PyTuple_SET_ITEM(tuple, d, PyLong_FromLongLong(dims[d]));
-  return tuple;
-}
-
 const Array& array_of(PyObject* self) { return as_tensor(self)->array; }
 
 PyObject* get_shape(PyObject* self, void*) { return tuple_of(array_of(self).shape()); }
@@ -266,6 +259,13 @@ PyGetSetDef attributes[] = {
 }  // namespace
 
 PyObject* wrap(Array array) { return allocate(tensor_class, std::move(array)); }
+
+PyObject* tuple_of(const Dims& dims) {
+  PyObject* tuple = PyTuple_New(dims.size());
+  if (!tuple) return nullptr;
+  for (int d = 0; d < dims.size(); ++d) PyTuple_SET_ITEM(tuple, d, PyLong_FromLongLong(dims[d]));
+  return tuple;
+}
 
 void register_tensor_type(PyObject* module) {
   static char doc[] = "The native part of tilegrad.Tensor: memory, shape and place in the graph.";

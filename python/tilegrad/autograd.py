@@ -9,7 +9,9 @@ The tape itself is native (csrc/tensor/autograd.h); an op puts itself on it thro
 
 ``record(out, rule, inputs, *saved)`` returns ``out``. When a gradient reaches the op, ``rule(needs, grad, *saved)`` is
 called: ``needs`` tells for each input whether its gradient is wanted, ``grad`` is that of ``out`` (a tuple where
-``out`` is one, None where none arrived), and the rule returns one gradient, or None, for each input.
+``out`` is one, None where none arrived), and the rule returns one gradient, or None, for each input. A rule that needs
+nothing but the inputs' shapes goes with ``record_shapes(out, rule, inputs)``: they are made
+where there is a tape only.
 """
 
 from __future__ import annotations
@@ -29,9 +31,10 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
 R = TypeVar("R")
 
-__all__ = ["enable_grad", "grad", "grad_enabled", "no_grad", "record", "record_in_place"]
+__all__ = ["enable_grad", "grad", "grad_enabled", "no_grad", "record", "record_in_place", "record_shapes"]
 
 record = _C.record
+record_shapes = _C.record_shapes
 record_in_place = _C.record_in_place
 grad_enabled = _C.grad_enabled
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import _C
-from ..autograd import record
-from .broadcasting import shape_of, sum_to
+from ..autograd import record, record_shapes
+from .broadcasting import sum_to
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -64,7 +64,7 @@ def add(a: Tensor | float, b: Tensor | float) -> Tensor:
     >>> tg.add(tg.tensor([1.0, 2.0]), 0.5)
     tensor([1.5, 2.5])
     """
-    return record(_C.add(a, b), _add_gradient, (a, b), shape_of(a), shape_of(b))
+    return record_shapes(_C.add(a, b), _add_gradient, (a, b))
 
 
 def _add_gradient(needs: Needs, grad: Tensor, a: tuple[int, ...], b: tuple[int, ...]) -> Gradients:
@@ -80,7 +80,7 @@ def subtract(a: Tensor | float, b: Tensor | float) -> Tensor:
     >>> tg.subtract(1, tg.tensor([1.0, 2.0]))
     tensor([ 0., -1.])
     """
-    return record(_C.subtract(a, b), _subtract_gradient, (a, b), shape_of(a), shape_of(b))
+    return record_shapes(_C.subtract(a, b), _subtract_gradient, (a, b))
 
 
 def _subtract_gradient(needs: Needs, grad: Tensor, a: tuple[int, ...], b: tuple[int, ...]) -> Gradients:
@@ -140,7 +140,7 @@ def floor_divide(a: Tensor | float, b: Tensor | float) -> Tensor:
     >>> tg.floor_divide(tg.tensor([7, -7]), 2)
     tensor([ 3, -4])
     """
-    return record(_C.floor_divide(a, b), _flat_gradient, (a, b), shape_of(a), shape_of(b))
+    return record_shapes(_C.floor_divide(a, b), _flat_gradient, (a, b))
 
 
 def _flat_gradient(needs: Needs, grad: Tensor, *shapes: tuple[int, ...]) -> Gradients:
