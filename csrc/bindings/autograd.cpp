@@ -21,7 +21,7 @@ PyMethodDef functions[] = {
     {"record", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_record)), METH_FASTCALL,
      "record(out, rule, inputs, *saved)\n\nPuts an op on the tape, if gradients are on and an input needs one; returns out."},
     {"record_shapes", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_record_shapes)), METH_FASTCALL,
-     "record_shapes(out, rule, inputs)\n\nThe same for a rule that needs the inputs' shapes, and nothing else."},
+     "record_shapes(out, rule, inputs, *saved)\n\nThe same for a rule that gets the inputs' shapes before what is saved."},
     {"record_in_place", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_record_in_place)), METH_FASTCALL,
      "record_in_place(x, rule, inputs, *saved)\n\nThe same for an op that has overwritten x."},
     {}};

@@ -1,8 +1,27 @@
 #include "ops/views.h"
 
+#include <vector>
+
 #include "bindings/bindings.h"
+#include "ops/joining.h"
 
 namespace tilegrad::bindings {
+namespace {
+
+std::vector<Array> joined(const char* op, const py::tuple& tensors) {
+  std::vector<Array> parts;
+  parts.reserve(tensors.size());
+  for (const py::handle part : tensors) {
+    if (!is_tensor(part.ptr())) {
+      fail(ErrorKind::dtype, "%s: tensors[%zu] is a %s; tg.tensor() makes a tensor", op, parts.size(),
+           Py_TYPE(part.ptr())->tp_name);
+    }
+    parts.push_back(as_tensor(part.ptr())->array);
+  }
+  return parts;
+}
+
+}  // namespace
 
 void register_views(py::module_& m) {
   m.def("reshape", &ops::reshape, py::arg("x"), py::arg("shape"));
@@ -13,6 +32,12 @@ void register_views(py::module_& m) {
   m.def("broadcast_to", &ops::broadcast_to, py::arg("x"), py::arg("shape"));
   m.def("diagonal", &ops::diagonal, py::arg("x"), py::arg("offset"), py::arg("a"), py::arg("b"));
   m.def("slice", &ops::slice, py::arg("x"), py::arg("axis"), py::arg("start"), py::arg("count"), py::arg("step"));
+  m.def(
+      "concat", [](const py::tuple& tensors, int64_t axis) { return ops::concat(joined("concat", tensors), axis); },
+      py::arg("tensors"), py::arg("axis"));
+  m.def(
+      "stack", [](const py::tuple& tensors, int64_t axis) { return ops::stack(joined("stack", tensors), axis); },
+      py::arg("tensors"), py::arg("axis"));
   m.def("select", &ops::select, py::arg("x"), py::arg("axis"), py::arg("index"));
 }
 

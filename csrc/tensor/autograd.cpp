@@ -87,17 +87,9 @@ PyObject* kept(PyObject* value, PyObject* const* outputs, Py_ssize_t output_coun
   return would_refer ? wrap(as_tensor(value)->array) : Py_NewRef(value);
 }
 
-// Each input's shape; a number has no axes.
-PyObject* shapes_of(PyObject* inputs) {
-  const Py_ssize_t count = PyTuple_GET_SIZE(inputs);
-  PyObject* shapes = PyTuple_New(count);
-  for (Py_ssize_t i = 0; shapes && i < count; ++i) {
-    PyObject* input = PyTuple_GET_ITEM(inputs, i);
-    PyObject* shape = is_tensor(input) ? tuple_of(as_tensor(input)->array.shape()) : PyTuple_New(0);
-    if (!shape) Py_CLEAR(shapes);
-    if (shapes) PyTuple_SET_ITEM(shapes, i, shape);
-  }
-  return shapes;
+// The input's shape; a number has no axes.
+PyObject* shape_of(PyObject* input) {
+  return is_tensor(input) ? tuple_of(as_tensor(input)->array.shape()) : PyTuple_New(0);
 }
 
 struct Call {
@@ -107,7 +99,7 @@ struct Call {
   PyObject* const* saved;
   Py_ssize_t saved_count;
   bool needs_grad;
-  bool saves_shapes = false;  // of the inputs, instead
+  bool saves_shapes = false;  // of the inputs, in front
 };
 
 Call parse(const char* function, PyObject* const* arguments, Py_ssize_t count) {
@@ -133,11 +125,17 @@ Ref<Node> node_of(const Call& call, PyObject* const* outputs, Py_ssize_t output_
     PyObject* input = PyTuple_GET_ITEM(call.inputs, i);
     node->inputs.push_back(needed(input) ? as_tensor(input)->variable : Ref<Variable>());
   }
-  node->saved = call.saves_shapes ? shapes_of(call.inputs) : PyTuple_New(call.saved_count);
+  const Py_ssize_t shapes = call.saves_shapes ? PyTuple_GET_SIZE(call.inputs) : 0, count = shapes + call.saved_count;
+  node->saved = PyTuple_New(count);
   if (!node->saved) throw PythonError();
-  node->versions.resize(static_cast<size_t>(call.saved_count));
-  for (Py_ssize_t i = 0; i < call.saved_count; ++i) {
-    PyObject* value = call.saved[i];
+  node->versions.resize(static_cast<size_t>(count));
+  for (Py_ssize_t i = 0; i < shapes; ++i) {
+    PyObject* shape = shape_of(PyTuple_GET_ITEM(call.inputs, i));
+    if (!shape) throw PythonError();
+    PyTuple_SET_ITEM(node->saved, i, shape);
+  }
+  for (Py_ssize_t i = shapes; i < count; ++i) {
+    PyObject* value = call.saved[i - shapes];
     PyTuple_SET_ITEM(node->saved, i, kept(value, outputs, output_count));
     if (is_tensor(value)) node->versions[static_cast<size_t>(i)] = as_tensor(value)->array.storage()->version();
   }

@@ -117,8 +117,8 @@ void set_grad_enabled(bool enabled);
 // kept as a detached alias, so that the tape never refers to itself.
 PyObject* record(PyObject* const* arguments, Py_ssize_t count);
 
-// record_shapes(out, rule, inputs): the same for a rule that needs the inputs' shapes, and nothing else. They are made where
-// the op is recorded only.
+// record_shapes(out, rule, inputs, *saved): the same for a rule(needs, grad, *shapes, *saved) that needs the inputs' shapes. They
+// are made where the op is recorded only.
 PyObject* record_shapes(PyObject* const* arguments, Py_ssize_t count);
 
 // record_in_place(x, rule, inputs, *saved): the same for an op that has overwritten x, which is also among the inputs.

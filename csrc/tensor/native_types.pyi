@@ -115,8 +115,8 @@ _Rule: typing.TypeAlias = Callable[..., Sequence[Tensor | None]]
 def record(out: _Out, rule: _Rule, inputs: tuple[typing.Any, ...], /, *saved: typing.Any) -> _Out:
     """Puts an op on the tape, if gradients are on and an input needs one; returns out."""
 
-def record_shapes(out: _Out, rule: _Rule, inputs: tuple[typing.Any, ...], /) -> _Out:
-    """The same for a rule that needs the inputs' shapes, and nothing else."""
+def record_shapes(out: _Out, rule: _Rule, inputs: tuple[typing.Any, ...], /, *saved: typing.Any) -> _Out:
+    """The same for a rule that gets the inputs' shapes before what is saved."""
 
 def record_in_place(x: Tensor, rule: _Rule, inputs: tuple[typing.Any, ...], /, *saved: typing.Any) -> Tensor:
     """The same for an op that has overwritten x."""

@@ -9,9 +9,9 @@ The tape itself is native (csrc/tensor/autograd.h); an op puts itself on it thro
 
 ``record(out, rule, inputs, *saved)`` returns ``out``. When a gradient reaches the op, ``rule(needs, grad, *saved)`` is
 called: ``needs`` tells for each input whether its gradient is wanted, ``grad`` is that of ``out`` (a tuple where
-``out`` is one, None where none arrived), and the rule returns one gradient, or None, for each input. A rule that needs
-nothing but the inputs' shapes goes with ``record_shapes(out, rule, inputs)``: they are made
-where there is a tape only.
+``out`` is one, None where none arrived), and the rule returns one gradient, or None, for each input. With
+``record_shapes`` in its place the rule is called as ``rule(needs, grad, *shapes, *saved)``, with the inputs' shapes,
+which are made only where there is a tape.
 """
 
 from __future__ import annotations

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
-from ..autograd import record
+from ..autograd import record, record_shapes
 from .arguments import require_tensor
 from .subscript import getitem
-from .views import expand_dims
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -45,49 +44,18 @@ def concat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     tensor([1, 2, 3])
     """
     tensors = tuple(tensors)
-    axis = _check_joined("concat", tensors, axis)
-    sizes = [t.shape[axis] for t in tensors]
-    shape = list(tensors[0].shape)
-    shape[axis] = sum(sizes)
-    out = _C.empty(shape, tensors[0].dtype, tensors[0].device)
-    start = 0
-    for t, size in zip(tensors, sizes, strict=True):
-        _C.assign("concat", _C.slice(out, axis, start, size, 1), t)
-        start += size
-    return record(out, _concat_gradient, tensors, axis, sizes)
+    return record_shapes(_C.concat(tensors, axis), _concat_gradient, tensors, axis)
 
 
-def _concat_gradient(needs: Needs, grad: Tensor, axis: int, sizes: list[int]) -> Gradients:
+def _concat_gradient(needs: Needs, grad: Tensor, *kept: Any) -> Gradients:
+    *shapes, axis = kept
+    axis %= grad.ndim
     gradients: list[Tensor | None] = []
     start = 0
-    for needed, size in zip(needs, sizes, strict=True):
-        gradients.append(_C.slice(grad, axis, start, size, 1) if needed else None)
-        start += size
+    for needed, shape in zip(needs, shapes, strict=True):
+        gradients.append(_C.slice(grad, axis, start, shape[axis], 1) if needed else None)
+        start += shape[axis]
     return tuple(gradients)
-
-
-def _check_joined(op: str, tensors: tuple[Tensor, ...], axis: int, extra: int = 0) -> int:
-    if not tensors:
-        raise _C.ArgumentError(f"{op}: expected at least one tensor")
-    for i, t in enumerate(tensors):
-        if not isinstance(t, _C.TensorBase):
-            raise _C.DTypeError(f"{op}: tensors[{i}] is a {type(t).__name__}; tg.tensor() makes a tensor")
-    first = tensors[0]
-    if extra == 0 and first.ndim == 0:
-        raise _C.ShapeError(f"{op}: tensors[0] has no axes; use stack")
-    axis = _C.normalize_axis(op, axis, first.ndim + extra)
-    for i, t in enumerate(tensors):
-        if t.dtype != first.dtype:
-            raise _C.DTypeError(
-                f"{op}: tensors[{i}] is {t.dtype.name} and tensors[0] is {first.dtype.name}; cast one with .astype()"
-            )
-        same = t.ndim == first.ndim and all(
-            a == b for d, (a, b) in enumerate(zip(t.shape, first.shape, strict=True)) if extra or d != axis
-        )
-        if not same:
-            rule = "all shapes must agree" if extra else f"all sizes but that of axis {axis} must agree"
-            raise _C.ShapeError(f"{op}: tensors[{i}] is {list(t.shape)} and tensors[0] is {list(first.shape)}; {rule}")
-    return axis
 
 
 def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
@@ -115,8 +83,11 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
             [2, 4]])
     """
     tensors = tuple(tensors)
-    axis = _check_joined("stack", tensors, axis, extra=1)
-    return concat([expand_dims(t, axis) for t in tensors], axis)
+    return record(_C.stack(tensors, axis), _stack_gradient, tensors, axis)
+
+
+def _stack_gradient(needs: Needs, grad: Tensor, axis: int) -> Gradients:
+    return tuple(_C.select(grad, axis % grad.ndim, i) if needed else None for i, needed in enumerate(needs))
 
 
 def split(x: Tensor, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
