@@ -21,9 +21,14 @@ def test_two_devices_compute_apart() -> None:
     products = [(t @ tg.tensor(w, device=t.device).T).sum(axis=1) for t in there]
     assert [p.device for p in products] == ["cuda:1", "cuda"]
     assert products[0].tolist() == products[1].tolist()
-    for mix in (lambda a, b: a + b, lambda a, b: a @ b.T, lambda a, b: tg.concat([a, b])):
+    for mix in (lambda a, b: a + b, lambda a, b: a @ b.T):
         with pytest.raises(tg.DeviceError, match=r"on cuda:1 .*on cuda |on cuda:1 and cuda"):
             mix(*there)
+    for join in (tg.concat, tg.stack):
+        with pytest.raises(
+            tg.DeviceError, match=r"tensors\[1\] is on cuda and tensors\[0\] is on cuda:1; move one with"
+        ):
+            join(there)
     assert tg.cuda.memory_stats("cuda:1")["bytes_in_use"] > 0
     assert tg.cuda.properties("cuda:1")["compute_capability"] >= (8, 0)
 
