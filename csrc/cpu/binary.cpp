@@ -17,37 +17,18 @@ TILEGRAD_INLINE bool is_product_with_one(const char* name, const LoopNest<3>& ne
   return one;
 }
 
-// Of floating floor_divide and remainder, whose general case is a loop: blocks of which all is simple are computed in vectors.
+// Of floating numbers the general case of floor_divide and remainder is a loop, which few quotients need.
 constexpr bool is_division(const char* name) {
   return std::string_view(name) == "floor_divide" || std::string_view(name) == "remainder";
 }
-template <bool kFloor, typename T>
-void divide(const Team& team, const LoopNest<3>& nest, const T* a_data, const T* b_data, T* y_data) {
-  constexpr int64_t kAtOnce = 256;
-  for_each_block(
-      team, nest,
-      [](int64_t count, T* y, const T* a, const T* b) {
-        for (int64_t first = 0; first < count; first += kAtOnce) {
-          const int64_t end = smaller(first + kAtOnce, count);
-          uint8_t simple = 1;
-#pragma omp simd reduction(& : simple)
-          for (int64_t i = first; i < end; ++i) simple &= static_cast<uint8_t>(formulas::divides_in_a_step(a[i], b[i]));
-          if (simple) {
-#pragma omp simd
-            for (int64_t i = first; i < end; ++i) {
-              const T modulo = formulas::modulo_in_a_step(formulas::magnitude(a[i]), formulas::magnitude(b[i]));
-              y[i] = kFloor ? formulas::quotient_of_modulo(a[i], b[i], modulo)
-                            : formulas::remainder_of_modulo(a[i], b[i], modulo);
-            }
-          } else {
-            for (int64_t i = first; i < end; ++i) {
-              y[i] = kFloor ? formulas::floor_divide(a[i], b[i]) : formulas::remainder(a[i], b[i]);
-            }
-          }
-        }
-      },
-      y_data, a_data, b_data);
-}
+template <bool kFloor>
+struct DivisionInAStep {
+  template <typename T>
+  TILEGRAD_INLINE T operator()(T a, T b) const {
+    const T modulo = formulas::modulo_in_a_step(formulas::magnitude(a), formulas::magnitude(b));
+    return kFloor ? formulas::quotient_of_modulo(a, b, modulo) : formulas::remainder_of_modulo(a, b, modulo);
+  }
+};
 
 }  // namespace
 
@@ -56,18 +37,22 @@ void divide(const Team& team, const LoopNest<3>& nest, const T* a_data, const T*
 #define PREDICATE(name, DTYPES, formula)
 #define CAST(name, To)
 #define TERNARY(name, DTYPES, formula)
-#define BINARY(name, DTYPES, formula)                                                                 \
-  namespace {                                                                                         \
-  template <typename T>                                                                               \
-  void name(const Team& team, const LoopNest<3>& nest, const T* a_data, const T* b_data, T* y_data) { \
-    if (is_product_with_one(#name, nest, a_data, b_data, y_data)) return;                             \
-    if constexpr (is_division(#name) && std::is_floating_point_v<T>) {                                \
-      divide<std::string_view(#name) == "floor_divide">(team, nest, a_data, b_data, y_data);          \
-    } else {                                                                                          \
-      map(team, nest, [](T a, T b) { return T(formula); }, y_data, a_data, b_data);                   \
-    }                                                                                                 \
-  }                                                                                                   \
-  }                                                                                                   \
+#define BINARY(name, DTYPES, formula)                                                                        \
+  namespace {                                                                                                \
+  template <typename T>                                                                                      \
+  void name(const Team& team, const LoopNest<3>& nest, const T* a_data, const T* b_data, T* y_data) {        \
+    if (is_product_with_one(#name, nest, a_data, b_data, y_data)) return;                                    \
+    const auto of_elements = [](T a, T b) { return T(formula); };                                            \
+    if constexpr (is_division(#name) && std::is_floating_point_v<T>) {                                       \
+      constexpr bool kFloor = std::string_view(#name) == "floor_divide";                                     \
+      map_with_exceptions(                                                                                   \
+          team, nest, [](T a, T b) { return formulas::divides_in_a_step(a, b); }, DivisionInAStep<kFloor>(), \
+          of_elements, y_data, a_data, b_data);                                                              \
+    } else {                                                                                                 \
+      map(team, nest, of_elements, y_data, a_data, b_data);                                                  \
+    }                                                                                                        \
+  }                                                                                                          \
+  }                                                                                                          \
   DEFINE_KERNEL(name, DTYPES)
 #define COMPARISON(name, DTYPES, formula)                                                                  \
   namespace {                                                                                              \

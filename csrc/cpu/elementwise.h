@@ -235,5 +235,29 @@ TILEGRAD_INLINE void map(const Team& team, const LoopNest<sizeof...(X) + 1>& nes
       x...);
 }
 
+// y = within(x...) of all elements, in vectors, and then beyond(x...) of the few for which is_within(x...) does not hold.
+template <typename IsWithin, typename Within, typename Beyond, typename Y, typename... X>
+TILEGRAD_INLINE void map_with_exceptions(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, IsWithin is_within,
+                                         Within within, Beyond beyond, Y* y, const X*... x) {
+  for_each_block(
+      team, nest,
+      [=](int64_t count, Y* out, const X*... in) {
+        Y made[kBlock];  // the output may be an input
+        for (int64_t first = 0; first < count; first += kBlock) {
+          const int64_t n = smaller(count - first, kBlock);
+          uint8_t all_within = 1;
+#pragma omp simd reduction(& : all_within)
+          for (int64_t i = 0; i < n; ++i) all_within &= static_cast<uint8_t>(is_within(in[first + i]...));
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) made[i] = within(in[first + i]...);
+          for (int64_t i = 0; !all_within && i < n; ++i) {
+            if (!is_within(in[first + i]...)) made[i] = beyond(in[first + i]...);
+          }
+          for (int64_t i = 0; i < n; ++i) out[first + i] = made[i];
+        }
+      },
+      y, x...);
+}
+
 }  // namespace
 }  // namespace tilegrad::cpu::TILEGRAD_ISA

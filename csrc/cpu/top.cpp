@@ -6,7 +6,8 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-// Numbers in ascending order with NaN, all of them equal, behind the largest.
+// Numbers in ascending order with NaN, all of them equal, behind the largest: the order of sort.cpp's keys, which take a third
+// longer to make than elements to compare.
 template <typename T>
 TILEGRAD_INLINE bool less(T a, T b) {
   if constexpr (std::is_same_v<T, Bool>) {
