@@ -49,26 +49,6 @@ TILEGRAD_INLINE T exp_and_sum(const T* row, int64_t C, T top, T* to) {
   }
 }
 
-// to[r * C + c] = across[c][r] for `rows` <= kRowBlock.
-template <typename T>
-TILEGRAD_INLINE void rows_of_columns(const T (*across)[kRowBlock], int64_t rows, int64_t C, T* to) {
-  constexpr int64_t L = kLanes<T>;
-  int64_t c = 0;
-  for (; rows == kRowBlock && c + L <= C; c += L) {
-    for (int64_t r = 0; r < kRowBlock; r += L) {
-      Vec<T> square[L];
-#pragma GCC unroll 16
-      for (int i = 0; i < L; ++i) square[i] = load(across[c + i] + r);
-      transpose<T>(square);
-#pragma GCC unroll 16
-      for (int i = 0; i < L; ++i) store(to + (r + i) * C + c, square[i]);
-    }
-  }
-  for (; c < C; ++c) {
-    for (int64_t r = 0; r < rows; ++r) to[r * C + c] = across[c][r];
-  }
-}
-
 // For each of `rows` <= kRowBlock rows x[r][0 ... C): shift[r] is the largest element, sum[r] the sum of exp(x - shift)
 // in order, and exps[r][...] those exponentials, unless it is null.
 template <typename T>
@@ -95,7 +75,7 @@ TILEGRAD_INLINE void exp_rows(const T* x, int64_t rows, int64_t C, T* exps, T* s
       shift[r] = top[r];
       sum[r] = total[r];
     }
-    if (exps) rows_of_columns(across, rows, C, exps);
+    if (exps) transpose_tile(across[0], kRowBlock, exps, C, rows, C);
     return;
   }
   for (int64_t r = 0; r < rows; ++r) {

@@ -67,6 +67,39 @@ TILEGRAD_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
   transpose_square(rows);
 }
 
+// The side of the squares that are transposed in registers: a vector, which is a cache line with AVX-512. Lines that are read
+// and written whole do not come twice, however far apart they are. Of narrow elements there would be too many in a vector.
+template <typename R>
+inline constexpr int kSide = sizeof(R) >= 4 ? kLanes<R> : 4;
+
+// y[i * y_step + j] = x[j * x_step + i] for a square of that side.
+template <typename R>
+TILEGRAD_INLINE void transpose_square_at(const R* x, int64_t x_step, R* y, int64_t y_step) {
+  typedef R Row __attribute__((vector_size(kSide<R> * sizeof(R))));
+  typedef R Unaligned __attribute__((vector_size(kSide<R> * sizeof(R)), aligned(sizeof(R)), may_alias));
+  Row square[kSide<R>];
+#pragma GCC unroll 16
+  for (int j = 0; j < kSide<R>; ++j) square[j] = *reinterpret_cast<const Unaligned*>(x + j * x_step);
+  transpose_steps<kSide<R> / 2>(square);
+#pragma GCC unroll 16
+  for (int i = 0; i < kSide<R>; ++i) *reinterpret_cast<Unaligned*>(y + i * y_step) = square[i];
+}
+
+// The same for rows i and columns j, by squares.
+template <typename R>
+[[gnu::noinline]] void transpose_tile(const R* x, int64_t x_step, R* y, int64_t y_step, int64_t rows, int64_t columns) {
+  constexpr int64_t S = kSide<R>;
+  const int64_t even_rows = rows / S * S, even_columns = columns / S * S;
+  for (int64_t j = 0; j < even_columns; j += S) {
+    for (int64_t i = 0; i < even_rows; i += S) {
+      transpose_square_at(x + j * x_step + i, x_step, y + i * y_step + j, y_step);
+    }
+  }
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = i < even_rows ? even_columns : 0; j < columns; ++j) y[i * y_step + j] = x[j * x_step + i];
+  }
+}
+
 // Rows at a distance of a multiple of the L1 cache's way push each other out.
 template <typename T>
 TILEGRAD_INLINE bool shares_cache_sets(int64_t stride) {
