@@ -128,6 +128,20 @@ bool lies_across(const Array& x, const Array& y) {
   return false;
 }
 
+// launch_into with copies of the inputs that lie across y.
+template <size_t kInputs>
+[[gnu::noinline]] void launch_copied(const KernelName<LoopNest<kInputs + 1>>& kernel, DType dtype,
+                                     const Inputs<kInputs>& inputs, const Array& y) {
+  Array copies[kInputs];
+  Inputs<kInputs> along = inputs;
+  for (size_t i = 0; i < kInputs; ++i) {
+    if (!lies_across(*inputs[i], y)) continue;
+    copies[i] = contiguous(*inputs[i]);
+    along[i] = &copies[i];
+  }
+  launch_into<kInputs>(kernel, dtype, along, y);
+}
+
 // The whole of an elementwise op: inputs of one dtype and device in, a new array of `out` out.
 template <size_t kInputs>
 Array elementwise(const KernelName<LoopNest<kInputs + 1>>& kernel, const Inputs<kInputs>& inputs, DType out) {
@@ -135,14 +149,14 @@ Array elementwise(const KernelName<LoopNest<kInputs + 1>>& kernel, const Inputs<
   require_supported(kernel.name, kernel.entry, first.dtype(), first.device());
   for (size_t i = 1; i < kInputs; ++i) require_same_kind(kernel.name, first, *inputs[i]);
   const Array y = allocate(shape_of(kernel.name, inputs), out, inputs);
-  Inputs<kInputs> along = inputs;
-  Array copies[kInputs];
-  for (size_t i = 0; kInputs > 1 && i < kInputs; ++i) {
-    if (inputs[i]->is_contiguous() || !lies_across(*inputs[i], y)) continue;
-    copies[i] = contiguous(*inputs[i]);
-    along[i] = &copies[i];
+  bool across = false;
+  for (size_t i = 0; kInputs > 1 && i < kInputs; ++i)
+    across |= lies_across(*inputs[i], y);  // (y lies as a single input does)
+  if (across) {
+    launch_copied<kInputs>(kernel, first.dtype(), inputs, y);
+  } else {
+    launch_into<kInputs>(kernel, first.dtype(), inputs, y);
   }
-  launch_into<kInputs>(kernel, first.dtype(), along, y);
   return y;
 }
 
