@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -42,22 +43,27 @@ def largest(a: Arrays) -> np.ndarray:
     return -np.sort(-a["x"], 1)[:, :5]
 
 
-# By name: NumPy's way, which is the reference in float64.
-WAYS: dict[str, Callable[[Arrays], np.ndarray]] = {
+# By name: what every library's arrays do by operators,
+OPERATORS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "add a row": lambda a: a["x"] + a["row"],
     "add a column": lambda a: a["x"] + a["column"],
     "add a transposed matrix": lambda a: a["x"] + a["y"].T,
+    "less": lambda a: a["x"] < a["y"],
+    "x ** 3": lambda a: a["x"] ** 3,
+    "x ** 2.5": lambda a: a["positive"] ** 2.5,
+    "remainder": lambda a: a["long"] % 0.7,
+    "floor_divide": lambda a: a["long"] // 0.7,
+    "int64 times a number": lambda a: a["whole"] * 3,
+    "batched product": lambda a: a["left"] @ a["right"],
+}
+# and NumPy's way, which is the reference in float64.
+WAYS: dict[str, Callable[[Arrays], Any]] = {
+    **OPERATORS,
     "outer product": lambda a: np.multiply.outer(a["row"], a["row"]),
     "maximum": lambda a: np.maximum(a["x"], a["y"]),
-    "less": lambda a: a["x"] < a["y"],
     "where": lambda a: np.where(a["mask"], a["x"], a["y"]),
-    "x ** 3": lambda a: a["x"] ** 3,
-    "x ** 2.5": lambda a: a["positive"] ** a["positive"].dtype.type(2.5),
     "log": lambda a: np.log(a["positive"]),
     "sin": lambda a: np.sin(a["x"]),
-    "remainder": lambda a: np.remainder(a["long"], a["long"].dtype.type(0.7)),
-    "floor_divide": lambda a: np.floor_divide(a["long"], a["long"].dtype.type(0.7)),
-    "int64 times a number": lambda a: a["whole"] * 3,
     "int64 to float32": lambda a: a["whole"].astype(a["x"].dtype),
     "float32 to int32": lambda a: (a["x"] * 100).astype(np.int32),
     "copy of a transposed matrix": lambda a: a["x"].T.copy(),
@@ -77,7 +83,6 @@ WAYS: dict[str, Callable[[Arrays], np.ndarray]] = {
     "argsort of rows": lambda a: np.argsort(a["x"], 1, kind="stable"),
     "sort of a million": lambda a: np.sort(a["long"]),
     "five largest of rows": largest,
-    "batched product": lambda a: a["left"] @ a["right"],
     "batched product, transposed": lambda a: a["left"] @ a["right"].transpose(0, 2, 1),
 }
 

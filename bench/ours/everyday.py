@@ -8,25 +8,18 @@ from typing import Any
 
 import tilegrad as tg
 from bench.case import Arrays, Run, Spec
+from bench.cases.everyday import OPERATORS
 from bench.ours.kernels import checked
 
 Tensors = dict[str, tg.Tensor]
 
 WAYS: dict[str, Callable[[Tensors], Any]] = {
-    "add a row": lambda t: t["x"] + t["row"],
-    "add a column": lambda t: t["x"] + t["column"],
-    "add a transposed matrix": lambda t: t["x"] + t["y"].T,
+    **OPERATORS,
     "outer product": lambda t: tg.outer(t["row"], t["row"]),
     "maximum": lambda t: tg.maximum(t["x"], t["y"]),
-    "less": lambda t: t["x"] < t["y"],
     "where": lambda t: tg.where(t["mask"], t["x"], t["y"]),
-    "x ** 3": lambda t: t["x"] ** 3,
-    "x ** 2.5": lambda t: t["positive"] ** 2.5,
     "log": lambda t: tg.log(t["positive"]),
     "sin": lambda t: tg.sin(t["x"]),
-    "remainder": lambda t: t["long"] % 0.7,
-    "floor_divide": lambda t: t["long"] // 0.7,
-    "int64 times a number": lambda t: t["whole"] * 3,
     "int64 to float32": lambda t: t["whole"].astype("float32"),
     "float32 to int32": lambda t: (t["x"] * 100).astype("int32"),
     "copy of a transposed matrix": lambda t: tg.copy(t["x"].T),
@@ -46,7 +39,6 @@ WAYS: dict[str, Callable[[Tensors], Any]] = {
     "argsort of rows": lambda t: tg.argsort(t["x"], 1),
     "sort of a million": lambda t: tg.sort(t["long"]),
     "five largest of rows": lambda t: tg.topk(t["x"], 5),
-    "batched product": lambda t: t["left"] @ t["right"],
     "batched product, transposed": lambda t: t["left"] @ tg.permute(t["right"], (0, 2, 1)),
 }
 

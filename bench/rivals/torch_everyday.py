@@ -8,23 +8,17 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from bench.cases.everyday import OPERATORS
+
 Tensors = dict[str, torch.Tensor]
 
 WAYS: dict[str, Callable[[Tensors], Any]] = {
-    "add a row": lambda t: t["x"] + t["row"],
-    "add a column": lambda t: t["x"] + t["column"],
-    "add a transposed matrix": lambda t: t["x"] + t["y"].T,
+    **OPERATORS,
     "outer product": lambda t: torch.outer(t["row"], t["row"]),
     "maximum": lambda t: torch.maximum(t["x"], t["y"]),
-    "less": lambda t: t["x"] < t["y"],
     "where": lambda t: torch.where(t["mask"], t["x"], t["y"]),
-    "x ** 3": lambda t: t["x"] ** 3,
-    "x ** 2.5": lambda t: t["positive"] ** 2.5,
     "log": lambda t: torch.log(t["positive"]),
     "sin": lambda t: torch.sin(t["x"]),
-    "remainder": lambda t: t["long"] % 0.7,
-    "floor_divide": lambda t: t["long"] // 0.7,
-    "int64 times a number": lambda t: t["whole"] * 3,
     "int64 to float32": lambda t: t["whole"].to(torch.float32),
     "float32 to int32": lambda t: (t["x"] * 100).to(torch.int32),
     "copy of a transposed matrix": lambda t: t["x"].T.contiguous(),
@@ -44,6 +38,5 @@ WAYS: dict[str, Callable[[Tensors], Any]] = {
     "argsort of rows": lambda t: torch.argsort(t["x"], dim=1, stable=True),
     "sort of a million": lambda t: torch.sort(t["long"], stable=True),
     "five largest of rows": lambda t: torch.topk(t["x"], 5),
-    "batched product": lambda t: t["left"] @ t["right"],
     "batched product, transposed": lambda t: t["left"] @ t["right"].transpose(1, 2),
 }
