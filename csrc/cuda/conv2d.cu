@@ -15,9 +15,13 @@ void conv2d_forward(const Stream& stream, const Conv2d& p, const T* x, const T* 
                                                                               Finish<T>{bias, 1, p.activation}, y);
     return;
   }
-  run_contraction(stream, forward_problem(p, x, w, bias, y),
-                  WideOperands{is_wide(x, {p.C / p.groups}), is_wide(w, {p.K / p.groups})},
-                  [&] { hopper::conv2d_forward(stream, p, x, w, bias, y); });
+  for_images(p, p.P * p.Q, [&](const Conv2d& part, int64_t first) {
+    const T* const from = x + first * p.H * p.W * p.C;
+    T* const to = y + first * p.P * p.Q * p.K;
+    run_contraction(stream, forward_problem(part, from, w, bias, to),
+                    WideOperands{is_wide(from, {p.C / p.groups}), is_wide(w, {p.K / p.groups})},
+                    [&] { hopper::conv2d_forward(stream, part, from, w, bias, to); });
+  });
 }
 
 template <typename T>
@@ -31,9 +35,13 @@ void conv2d_backward_data(const Stream& stream, const Conv2d& p, const T* dy, co
         depthwise_sizes(p, outputs), dy, w, Finish<T>{bias, 1, p.activation}, dx);
     return;
   }
-  run_contraction(stream, backward_data_problem(p, dy, w, bias, dx),
-                  WideOperands{is_wide(dy, {p.K / p.groups}), is_wide(w, {p.K / p.groups})},
-                  [&] { hopper::conv2d_backward_data(stream, p, dy, w, bias, dx); });
+  for_images(p, p.H * p.W, [&](const Conv2d& part, int64_t first) {
+    const T* const from = dy + first * p.P * p.Q * p.K;
+    T* const to = dx + first * p.H * p.W * p.C;
+    run_contraction(stream, backward_data_problem(part, from, w, bias, to),
+                    WideOperands{is_wide(from, {p.K / p.groups}), is_wide(w, {p.K / p.groups})},
+                    [&] { hopper::conv2d_backward_data(stream, part, from, w, bias, to); });
+  });
 }
 
 }  // namespace

@@ -76,6 +76,14 @@ inline constexpr int kThreads = 256;
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+template <typename I>
+__host__ __device__ constexpr I smaller(I a, I b) {
+  return b < a ? b : a;
+}
+template <typename I>
+__host__ __device__ constexpr I larger(I a, I b) {
+  return b > a ? b : a;
+}
 
 // Blocks for `count` items of which each thread takes `each`; loops over the grid do the rest where that is too many.
 inline unsigned blocks_for(int64_t count, int64_t each = 1, int threads = kThreads) {

@@ -20,9 +20,38 @@ struct BulkBarriers {
   uint64_t full[kBulkStages], empty[kBulkStages];
 };
 
-template <typename Problem>
-inline constexpr int kBulkBytes =
-    kBulkStages * BulkTile<typename Problem::Element>::kStageBytes + 1024 + static_cast<int>(sizeof(BulkBarriers));
+// A warp's 16 rows of outputs go through a slice of 32 columns in shared memory at a time: the stages hold the next tile's
+// operands already.
+template <typename T>
+struct BulkSlice {
+  using Element = T;
+  using Sum = float;
+  static constexpr int kM = 16, kN = 32, kTeam = 32, kPitch = kN + kTilePadding;
+  float sums[kM * kPitch];
+};
+
+template <typename T>
+inline constexpr int kBulkBytes = kBulkStages * BulkTile<T>::kStageBytes + 1024 + static_cast<int>(sizeof(BulkBarriers)) +
+                                  BulkTile<T>::kTeam / 32 * static_cast<int>(sizeof(BulkSlice<T>));
+
+template <typename T, typename Out, typename F>
+__device__ __forceinline__ void store_slices(const BulkTile<T>& tile, BulkSlice<T>* slices, int64_t m, int64_t rows,
+                                             int64_t n, int64_t columns, const Out& out, const F& finish) {
+  using Slice = BulkSlice<T>;
+  const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+  float* const slice = slices[warp].sums;
+#pragma unroll 1
+  for (int at = 0; at < BulkTile<T>::kN; at += Slice::kN) {
+    // Which registers are put away is written out; what is done with them is not.
+#pragma unroll
+    for (int j = 0; j < BulkTile<T>::kN / 8; ++j) {
+      if (j * 8 / Slice::kN * Slice::kN == at) put_tile(slice + j * 8 % Slice::kN, Slice::kPitch, tile.sums + j * 4);
+    }
+    __syncwarp();
+    store_block<Slice>(lane, slice, out, m + warp * Slice::kM, rows, n + at, columns, finish);
+    __syncwarp();
+  }
+}
 
 template <bool kAlongA, bool kAlongB, typename T>
 __global__ void __launch_bounds__(kBulkThreads, 1)
@@ -35,6 +64,7 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
   extern __shared__ __align__(128) char memory[];
   char* const shared = memory + (1024 - shared_address(memory) % 1024) % 1024;
   BulkBarriers& barriers = *reinterpret_cast<BulkBarriers*>(shared + kBulkStages * Tile::kStageBytes);
+  BulkSlice<T>* const slices = reinterpret_cast<BulkSlice<T>*>(&barriers + 1);
   if (threadIdx.x == 0) {
     for (int s = 0; s < kBulkStages; ++s) {
       barrier_init(&barriers.full[s], 1);
@@ -44,7 +74,7 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
   }
   fence_shared();
   __syncthreads();
-  const int blocks = static_cast<int>(layout.tiles_m * layout.tiles_n);
+  const uint32_t blocks = layout.tiles_m * layout.tiles_n;
   const int count = static_cast<int>((layout.K + kSwizzledDepth - 1) / kSwizzledDepth);
   int stage = 0, phase = 0;
   const auto next = [&] {
@@ -53,9 +83,9 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
   if (threadIdx.x >= Tile::kTeam) {
     leave_registers<40>();
     if (threadIdx.x == Tile::kTeam) {
-      for (int block = static_cast<int>(blockIdx.x); block < blocks; block += static_cast<int>(gridDim.x)) {
+      for (uint32_t block = blockIdx.x; block < blocks; block += gridDim.x) {
         const Place place = place_of(layout, block);
-        const int64_t m = place.m * Tile::kM, n = place.n * Tile::kN;
+        const int64_t m = int64_t{place.m} * Tile::kM, n = int64_t{place.n} * Tile::kN;
         for (int b = 0; b < count; ++b, next()) {
           barrier_wait(&barriers.empty[stage], phase ^ 1);
           uint64_t* const full = &barriers.full[stage];
@@ -80,9 +110,9 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
     take_registers<232>();
     const int row = static_cast<int>(threadIdx.x) / 128 * 64;
     const auto view = problem.view(0);
-    for (int block = static_cast<int>(blockIdx.x); block < blocks; block += static_cast<int>(gridDim.x)) {
+    for (uint32_t block = blockIdx.x; block < blocks; block += gridDim.x) {
       const Place place = place_of(layout, block);
-      const int64_t m = place.m * Tile::kM, n = place.n * Tile::kN;
+      const int64_t m = int64_t{place.m} * Tile::kM, n = int64_t{place.n} * Tile::kN;
       Tile tile;
 #pragma unroll
       for (int i = 0; i < Tile::kN / 2; ++i) tile.sums[i] = 0;
@@ -106,11 +136,7 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
       warpgroup_wait<0>();
       pin_sums(tile.sums);
       if (before >= 0 && threadIdx.x % 128 == 0) barrier_arrive(&barriers.empty[before]);
-      tile.for_each_row([&](int i, const auto& for_each_run) {
-        if (m + i >= layout.M) return;
-        T* const to = view.out.row(m + i);
-        for_each_run([&](int j, const auto& sums) { store_sums(to, n + j, layout.N, sums, view.finish); });
-      });
+      store_slices(tile, slices, m, layout.M, n, layout.N, view.out, view.finish);
     }
   }
 }
@@ -128,22 +154,18 @@ bool is_large(const Stream& stream, const Problem& problem) {
 template <bool kAlongA, bool kAlongB, typename T>
 void multiply_large(const Stream& stream, const GemmProblem<T, kAlongA, kAlongB>& problem) {
   using Tile = BulkTile<T>;
-  Layout layout{};
-  layout.M = problem.M, layout.N = problem.N, layout.K = problem.K, layout.count = 1;
-  layout.tiles_m = ceil_div(layout.M, Tile::kM), layout.tiles_n = ceil_div(layout.N, Tile::kN);
-  layout.parts = 1, layout.length = layout.K;
+  const Layout layout = layout_of(problem.M, problem.N, problem.K, 1, Tile::kM, Tile::kN, 1);
   const Gemm& g = problem.sizes;
   const CUtensorMap map_a = kAlongA ? tensor_map(problem.a_data, g.M, g.K, g.a_row_stride, Tile::kM)
                                     : tensor_map(problem.a_data, g.K, g.M, g.a_col_stride, 64);
   const CUtensorMap map_b = kAlongB ? tensor_map(problem.b_data, g.N, g.K, g.b_col_stride, Tile::kN)
                                     : tensor_map(problem.b_data, g.K, g.N, g.b_row_stride, 64);
   const auto kernel = &multiply_in_bulk<kAlongA, kAlongB, T>;
-  constexpr int kBytes = kBulkBytes<GemmProblem<T, kAlongA, kAlongB>>;
+  constexpr int kBytes = kBulkBytes<T>;
   static OncePerDevice allowed;
   allowed.run(stream.device,
               [&] { cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes); });
-  const int64_t blocks = layout.tiles_m * layout.tiles_n;
-  const unsigned grid = static_cast<unsigned>(blocks < stream.multiprocessors ? blocks : stream.multiprocessors);
+  const unsigned grid = std::min(layout.blocks(), static_cast<uint32_t>(stream.multiprocessors));
   kernel<<<grid, kBulkThreads, kBytes, stream.handle>>>(map_a, map_b, problem, layout);
 }
 

@@ -17,24 +17,36 @@ namespace {
 // nothing here depends on the device.
 struct Layout {
   int64_t M, N, K, count;
-  int64_t tiles_m, tiles_n;
   int64_t parts, length;
-  int64_t blocks() const { return tiles_m * tiles_n * count * parts; }
+  uint32_t tiles_m, tiles_n;
+  uint32_t blocks() const { return tiles_m * tiles_n * static_cast<uint32_t>(parts); }  // of one product
 };
+
+// Sizes and parts of a layout by tiles of [m, n] outputs. That the blocks of a product can be counted in 32 bits is a matter
+// of course: each of them is some thousand outputs.
+inline Layout layout_of(int64_t M, int64_t N, int64_t K, int64_t count, int64_t m, int64_t n, int64_t parts) {
+  Layout layout;
+  layout.M = M, layout.N = N, layout.K = K, layout.count = count;
+  layout.tiles_m = static_cast<uint32_t>(ceil_div(M, m)), layout.tiles_n = static_cast<uint32_t>(ceil_div(N, n));
+  layout.length = round_up(std::max<int64_t>(ceil_div(K, parts), 1), 64);
+  layout.parts = std::max<int64_t>(ceil_div(K, layout.length), 1);
+  return layout;
+}
 
 // Blocks that run at the same time should share rows and columns: they walk down 8 tiles of a column before the next.
-inline constexpr int64_t kWalk = 8;
+inline constexpr uint32_t kWalk = 8;
 
+// Which tile of which part a block computes.
 struct Place {
-  int64_t item, part, m, n;
+  uint32_t part, m, n;
 };
-__device__ __forceinline__ Place place_of(const Layout& layout, int64_t block) {
+__device__ __forceinline__ Place place_of(const Layout& layout, uint32_t block) {
   Place place;
-  const int64_t tiles = layout.tiles_m * layout.tiles_n, rest = block / tiles, tile = block - rest * tiles;
-  place.part = rest % layout.parts;
-  place.item = rest / layout.parts;
-  const int64_t band = tile / (kWalk * layout.tiles_n), in_band = tile - band * kWalk * layout.tiles_n;
-  const int64_t left = layout.tiles_m - band * kWalk, height = left < kWalk ? left : kWalk;
+  const uint32_t tiles = layout.tiles_m * layout.tiles_n;
+  place.part = block / tiles;
+  const uint32_t tile = block - place.part * tiles, band = tile / (kWalk * layout.tiles_n);
+  const uint32_t in_band = tile - band * kWalk * layout.tiles_n;
+  const uint32_t left = layout.tiles_m - band * kWalk, height = left < kWalk ? left : kWalk;
   place.n = in_band / height;
   place.m = band * kWalk + (in_band - place.n * height);
   return place;
@@ -46,26 +58,25 @@ __global__ void __launch_bounds__(Tile::kTeam, Tile::kBlocks)
                    Wide<typename Tile::Element>* partial) {
   using Sum = typename Tile::Sum;
   extern __shared__ __align__(128) char shared_memory[];
-  const int64_t blocks = layout.tiles_m * layout.tiles_n * layout.count * layout.parts;
-  for (int64_t block = blockIdx.x; block < blocks; block += gridDim.x) {
-    const Place place = place_of(layout, block);
-    const auto view = problem.view(place.item);
-    const int64_t m = place.m * Tile::kM, n = place.n * Tile::kN;
+  const Place place = place_of(layout, blockIdx.x);
+  const int64_t m = int64_t{place.m} * Tile::kM, n = int64_t{place.n} * Tile::kN;
+  for (int64_t item = blockIdx.y; item < layout.count; item += gridDim.y) {
+    const auto view = problem.view(item);
     if (m >= view.rows()) continue;
     const int64_t k = place.part * layout.length, end = k + layout.length;
     Tile tile;
     tile.multiply(view.a, view.b, m, n, k, end < view.terms() ? end : view.terms(), shared_memory);
-    tile.for_each_row([&](int i, const auto& for_each_run) {
-      const int64_t row = m + i;
-      if (row >= view.rows()) return;
-      if (partial) {
-        Sum* const to = partial + ((place.part * layout.count + place.item) * layout.M + row) * layout.N;
-        for_each_run([&](int j, const auto& sums) { store_sums(to, n + j, layout.N, sums, NoFinish()); });
-      } else {
-        auto* const to = view.out.row(row);
-        for_each_run([&](int j, const auto& sums) { store_sums(to, n + j, layout.N, sums, view.finish); });
-      }
-    });
+    __syncthreads();  // the operands' blocks have been read: the sums take their place
+    Sum* const sums = reinterpret_cast<Sum*>(shared_memory);
+    tile.put(sums);
+    __syncthreads();
+    const int thread = static_cast<int>(threadIdx.x);
+    if (partial) {
+      const Rows<Sum> part{partial + (place.part * layout.count + item) * layout.M * layout.N, layout.N};
+      store_block<Tile>(thread, sums, part, m, view.rows(), n, layout.N, NoFinish());
+    } else {
+      store_block<Tile>(thread, sums, view.out, m, view.rows(), n, layout.N, view.finish);
+    }
   }
 }
 
@@ -103,12 +114,8 @@ __global__ void __launch_bounds__(kThreads)
 template <typename Tile, typename Problem>
 void run_tiles(const Stream& stream, const Problem& problem, int64_t parts) {
   using T = typename Problem::Element;
-  Layout layout;
-  layout.M = problem.M, layout.N = problem.N, layout.K = problem.K, layout.count = problem.count;
-  if (layout.M == 0 || layout.N == 0 || layout.count == 0) return;
-  layout.tiles_m = ceil_div(layout.M, Tile::kM), layout.tiles_n = ceil_div(layout.N, Tile::kN);
-  layout.length = round_up(std::max<int64_t>(ceil_div(layout.K, parts), 1), 64);
-  layout.parts = std::max<int64_t>(ceil_div(layout.K, layout.length), 1);
+  if (problem.M == 0 || problem.N == 0 || problem.count == 0) return;
+  const Layout layout = layout_of(problem.M, problem.N, problem.K, problem.count, Tile::kM, Tile::kN, parts);
   const auto kernel = &contract_tiles<Tile, Problem>;
   if constexpr (Tile::kSharedBytes > 48 * 1024) {
     static OncePerDevice allowed;
@@ -117,11 +124,12 @@ void run_tiles(const Stream& stream, const Problem& problem, int64_t parts) {
   }
   Wide<T>* const partial =
       layout.parts > 1 ? stream.scratch_of<Wide<T>>(layout.parts * layout.count * layout.M * layout.N) : nullptr;
-  const int64_t grid = std::min<int64_t>(layout.blocks(), int64_t{1} << 30);
-  kernel<<<static_cast<unsigned>(grid), Tile::kTeam, Tile::kSharedBytes, stream.handle>>>(problem, layout, partial);
+  constexpr int64_t kMostInY = 65535;
+  const dim3 grid(layout.blocks(), static_cast<unsigned>(std::min(layout.count, kMostInY)));
+  kernel<<<grid, Tile::kTeam, Tile::kSharedBytes, stream.handle>>>(problem, layout, partial);
   if (partial) {
-    add_parts<Problem><<<blocks_for(layout.count * layout.M * layout.N, 1, kSliced), kThreads, 0, stream.handle>>>(
-        problem, layout, partial);
+    add_parts<<<blocks_for(layout.count * layout.M * layout.N, 1, kSliced), kThreads, 0, stream.handle>>>(
+        problem.of_any_layout(), layout, partial);
   }
 }
 

@@ -1,6 +1,8 @@
 // The three passes of a convolution as contractions (params/conv2d.h has the sizes). Every group is a product of its own.
 #pragma once
 
+#include <numeric>
+
 #include "cuda/device/choose_tile.cuh"
 #include "params/conv2d.h"
 
@@ -29,6 +31,18 @@ inline void require_small(const Conv2d& p) {
        "images of %lld x %lld and filters of %lld x %lld",
        static_cast<long long>(p.H), static_cast<long long>(p.W), static_cast<long long>(p.R),
        static_cast<long long>(p.S));
+}
+
+// Calls run(part, first) for the images from `first` on that a contraction may take at a time: their pixels are counted in 31
+// bits.
+template <typename F>
+void for_images(const Conv2d& p, int64_t pixels, const F& run) {
+  const int64_t most = std::max<int64_t>(((int64_t{1} << 31) - 1) / std::max<int64_t>(pixels, 1), 1);
+  for (int64_t first = 0; first < p.N; first += most) {
+    Conv2d part = p;
+    part.N = std::min(most, p.N - first);
+    run(part, first);
+  }
 }
 
 inline TapAxis tap_axis(int64_t in, int64_t out, int64_t taps, int64_t stride, int64_t dilation, int64_t before) {
@@ -68,6 +82,7 @@ struct ForwardProblem {
     __device__ __forceinline__ int64_t rows() const { return a.rows; }
     __device__ __forceinline__ int64_t terms() const { return a.terms; }
   };
+  const ForwardProblem& of_any_layout() const { return *this; }
   __device__ __forceinline__ View view(int64_t group) const {
     View view{windows, filter, y, {bias ? bias + group * N : nullptr, 1, activation}};
     view.a.data += group * windows.channels;
@@ -90,7 +105,9 @@ ForwardProblem<T> forward_problem(const Conv2d& p, const T* x, const T* w, const
                      static_cast<int>(in),
                      static_cast<int>(p.C),
                      FastDivide(in),
-                     FastDivide(p.S)};
+                     FastDivide(p.S),
+                     FastDivide(std::max<int64_t>(p.Q, 1)),
+                     FastDivide(std::max<int64_t>(p.P, 1))};
   problem.filter = {w, out, problem.K, 1, p.K};
   problem.y = {y, p.K};
   problem.bias = bias;
@@ -99,13 +116,13 @@ ForwardProblem<T> forward_problem(const Conv2d& p, const T* x, const T* w, const
 }
 
 // One axis of the transposed stencil, for inputs residue, residue + stride, ...: those at position residue + i * stride
-// meet at tap first + j * step the output i + j * dilation + origin.
+// meet at tap first + j * step the output i + j * dilation + origin. (require_small keeps it all in 32 bits.)
 __device__ __forceinline__ TapAxis class_axis(int in, int out, int taps, int stride, int dilation, int before,
                                               int residue) {
   // The taps r with (residue + before - r * dilation) % stride == 0 are evenly spaced.
   int first = -1, second = -1;
   for (int r = 0; r < taps && second < 0; ++r) {
-    if ((residue + before - static_cast<int64_t>(r) * dilation) % stride != 0) continue;
+    if ((residue + before - r * dilation) % stride != 0) continue;
     (first < 0 ? first : second) = r;
   }
   TapAxis axis;
@@ -115,8 +132,8 @@ __device__ __forceinline__ TapAxis class_axis(int in, int out, int taps, int str
   axis.first = first < 0 ? 0 : first;
   axis.step = second < 0 ? 1 : second - first;
   axis.taps = first < 0 ? 0 : second < 0 ? 1 : (taps - 1 - first) / axis.step + 1;
-  axis.dilation = second < 0 ? 0 : -static_cast<int>(static_cast<int64_t>(axis.step) * dilation / stride);
-  axis.origin = first < 0 ? 0 : static_cast<int>((residue + before - static_cast<int64_t>(first) * dilation) / stride);
+  axis.dilation = second < 0 ? 0 : -(axis.step * dilation / stride);
+  axis.origin = first < 0 ? 0 : (residue + before - first * dilation) / stride;
   return axis;
 }
 
@@ -134,6 +151,7 @@ struct BackwardDataProblem {
   int classes_h, classes_w, out_channels;  // channels of one group of dy
   int64_t in_channels, all_in, all_out;
   FastDivide by_channels;
+  DealtDivide by_taps, by_line, by_lines;  // of a class
   Activation activation;
 
   struct View {
@@ -144,6 +162,7 @@ struct BackwardDataProblem {
     __device__ __forceinline__ int64_t rows() const { return a.rows; }
     __device__ __forceinline__ int64_t terms() const { return a.terms; }
   };
+  const BackwardDataProblem& of_any_layout() const { return *this; }
   __device__ __forceinline__ View view(int64_t item) const {
     const int classes = classes_h * classes_w, group = static_cast<int>(item / classes);
     const int of_group = static_cast<int>(item - int64_t{group} * classes);
@@ -157,7 +176,8 @@ struct BackwardDataProblem {
     windows.terms = int64_t{vertical.taps} * horizontal.taps * out_channels;
     windows.vertical = vertical, windows.horizontal = horizontal;
     windows.channels = out_channels, windows.pixel = static_cast<int>(all_out);
-    windows.by_channels = by_channels, windows.by_taps = FastDivide(horizontal.taps > 0 ? horizontal.taps : 1);
+    windows.by_channels = by_channels, windows.by_taps = by_taps.by(horizontal.taps);
+    windows.by_line = by_line.by(horizontal.out), windows.by_lines = by_lines.by(vertical.out);
     TurnedFilter<T>& filter = view.b;
     filter.data = w + int64_t{group} * out_channels;
     filter.rows = N, filter.terms = windows.terms;
@@ -168,7 +188,7 @@ struct BackwardDataProblem {
     filter.by_channels = by_channels, filter.by_taps = windows.by_taps;
     SpreadPixels<T>& pixels = view.out;
     pixels.data = dx + (int64_t{h} * W + w_at) * all_in + group * in_channels;
-    pixels.lines = vertical.out, pixels.columns = horizontal.out;
+    pixels.by_line = windows.by_line, pixels.by_lines = windows.by_lines;
     pixels.image = int64_t{H} * W * all_in;
     pixels.line_step = int64_t{stride_h} * W * all_in, pixels.pixel_step = stride_w * all_in;
     view.finish = {bias ? bias + group * in_channels : nullptr, 1, activation};
@@ -186,9 +206,15 @@ BackwardDataProblem<T> backward_data_problem(const Conv2d& p, const T* dy, const
   problem.classes_h = number(std::min(stride_h, p.H)), problem.classes_w = number(std::min(stride_w, p.W));
   problem.M = p.N * ceil_div(p.H, stride_h) * ceil_div(p.W, stride_w);
   problem.N = p.C / p.groups;
-  problem.K = ceil_div(p.R, stride_h) * ceil_div(p.S, stride_w) * (p.K / p.groups);
-  if (p.dilation_h != 1 && stride_h != 1) problem.K = problem.K / ceil_div(p.R, stride_h) * p.R;
-  if (p.dilation_w != 1 && stride_w != 1) problem.K = problem.K / ceil_div(p.S, stride_w) * p.S;
+  // Every `step`-th tap is of the same class: strides that have a factor in common with the dilation step over fewer.
+  const auto most_taps = [](int64_t taps, int64_t stride, int64_t dilation) {
+    return ceil_div(taps, stride / std::gcd(stride, dilation));
+  };
+  const int64_t taps_h = most_taps(p.R, stride_h, p.R > 1 ? p.dilation_h : 1);
+  const int64_t taps_w = most_taps(p.S, stride_w, p.S > 1 ? p.dilation_w : 1);
+  problem.K = taps_h * taps_w * (p.K / p.groups);
+  problem.by_taps = DealtDivide(taps_w);
+  problem.by_line = DealtDivide(ceil_div(p.W, stride_w)), problem.by_lines = DealtDivide(ceil_div(p.H, stride_h));
   problem.count = p.groups * problem.classes_h * problem.classes_w;
   problem.images = p.N;
   problem.dy = dy, problem.w = w, problem.bias = bias, problem.dx = dx;
@@ -222,6 +248,7 @@ struct BackwardWeightsProblem {
     __device__ __forceinline__ int64_t rows() const { return a.rows; }
     __device__ __forceinline__ int64_t terms() const { return a.terms; }
   };
+  const BackwardWeightsProblem& of_any_layout() const { return *this; }
   __device__ __forceinline__ View view(int64_t group) const {
     View view{windows, gradient, dw, {nullptr, 0, Activation::none}};
     view.a.data += group * windows.channels;

@@ -18,5 +18,17 @@ struct FastDivide {
   __device__ __forceinline__ uint32_t quotient(uint32_t n) const { return (__umulhi(n, multiplier) + n) >> shift; }
 };
 
+// The same by one of two neighbours, for axes that are dealt out: some get one more than others, or none (and are divided by
+// anything).
+struct DealtDivide {
+  FastDivide more, fewer;
+
+  DealtDivide() = default;
+  explicit DealtDivide(int64_t most) : more(most > 1 ? most : 1), fewer(most > 2 ? most - 1 : 1) {}
+  __device__ __forceinline__ FastDivide by(int divisor) const {
+    return static_cast<uint32_t>(divisor) == more.divisor ? more : fewer;
+  }
+};
+
 }  // namespace
 }  // namespace tilegrad::cuda

@@ -29,16 +29,21 @@ struct SharedBlock {
   static constexpr int kCount = (kRows * kDepth / kVector + kTeam - 1) / kTeam;
   static_assert(kTeam % kAcross == 0);
 
-  const Operand& operand;
-  int across, along;
-  typename Operand::Row rows[kAlongK ? kCount : 1];
+  // Where rows are found again in a few instructions, many of them are not worth their registers.
+  static constexpr bool kHoists = kAlongK && (kCopies == Copies::wide || !Operand::kCheapRows);
+  static constexpr int kUnrolled = kHoists || kCount % 4 != 0 ? kCount : 4;
 
-  __device__ __forceinline__ SharedBlock(const Operand& o, int64_t first) : operand(o) {
+  const Operand& operand;
+  int64_t first;
+  int across, along;
+  typename Operand::Row rows[kHoists ? kCount : 1];
+
+  __device__ __forceinline__ SharedBlock(const Operand& o, int64_t first_row) : operand(o), first(first_row) {
     across = static_cast<int>(threadIdx.x) % kAcross * kVector, along = static_cast<int>(threadIdx.x) / kAcross;
-    if constexpr (kAlongK) {
+    if constexpr (kHoists) {
 #pragma unroll
       for (int j = 0; j < kCount; ++j) rows[j] = operand.row(first + along + j * kStep);
-    } else {
+    } else if constexpr (!kAlongK) {
       rows[0] = operand.row(first + across);
     }
   }
@@ -47,30 +52,38 @@ struct SharedBlock {
   __device__ __forceinline__ void copy(T* block, int64_t k, int64_t k_end) const {
     const auto column = [&](int64_t at) { return operand.column(at < k_end ? at : operand.terms); };
     constexpr int kLines = kAlongK ? kRows : kDepth;
-    const auto first = column(kAlongK ? k + across : k_end);
-    T held[kBytes == 2 ? kCount : 1];
-#pragma unroll
-    for (int j = 0; j < kCount; ++j) {
-      const int line = along + j * kStep;
-      if (kLines % kStep != 0 && line >= kLines) break;
-      const T* from;
-      if constexpr (kAlongK) {
-        from = operand.at(rows[j], first);
+    const auto own_column = column(kAlongK ? k + across : k_end);
+    const auto from = [&](int j) {
+      if constexpr (kHoists) {
+        return operand.at(rows[j], own_column);
+      } else if constexpr (kAlongK) {
+        return operand.at(operand.row(first + along + j * kStep), own_column);
       } else {
-        from = operand.at(rows[0], column(k + line));
+        return operand.at(rows[0], column(k + along + j * kStep));
       }
-      if constexpr (kBytes == 2) {
-        held[j] = from ? *from : T{};  // (there are no copies of 2 bytes)
-      } else {
-        copy_async<kBytes, Operand::kOverlaps>(block + line * kPitch + across, from, operand.data);
-      }
-    }
-    if constexpr (kBytes == 2) {
+    };
+    const auto is_inside = [&](int j) { return kLines % kStep == 0 || along + j * kStep < kLines; };
+    const auto to = [&](int j) { return block + (along + j * kStep) * kPitch + across; };
+    if constexpr (kBytes == 2) {  // there are no copies of 2 bytes: through registers, some at a time
+      constexpr int kHeld = kUnrolled;
+      static_assert(kCount % kHeld == 0);
+#pragma unroll 1
+      for (int first_held = 0; first_held < kCount; first_held += kHeld) {
+        T held[kHeld];
 #pragma unroll
+        for (int j = 0; j < kHeld; ++j) {
+          const T* const source = is_inside(first_held + j) ? from(first_held + j) : nullptr;
+          held[j] = source ? *source : T{};
+        }
+#pragma unroll
+        for (int j = 0; j < kHeld; ++j) {
+          if (is_inside(first_held + j)) *to(first_held + j) = held[j];
+        }
+      }
+    } else {
+#pragma unroll kUnrolled
       for (int j = 0; j < kCount; ++j) {
-        const int line = along + j * kStep;
-        if (kLines % kStep != 0 && line >= kLines) break;
-        block[line * kPitch + across] = held[j];
+        if (is_inside(j)) copy_async<kBytes, Operand::kOverlaps>(to(j), from(j), operand.data);
       }
     }
   }
@@ -135,7 +148,9 @@ struct MmaTile {
   static constexpr int kStep = sizeof(T) == 2 ? 16 : 8;            // terms of one instruction
   static constexpr int kDepth = 64 / static_cast<int>(sizeof(T));  // terms of a block: 64 bytes
   static constexpr int kStageElements = (kM + kN) * (kDepth + 8);  // at least that of any layout
-  static constexpr int kSharedBytes = kStages * kStageElements * static_cast<int>(sizeof(T));
+  static constexpr int kPitch = kN + kTilePadding;
+  static constexpr int kSharedBytes = larger(kStages * kStageElements * static_cast<int>(sizeof(T)),
+                                             kM * kPitch * static_cast<int>(sizeof(Sum)));
   static constexpr int kTilesM = kWarpM / 16, kTilesN = kWarpN / 8;
   static_assert(kWarpM % 16 == 0 && kWarpN % 16 == 0);
 
@@ -169,9 +184,14 @@ struct MmaTile {
       commit_copies();  // an empty group where there is nothing left: the wait below counts groups
     };
     __syncthreads();  // the tile before this one may still be read
+    // kStages - 1 rounds that only start copies, and then as many as there are blocks: one place in the code for the copies,
+    // which are the most of it.
 #pragma unroll 1
-    for (int s = 0; s < kStages - 1; ++s) start(s);
-    for (int block = 0; block < count; ++block) {
+    for (int block = 1 - kStages; block < count; ++block) {
+      if (block < 0) {
+        start(block + kStages - 1);
+        continue;
+      }
       wait_for_copies<kStages - 2>();
       __syncthreads();  // everyone's copies of this block are there, and the block before it has been read
       start(block + kStages - 1);
@@ -196,21 +216,13 @@ struct MmaTile {
     wait_for_copies<0>();
   }
 
-  template <typename F>
-  __device__ __forceinline__ void for_each_row(const F& put) {
-    constexpr bool kTurned = sizeof(T) == 2;
+  // The sums into rows of kPitch.
+  __device__ __forceinline__ void put(Sum* block) const {
 #pragma unroll
     for (int i = 0; i < kTilesM; ++i) {
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const auto pair = [&](int j) { return &sums[i][j][half * 2]; };
-        if constexpr (kTurned) {
-#pragma unroll
-          for (int j = 0; j < kTilesN; j += 4) turn_quad({pair(j), pair(j + 1), pair(j + 2), pair(j + 3)});
-        }
-        put(warp_m() + i * 16 + half * 8 + static_cast<int>(threadIdx.x) % 32 / 4, [&](const auto& run) {
-          for_each_run<kTurned, kTilesN>(pair, [&](int n, const auto& some) { run(warp_n() + n, some); });
-        });
+      for (int j = 0; j < kTilesN; ++j) {
+        put_tile(block + (warp_m() + i * 16) * kPitch + warp_n() + j * 8, kPitch, sums[i][j]);
       }
     }
   }

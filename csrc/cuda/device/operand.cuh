@@ -3,6 +3,7 @@
 //
 //     kAlongK        whether neighbours in memory are neighbours along k (else along i)
 //     kOverlaps      whether what a block reads is read again soon by the same multiprocessor: worth its L1 cache
+//     kCheapRows     whether row(i) is a few instructions
 //     row(i)         what there is to know about a row before the loop over k
 //     column(k)      what there is to know about a column, whatever the row
 //     at(row, column)  the element's address, or null where the operand is zero: outside the matrix or in the padding
@@ -21,7 +22,7 @@ namespace {
 template <typename T, bool kAlong>
 struct Strided {
   using Element = T;
-  static constexpr bool kAlongK = kAlong, kOverlaps = false;
+  static constexpr bool kAlongK = kAlong, kOverlaps = false, kCheapRows = true;
   const T* data;
   int64_t rows, terms;
   int64_t i_stride, k_stride;
@@ -50,16 +51,17 @@ struct TapAxis {
 // Places outside every image: stays so with any tap added (the host checks that positions are within +-2^28).
 inline constexpr int kNowhere = -(1 << 30);
 
-// Pixels of images under a filter: row i is output pixel (n, p, q), column k is tap and channel (r, s, c).
+// Pixels of images under a filter: row i is output pixel (n, p, q) of fewer than 2^31, column k is tap and channel (r, s, c).
 template <typename T>
 struct Windows {
   using Element = T;
-  static constexpr bool kAlongK = true, kOverlaps = true;
+  static constexpr bool kAlongK = true, kOverlaps = true, kCheapRows = false;
   const T* data;  // the first channel of the group
   int64_t rows, terms;
   TapAxis vertical, horizontal;
   int channels, pixel;  // of the group; elements from one pixel to the next
   FastDivide by_channels, by_taps;
+  FastDivide by_line, by_lines;  // output pixels of a line, lines of an image
 
   struct Row {
     const T* image;
@@ -70,9 +72,9 @@ struct Windows {
   };
   __device__ __forceinline__ Row row(int64_t i) const {
     if (i >= rows) return {data, kNowhere, kNowhere};
-    const int64_t line = i / horizontal.out, n = line / vertical.out;
-    const int q = static_cast<int>(i - line * horizontal.out), p = static_cast<int>(line - n * vertical.out);
-    return {data + n * vertical.in * horizontal.in * pixel, p * vertical.scale + vertical.origin,
+    const uint32_t at = static_cast<uint32_t>(i), line = by_line.quotient(at), n = by_lines.quotient(line);
+    const int q = static_cast<int>(at - line * by_line.divisor), p = static_cast<int>(line - n * by_lines.divisor);
+    return {data + static_cast<int64_t>(n) * vertical.in * horizontal.in * pixel, p * vertical.scale + vertical.origin,
             q * horizontal.scale + horizontal.origin};
   }
   __device__ __forceinline__ Column column(int64_t k) const {
@@ -96,7 +98,7 @@ struct Windows {
 template <typename T>
 struct WindowsTurned {
   using Element = T;
-  static constexpr bool kAlongK = false, kOverlaps = true;
+  static constexpr bool kAlongK = false, kOverlaps = true, kCheapRows = false;
   const T* data;
   int64_t rows, terms;
   TapAxis vertical, horizontal;
@@ -147,7 +149,7 @@ struct WindowsTurned {
 template <typename T>
 struct TurnedFilter {
   using Element = T;
-  static constexpr bool kAlongK = true, kOverlaps = false;
+  static constexpr bool kAlongK = true, kOverlaps = false, kCheapRows = true;
   const T* data;  // the first output channel of the group
   int64_t rows, terms;
   int64_t i_stride, tap_stride;  // from one input channel to the next, from one tap to the next

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cuda/device/elementwise.cuh"
+#include "cuda/device/fast_divide.cuh"
 #include "formulas/activation.h"
 #include "params/gemm.h"
 
@@ -83,42 +84,33 @@ __device__ __forceinline__ void store_sums(T* row, int64_t n, int64_t columns, c
   }
 }
 
-// What the tensor cores leave in a quad of lanes: of every 8 columns lane t has 2 t and 2 t + 1. Neighbours in 16 bits are
-// too short to be stored well. Of 4 such pairs, of 32 columns, lane t gives pair u to lane u and so gets all of columns
-// 8 t to 8 t + 7.
-__device__ __forceinline__ void swap_between(float& low, float& high, bool is_high, int distance) {
-  const float received = __shfl_xor_sync(~0u, is_high ? low : high, distance);
-  low = is_high ? received : low;
-  high = is_high ? high : received;
-}
-__device__ __forceinline__ void turn_quad(float* const (&pairs)[4]) {
-  const int lane = static_cast<int>(threadIdx.x) % 4;
-#pragma unroll
-  for (int e = 0; e < 2; ++e) {
-    swap_between(pairs[0][e], pairs[1][e], lane % 2 != 0, 1);
-    swap_between(pairs[2][e], pairs[3][e], lane % 2 != 0, 1);
-    swap_between(pairs[0][e], pairs[2][e], lane / 2 != 0, 2);
-    swap_between(pairs[1][e], pairs[3][e], lane / 2 != 0, 2);
-  }
+// The sums of 16 x 8 outputs, as the tensor cores leave them in a warp, into rows of `pitch` elements in shared memory. Where
+// that is a multiple of 32 and the padding, the pairs that half a warp stores at a time lie in banks of their own.
+inline constexpr int kTilePadding = 8;
+__device__ __forceinline__ void put_tile(float* to, int pitch, const float* c) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  float* const at = to + lane / 4 * pitch + lane % 4 * 2;
+  *reinterpret_cast<Pack<float, 2>*>(at) = {c[0], c[1]};
+  *reinterpret_cast<Pack<float, 2>*>(at + 8 * pitch) = {c[2], c[3]};
 }
 
-// Gives the pairs of one row of kTiles times 8 columns to run(column, sums): pair(j) is where those of tile j are.
-template <bool kTurned, int kTiles, typename Pair, typename Run>
-__device__ __forceinline__ void for_each_run(const Pair& pair, const Run& run) {
-  const int lane = static_cast<int>(threadIdx.x) % 4;
-  if constexpr (kTurned) {
+// A block of [Tile::kM, Tile::kN] sums in shared memory, in rows of Tile::kPitch, into outputs from row m and column n on of
+// `rows` and `columns`, by Tile::kTeam threads. Each stores 16 bytes of outputs at a time, and its neighbours what lies beside
+// them. One loop, not unrolled: from registers the same would be written out for each of a thread's dozens of sums.
+template <typename Tile, typename Out, typename F>
+__device__ __forceinline__ void store_block(int thread, const typename Tile::Sum* block, const Out& out, int64_t m,
+                                            int64_t rows, int64_t n, int64_t columns, const F& finish) {
+  using Sum = typename Tile::Sum;
+  constexpr int kRun = 16 / static_cast<int>(sizeof(typename Tile::Element));
+  constexpr int kAcross = Tile::kN / kRun;  // threads side by side
+  static_assert(Tile::kTeam % kAcross == 0 && Tile::kPitch % kRun == 0);
+  const int column = thread % kAcross * kRun;
+#pragma unroll 1
+  for (int i = thread / kAcross; i < Tile::kM && m + i < rows; i += Tile::kTeam / kAcross) {
+    Sum sums[kRun];
 #pragma unroll
-    for (int j = 0; j < kTiles; j += 4) {
-      const float eight[8] = {pair(j)[0],     pair(j)[1],     pair(j + 1)[0], pair(j + 1)[1],
-                              pair(j + 2)[0], pair(j + 2)[1], pair(j + 3)[0], pair(j + 3)[1]};
-      run((j + lane) * 8, eight);
-    }
-  } else {
-#pragma unroll
-    for (int j = 0; j < kTiles; ++j) {
-      const float two[2] = {pair(j)[0], pair(j)[1]};
-      run(j * 8 + lane * 2, two);
-    }
+    for (int j = 0; j < kRun; ++j) sums[j] = block[i * Tile::kPitch + column + j];
+    store_sums(out.row(m + i), n + column, columns, sums, finish);
   }
 }
 
@@ -134,11 +126,11 @@ struct Rows {
 template <typename T>
 struct SpreadPixels {
   T* data;                               // the first pixel of the class
-  int64_t lines, columns;                // of the class, in one image
+  FastDivide by_line, by_lines;          // pixels of a line and lines of an image of the class
   int64_t image, line_step, pixel_step;  // elements
   __device__ __forceinline__ T* row(int64_t m) const {
-    const int64_t line = m / columns, n = line / lines;
-    return data + n * image + (line - n * lines) * line_step + (m - line * columns) * pixel_step;
+    const uint32_t at = static_cast<uint32_t>(m), line = by_line.quotient(at), n = by_lines.quotient(line);
+    return data + n * image + (line - n * by_lines.divisor) * line_step + (at - line * by_line.divisor) * pixel_step;
   }
 };
 

@@ -26,6 +26,8 @@ struct GemmProblem {
     __device__ __forceinline__ int64_t rows() const { return a.rows; }
     __device__ __forceinline__ int64_t terms() const { return a.terms; }
   };
+  // One whose outputs are the same: how the operands lie is nothing to those who only add up parts.
+  GemmProblem<T, false, false> of_any_layout() const { return {M, N, K, count, sizes, a_data, b_data, bias, c}; }
   __device__ __forceinline__ View view(int64_t item) const {
     const Located<3> place = locate(sizes.batch, item);
     return {{a_data + place.at[0], M, K, sizes.a_row_stride, sizes.a_col_stride},

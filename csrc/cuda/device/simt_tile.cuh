@@ -65,7 +65,8 @@ struct SimtTile {
   static constexpr int kPitchM = kM + 4,
                        kPitchN = kN + 4;  // rows stay aligned, and transposed stores spread over banks
   static constexpr int kStage = kDepth * (kPitchM + kPitchN);
-  static constexpr int kSharedBytes = 2 * kStage * static_cast<int>(sizeof(Sum));
+  static constexpr int kPitch = kPitchN;
+  static constexpr int kSharedBytes = larger(2 * kStage, kM * kPitch) * static_cast<int>(sizeof(Sum));
   static_assert(kTileM % 4 == 0 && kTileN % 4 == 0 && kTeam <= 1024);
 
   Sum sums[kTileM][kTileN];
@@ -102,7 +103,7 @@ struct SimtTile {
       if (more) from_a.fetch(k + kDepth, k_end), from_b.fetch(k + kDepth, k_end);
       const Sum* const block_a = shared + stage * kStage;
       const Sum* const block_b = block_a + kDepth * kPitchM;
-#pragma unroll
+#pragma unroll kDepth / 2
       for (int t = 0; t < kDepth; ++t) {
         Sum left[kTileM], right[kTileN];
 #pragma unroll
@@ -124,18 +125,12 @@ struct SimtTile {
     }
   }
 
-  // Calls put(row, column, sums) for runs of neighbouring columns.
-  template <typename F>
-  __device__ __forceinline__ void for_each_row(const F& put) const {
+  // The sums into rows of kPitch.
+  __device__ __forceinline__ void put(Sum* block) const {
 #pragma unroll
     for (int i = 0; i < kTileM; ++i) {
-      put(place_m(i), [&](const auto& run) {
 #pragma unroll
-        for (int j = 0; j < kTileN; j += 4) {
-          const Sum four[4] = {sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]};
-          run(place_n(j), four);
-        }
-      });
+      for (int j = 0; j < kTileN; ++j) block[place_m(i) * kPitch + place_n(j)] = sums[i][j];
     }
   }
 };

@@ -23,15 +23,6 @@ inline constexpr int kSumChunk = 1024, kLanes = 16;
 inline constexpr int kTeams = kThreads / kLanes;  // of a block
 inline constexpr int64_t kManyChunks = 1024;
 
-template <typename I>
-__host__ __device__ constexpr I smaller(I a, I b) {
-  return b < a ? b : a;
-}
-template <typename I>
-__host__ __device__ constexpr I larger(I a, I b) {
-  return b > a ? b : a;
-}
-
 // Shared memory for values whose type has a constructor.
 template <typename V, int kCount>
 struct Room {

@@ -67,7 +67,9 @@ struct WgmmaTile {
   using Sum = float;
   static constexpr int kM = 128, kN = kN_, kTeam = 256, kBlocks = kBlocks_;
   static constexpr int kStageBytes = (kM + kN) * 128;
+  static constexpr int kPitch = kN + kTilePadding;
   static constexpr int kSharedBytes = kStages * kStageBytes + 1024;  // the first stage begins on a multiple of 1024
+  static_assert(kM * kPitch * static_cast<int>(sizeof(Sum)) <= kSharedBytes);
 
   float sums[kN / 2];
 
@@ -94,7 +96,7 @@ struct WgmmaTile {
     // kStages - 2 blocks are ahead: the stage that is copied to was multiplied two blocks ago, which both warpgroups had
     // finished before the barrier.
     __syncthreads();  // the tile before this one may still be read
-#pragma unroll
+#pragma unroll 1
     for (int s = 0; s < kStages - 2; ++s) start(s);
     pin_sums(sums);
     const int row = static_cast<int>(threadIdx.x) / 128 * 64;
@@ -119,17 +121,11 @@ struct WgmmaTile {
     wait_for_copies<0>();
   }
 
-  template <typename F>
-  __device__ __forceinline__ void for_each_row(const F& put) {
-    const int thread = static_cast<int>(threadIdx.x);
+  // The sums into rows of kPitch.
+  __device__ __forceinline__ void put(Sum* block) const {
+    float* const rows = block + static_cast<int>(threadIdx.x) / 32 * 16 * kPitch;
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      const auto pair = [&](int j) { return &sums[j * 4 + half * 2]; };
-#pragma unroll
-      for (int j = 0; j < kN / 8; j += 4) turn_quad({pair(j), pair(j + 1), pair(j + 2), pair(j + 3)});
-      put(thread / 32 * 16 + half * 8 + thread % 32 / 4,
-          [&](const auto& run) { for_each_run<true, kN / 8>(pair, run); });
-    }
+    for (int j = 0; j < kN / 8; ++j) put_tile(rows + j * 8, kPitch, sums + j * 4);
   }
 };
 
