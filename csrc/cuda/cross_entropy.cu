@@ -5,15 +5,16 @@
 namespace tilegrad::cuda {
 namespace {
 
-// What a row's loss and gradient are made of; its exponentials are exp(c).
+// What a row's loss and gradient are made of; its exponentials are exp[c].
 template <typename A>
 struct RowSums {
   A shift, sum, log_sum, scale;
 };
 
-template <typename Group, typename T, typename Exp>
+template <typename Group, typename T>
 __device__ __forceinline__ Wide<T> label_row(const Group& group, const CrossEntropy& p, const T* x, int64_t label,
-                                             const T* weight, const RowSums<Wide<T>>& row, Exp exp, T* gradient) {
+                                             const T* weight, const RowSums<Wide<T>>& row, const Wide<T>* exp,
+                                             T* gradient) {
   using A = Wide<T>;
   const A smoothing = static_cast<A>(p.smoothing);
   const auto weight_of = [&](int64_t c) { return weight ? widen(weight[c]) : A(1); };
@@ -33,7 +34,7 @@ __device__ __forceinline__ Wide<T> label_row(const Group& group, const CrossEntr
     const A at_label = (A(1) - smoothing) * own * row.scale;
 #pragma unroll(kRowUnroll<A>)
     for (int64_t c = group.thread(); c < p.C; c += group.size()) {
-      A slope = exp(c) * factor;
+      A slope = exp[c] * factor;
       if (each != A(0)) slope = slope - (weight ? taken * widen(weight[c]) : taken);
       gradient[c] = narrow<T>(c == label ? slope - at_label : slope);
     }
@@ -41,10 +42,10 @@ __device__ __forceinline__ Wide<T> label_row(const Group& group, const CrossEntr
   return loss;
 }
 
-template <typename Group, typename T, typename Exp>
+template <typename Group, typename T>
 __device__ __forceinline__ Wide<T> soft_row(const Group& group, const CrossEntropy& p, const T* x, const T* target,
-                                            const T* weight, const RowSums<Wide<T>>& row, Exp exp, T* gradient,
-                                            T* by_target) {
+                                            const T* weight, const RowSums<Wide<T>>& row, const Wide<T>* exp,
+                                            T* gradient, T* by_target) {
   using A = Wide<T>;
   const A keep = A(1) - static_cast<A>(p.smoothing), each = static_cast<A>(p.smoothing) / static_cast<A>(p.C);
   const auto weight_of = [&](int64_t c) { return weight ? widen(weight[c]) : A(1); };
@@ -60,7 +61,7 @@ __device__ __forceinline__ Wide<T> soft_row(const Group& group, const CrossEntro
                      .value();
   const A factor = total * row.scale / row.sum, by_target_factor = keep * row.scale;
   for (int64_t c = group.thread(); c < p.C; c += group.size()) {
-    if (gradient) gradient[c] = narrow<T>(static_cast<A>(exp(c) * factor - counts(c) * row.scale));
+    if (gradient) gradient[c] = narrow<T>(static_cast<A>(exp[c] * factor - counts(c) * row.scale));
     if (by_target) {
       by_target[c] =
           narrow<T>(static_cast<A>(weight_of(c) * by_target_factor * (row.log_sum - (widen(x[c]) - row.shift))));
@@ -71,12 +72,12 @@ __device__ __forceinline__ Wide<T> soft_row(const Group& group, const CrossEntro
 
 template <typename Group, typename T>
 __global__ void __launch_bounds__(kMostRowThreads)
-    cross_entropy_rows(CrossEntropy p, bool keeps, Divisor divisor, const T* logits, const void* target,
+    cross_entropy_rows(CrossEntropy p, Wide<T>* spilled, Divisor divisor, const T* logits, const void* target,
                        const T* weight, RowLosses<T> losses, T* gradient, T* target_gradient, int* error) {
   using A = Wide<T>;
   __shared__ RowRoom<A> room;
   const Group group(&room);
-  A* const kept = kept_of<A>(group, keeps ? p.C : 0);
+  A* const exp = kept_of(group, p.C, spilled);
   const A scale = static_cast<A>(1.0 / divisor.get());
   for_each_row<Group>(p.N, [&](int64_t n) {
     const T* const x = logits + n * p.C;
@@ -86,24 +87,21 @@ __global__ void __launch_bounds__(kMostRowThreads)
 #pragma unroll(kRowUnroll<A>)
     for (int64_t c = group.thread(); c < p.C; c += group.size()) shift = formulas::maximum(widen(x[c]), shift);
     shift = group.largest(shift);
-    const auto make = [&](int64_t c) { return formulas::exp(widen(x[c]) - shift); };
-    const auto finish = [&](auto exp) {
-      const A sum = group.sum(p.C, exp).value();
-      const RowSums<A> row{shift, sum, formulas::log(sum), scale};
-      A loss = A(0);
-      if (p.target == TargetKind::soft) {
-        loss = soft_row(group, p, x, static_cast<const T*>(target) + n * p.C, weight, row, exp, to, by_target);
-      } else {
-        const Label label(p, target, n, error);
-        if (label.counts) {
-          loss = label_row(group, p, x, label.at, weight, row, exp, to);
-        } else if (to) {
-          for (int64_t c = group.thread(); c < p.C; c += group.size()) to[c] = narrow<T>(A(0));
-        }
+    keep<A>(group, p.C, exp, [&](int64_t c) { return formulas::exp(widen(x[c]) - shift); });
+    const A sum = group.sum(p.C, [&](int64_t c) { return exp[c]; }).value();
+    const RowSums<A> row{shift, sum, formulas::log(sum), scale};
+    A loss = A(0);
+    if (p.target == TargetKind::soft) {
+      loss = soft_row(group, p, x, static_cast<const T*>(target) + n * p.C, weight, row, exp, to, by_target);
+    } else {
+      const Label label(p, target, n, error);
+      if (label.counts) {
+        loss = label_row(group, p, x, label.at, weight, row, exp, to);
+      } else if (to) {
+        for (int64_t c = group.thread(); c < p.C; c += group.size()) to[c] = narrow<T>(A(0));
       }
-      if (group.thread() == 0) losses.put(n, loss);
-    };
-    with_kept<A>(group, keeps, p.C, kept, make, finish);
+    }
+    if (group.thread() == 0) losses.put(n, loss);
   });
   finish_losses(p.N, divisor, losses, room);
 }
@@ -114,10 +112,11 @@ void cross_entropy(const Stream& stream, const CrossEntropy& p, const T* logits,
   using A = Wide<T>;
   const Divisor divisor = weight_of_rows(stream, p, target, weight);
   const RowLosses<T> losses = row_losses(stream, p.reduction, p.N, loss);
-  const RowPlan<A> plan(p.N, p.C);
   if (p.N == 0) return reduce_no_rows(stream, divisor, losses);
+  RowPlan<A> plan(p.N, p.C);
+  A* const spilled = plan.spill(stream, p.C);
   const auto launch = [&](auto kernel) {
-    kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, plan.keeps, divisor, logits, target, weight,
+    kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, spilled, divisor, logits, target, weight,
                                                                       losses, gradient, target_gradient, stream.error);
   };
   if (plan.warps) {

@@ -17,13 +17,13 @@ __global__ void __launch_bounds__(kThreads)
   const double M = static_cast<double>(p.P * width);
   for (int64_t item = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; item < p.N * p.G; item += step) {
     const int64_t first = item * width * chunks;  // of the group's [width][chunks]
-    const double exact_mean = accumulate<SumTotal<double>>(width * chunks,
+    const double exact_mean = accumulate<SumTotal<double>, 1>(width * chunks,
                                                            [&](SumTotal<double>& total, int64_t i) {
                                                              total.add(static_cast<double>(sums[first + i]));
                                                            })
                                   .value() /
                               M;
-    const double spread = accumulate<SumTotal<double>>(width * chunks, [&](SumTotal<double>& total, int64_t i) {
+    const double spread = accumulate<SumTotal<double>, 1>(width * chunks, [&](SumTotal<double>& total, int64_t i) {
                             const A rows = static_cast<A>(smaller<int64_t>(kSumChunk, p.P - i % chunks * kSumChunk));
                             const double d = static_cast<double>(sums[first + i] / rows) - exact_mean;
                             total.add(static_cast<double>(squares[first + i]));
@@ -110,7 +110,7 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t step = int64_t{gridDim.x} * kTeams, chunks = ceil_div(p.P, kSumChunk);
   for (int64_t c = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; c < p.C; c += step) {
     const auto sum = [&](const A* parts) {
-      return accumulate<SumTotal<A>>(p.N * chunks,
+      return accumulate<SumTotal<A>, 1>(p.N * chunks,
                                      [&](SumTotal<A>& total, int64_t i) {
                                        const int64_t n = i / chunks;
                                        total.add(parts[(n * p.C + c) * chunks + i - n * chunks]);
@@ -133,7 +133,7 @@ __global__ void __launch_bounds__(kThreads)
   for (int64_t item = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; item < p.N * p.G; item += step) {
     const int64_t channel = item % p.G * width;
     const auto mean = [&](const A* parts) {
-      return accumulate<SumTotal<double>>(
+      return accumulate<SumTotal<double>, 1>(
                  width,
                  [&](SumTotal<double>& total, int64_t i) {
                    const A* const own = parts + (item * width + i) * chunks;

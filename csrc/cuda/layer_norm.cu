@@ -10,39 +10,37 @@ namespace {
 
 template <typename Group, typename T>
 __global__ void __launch_bounds__(kMostRowThreads)
-    normalise_rows(LayerNorm p, bool keeps, const T* x, const Wide<T>* gamma, const Wide<T>* beta, T* y, Wide<T>* mean,
-                   Wide<T>* inverse) {
+    normalise_rows(LayerNorm p, Wide<T>* spilled, const T* x, const Wide<T>* gamma, const Wide<T>* beta, T* y,
+                   Wide<T>* mean, Wide<T>* inverse) {
   using A = Wide<T>;
   __shared__ RowRoom<A> room;
   const Group group(&room);
-  A* const kept = kept_of<A>(group, keeps ? p.D : 0);
+  A* const kept = kept_of(group, p.D, spilled);
   const double D = static_cast<double>(p.D);
   for_each_row<Group>(p.N, [&](int64_t n) {
     const T* const row = x + n * p.D;
     T* const to = y + n * p.D;
-    const auto finish = [&](auto value) {
-      const A m = p.centered ? group.sum(p.D, value).quotient(D) : A(0);
-      const A variance = group
-                             .sum(p.D,
-                                  [&](int64_t d) {
-                                    const A c = value(d) - m;
-                                    return c * c;
-                                  })
-                             .quotient(D);
-      const A scale = static_cast<A>(inverse_root(static_cast<double>(variance), p.epsilon));
+    keep<A>(group, p.D, kept, [&](int64_t d) { return widen(row[d]); });
+    const A m = p.centered ? group.sum(p.D, [&](int64_t d) { return kept[d]; }).quotient(D) : A(0);
+    const A variance = group
+                           .sum(p.D,
+                                [&](int64_t d) {
+                                  const A c = kept[d] - m;
+                                  return c * c;
+                                })
+                           .quotient(D);
+    const A scale = static_cast<A>(inverse_root(static_cast<double>(variance), p.epsilon));
 #pragma unroll(kRowUnroll<A>)
-      for (int64_t d = group.thread(); d < p.D; d += group.size()) {
-        A z = (value(d) - m) * scale;
-        if (gamma) z = z * gamma[d];
-        if (beta) z = z + beta[d];
-        to[d] = narrow<T>(z);
-      }
-      if (group.thread() == 0) {
-        mean[n] = m;
-        inverse[n] = scale;
-      }
-    };
-    with_kept<A>(group, keeps, p.D, kept, [&](int64_t d) { return widen(row[d]); }, finish);
+    for (int64_t d = group.thread(); d < p.D; d += group.size()) {
+      A z = (kept[d] - m) * scale;
+      if (gamma) z = z * gamma[d];
+      if (beta) z = z + beta[d];
+      to[d] = narrow<T>(z);
+    }
+    if (group.thread() == 0) {
+      mean[n] = m;
+      inverse[n] = scale;
+    }
   });
 }
 
@@ -51,9 +49,10 @@ void layer_norm(const Stream& stream, const LayerNorm& p, const T* x, const Wide
                 Wide<T>* mean, Wide<T>* inverse) {
   using A = Wide<T>;
   if (p.N == 0) return;
-  const RowPlan<A> plan(p.N, p.D);
+  RowPlan<A> plan(p.N, p.D);
+  A* const spilled = plan.spill(stream, p.D);
   const auto launch = [&](auto kernel) {
-    kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, plan.keeps, x, gamma, beta, y, mean, inverse);
+    kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, spilled, x, gamma, beta, y, mean, inverse);
   };
   if (plan.warps) {
     launch(&normalise_rows<WarpRow<A>, T>);
@@ -70,37 +69,27 @@ struct Weighted {
 
 template <typename Group, typename T>
 __global__ void __launch_bounds__(kMostRowThreads)
-    rows_backward(LayerNorm p, bool keeps, const T* x, const Wide<T>* gamma, const Wide<T>* mean,
+    rows_backward(LayerNorm p, Weighted<Wide<T>>* spilled, const T* x, const Wide<T>* gamma, const Wide<T>* mean,
                   const Wide<T>* inverse, const T* grad, T* dx) {
   using A = Wide<T>;
   __shared__ RowRoom<A> room;
   const Group group(&room);
-  Weighted<A>* const kept = kept_of<Weighted<A>>(group, keeps ? p.D : 0);
+  Weighted<A>* const kept = kept_of(group, p.D, spilled);
   const double D = static_cast<double>(p.D);
   for_each_row<Group>(p.N, [&](int64_t n) {
     const T *const from = x + n * p.D, *const row = grad + n * p.D;
     T* const to = dx + n * p.D;
     const A m = mean[n], scale = inverse[n];
-    const auto make = [&](int64_t d) {
+    keep<A>(group, p.D, kept, [&](int64_t d) {
       const A g = widen(row[d]);
       return Weighted<A>{gamma ? g * gamma[d] : g, (widen(from[d]) - m) * scale};
-    };
-    const auto finish = [&](auto value) {
-      const A by_mean = p.centered ? group.sum(p.D, [&](int64_t d) { return value(d).g; }).quotient(D) : A(0);
-      const A by_variance = group
-                                .sum(p.D,
-                                     [&](int64_t d) {
-                                       const Weighted<A> w = value(d);
-                                       return w.g * w.h;
-                                     })
-                                .quotient(D);
+    });
+    const A by_mean = p.centered ? group.sum(p.D, [&](int64_t d) { return kept[d].g; }).quotient(D) : A(0);
+    const A by_variance = group.sum(p.D, [&](int64_t d) { return kept[d].g * kept[d].h; }).quotient(D);
 #pragma unroll(kRowUnroll<A>)
-      for (int64_t d = group.thread(); d < p.D; d += group.size()) {
-        const Weighted<A> w = value(d);
-        to[d] = narrow<T>(static_cast<A>(scale * ((w.g - by_mean) - w.h * by_variance)));
-      }
-    };
-    with_kept<A>(group, keeps, p.D, kept, make, finish);
+    for (int64_t d = group.thread(); d < p.D; d += group.size()) {
+      to[d] = narrow<T>(static_cast<A>(scale * ((kept[d].g - by_mean) - kept[d].h * by_variance)));
+    }
   });
 }
 
@@ -126,9 +115,10 @@ void layer_norm_backward(const Stream& stream, const LayerNorm& p, const T* x, c
                          Wide<T>* dbeta, Workspace) {
   using A = Wide<T>;
   if (dx && p.N > 0 && p.D > 0) {
-    const RowPlan<Weighted<A>> plan(p.N, p.D);
+    RowPlan<Weighted<A>> plan(p.N, p.D);
+    Weighted<A>* const spilled = plan.spill(stream, p.D);
     const auto launch = [&](auto kernel) {
-      kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, plan.keeps, x, gamma, mean, inverse, grad,
+      kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, spilled, x, gamma, mean, inverse, grad,
                                                                         dx);
     };
     if (plan.warps) {

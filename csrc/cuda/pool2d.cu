@@ -1,7 +1,9 @@
 // Max and average pooling, vectorised over channels. Every output is computed by one thread from its window in row-major
 // order; gradients are gathered, too: every input pixel sums over the windows that cover it, in row-major order of
 // windows. So overlapping windows need no atomics, and the bits are the CPU's.
+#include "core/error.h"
 #include "cuda/device/elementwise.cuh"
+#include "cuda/device/fast_divide.cuh"
 #include "cuda/device/row_grid.cuh"
 #include "params/pool2d.h"
 
@@ -17,21 +19,41 @@ __device__ __forceinline__ void store(T* to, const Pack<T, kVector>& values) {
   *reinterpret_cast<Pack<T, kVector>*>(to) = values;
 }
 
+// Positions are computed in 32 bits.
+using Pooling = Pool2dOf<int32_t>;
+inline Pooling pooling(const Pool2d& p) {
+  const auto axis = [](const PoolAxis& a) {
+    constexpr int64_t kMost = 1 << 28;
+    if (a.in >= kMost || a.out >= kMost || a.kernel >= kMost || a.before >= kMost || a.after >= kMost) {
+      fail(ErrorKind::argument,
+           "pooling: images, windows and paddings on CUDA must be smaller than 2^28 rows or columns, found images of "
+           "%lld and windows of %lld",
+           static_cast<long long>(a.in), static_cast<long long>(a.kernel));
+    }
+    const auto number = [](int64_t n) { return static_cast<int32_t>(n); };
+    return PoolAxisOf<int32_t>{number(a.in),     number(a.out),   number(a.kernel), number(a.out > 1 ? a.stride : 1),
+                               number(a.before), number(a.after), a.adaptive};
+  };
+  return {p.N, p.C, axis(p.row), axis(p.column), p.count_padding};
+}
+
 // How many pixels a window's mean is over, given those inside the image.
-__device__ __forceinline__ int64_t pixels_of(const Pool2d& p, int64_t row, Range rows, int64_t column, Range columns) {
-  if (p.count_padding) return p.row.padded(row) * p.column.padded(column);
+__device__ __forceinline__ int64_t pixels_of(const Pooling& p, int row, Range rows, int column, Range columns) {
+  if (p.count_padding) return int64_t{p.row.padded(row)} * p.column.padded(column);
   return (rows.end - rows.begin) * (columns.end - columns.begin);
 }
 
 // Calls run(image, row, inside, column, inside, channel) for every vector of channels of every output.
 template <int kVector, typename Run>
-__device__ __forceinline__ void for_each_window(const Pool2d& p, Run run) {
+__device__ __forceinline__ void for_each_window(const Pooling& p, Run run) {
   const int64_t P = p.row.out, vectors = p.C / kVector;
   for_each_row(p.N * P, p.column.out * vectors, [&](int64_t r) {
-    const int64_t n = r / P, row = r - n * P;
+    const int64_t n = quotient(r, P);
+    const int row = static_cast<int>(r - n * P);
     const Range rows = p.row.inside(row);
     return [&, n, row, rows](int64_t i) {
-      const int64_t column = i / vectors, channel = (i - column * vectors) * kVector;
+      const int column = static_cast<int>(quotient(i, vectors));
+      const int64_t channel = (i - column * vectors) * kVector;
       run(n, row, rows, column, p.column.inside(column), channel);
     };
   });
@@ -39,13 +61,15 @@ __device__ __forceinline__ void for_each_window(const Pool2d& p, Run run) {
 
 // Calls run(image, h, windows over it, w, windows over it, channel) for every vector of channels of every input pixel.
 template <int kVector, typename Run>
-__device__ __forceinline__ void for_each_pixel(const Pool2d& p, Run run) {
+__device__ __forceinline__ void for_each_pixel(const Pooling& p, Run run) {
   const int64_t H = p.row.in, vectors = p.C / kVector;
   for_each_row(p.N * H, p.column.in * vectors, [&](int64_t r) {
-    const int64_t n = r / H, h = r - n * H;
+    const int64_t n = quotient(r, H);
+    const int h = static_cast<int>(r - n * H);
     const Range rows = p.row.over(h);
     return [&, n, h, rows](int64_t i) {
-      const int64_t w = i / vectors, channel = (i - w * vectors) * kVector;
+      const int w = static_cast<int>(quotient(i, vectors));
+      const int64_t channel = (i - w * vectors) * kVector;
       run(n, h, rows, w, p.column.over(w), channel);
     };
   });
@@ -54,8 +78,8 @@ __device__ __forceinline__ void for_each_pixel(const Pool2d& p, Run run) {
 // y = max over the window, index = the tap (r * S + s) that it came from: the first of equal ones, and a NaN before any
 // number. index may be null.
 template <int kVector, typename T, typename Index>
-__global__ void __launch_bounds__(kThreads) max_pool(const __grid_constant__ Pool2d p, const T* x, T* y, Index* index) {
-  for_each_window<kVector>(p, [&](int64_t n, int64_t row, Range rows, int64_t column, Range columns, int64_t channel) {
+__global__ void __launch_bounds__(kThreads) max_pool(const __grid_constant__ Pooling p, const T* x, T* y, Index* index) {
+  for_each_window<kVector>(p, [&](int64_t n, int row, Range rows, int column, Range columns, int64_t channel) {
     const int64_t first_tap =
         (rows.begin - p.row.first(row)) * p.column.kernel + columns.begin - p.column.first(column);
     const T* const from = x + ((n * p.row.in + rows.begin) * p.column.in + columns.begin) * p.C + channel;
@@ -90,12 +114,12 @@ __global__ void __launch_bounds__(kThreads) max_pool(const __grid_constant__ Poo
 
 template <int kVector, typename T, typename Index>
 __global__ void __launch_bounds__(kThreads)
-    max_pool_backward(const __grid_constant__ Pool2d p, const T* dy, const Index* index, T* dx) {
-  for_each_pixel<kVector>(p, [&](int64_t n, int64_t h, Range rows, int64_t w, Range columns, int64_t channel) {
+    max_pool_backward(const __grid_constant__ Pooling p, const T* dy, const Index* index, T* dx) {
+  for_each_pixel<kVector>(p, [&](int64_t n, int h, Range rows, int w, Range columns, int64_t channel) {
     Wide<T> sum[kVector] = {};
-    for (int64_t row = rows.begin; row < rows.end; ++row) {
+    for (int row = static_cast<int>(rows.begin); row < rows.end; ++row) {
       const int64_t first_tap = (h - p.row.first(row)) * p.column.kernel + w;
-      for (int64_t column = columns.begin; column < columns.end; ++column) {
+      for (int column = static_cast<int>(columns.begin); column < columns.end; ++column) {
         const int64_t out = ((n * p.row.out + row) * p.column.out + column) * p.C + channel;
         const int tap = static_cast<int>(first_tap - p.column.first(column));
         const Pack<Index, kVector> taps = load<kVector>(index + out);
@@ -115,8 +139,8 @@ __global__ void __launch_bounds__(kThreads)
 
 // y = sum over the window / number of its pixels, inside the image or with the padding.
 template <int kVector, typename T>
-__global__ void __launch_bounds__(kThreads) avg_pool(const __grid_constant__ Pool2d p, const T* x, T* y) {
-  for_each_window<kVector>(p, [&](int64_t n, int64_t row, Range rows, int64_t column, Range columns, int64_t channel) {
+__global__ void __launch_bounds__(kThreads) avg_pool(const __grid_constant__ Pooling p, const T* x, T* y) {
+  for_each_window<kVector>(p, [&](int64_t n, int row, Range rows, int column, Range columns, int64_t channel) {
     const T* const from = x + ((n * p.row.in + rows.begin) * p.column.in + columns.begin) * p.C + channel;
     const int64_t high = rows.end - rows.begin, wide = columns.end - columns.begin;
     Wide<T> sum[kVector] = {};
@@ -137,12 +161,12 @@ __global__ void __launch_bounds__(kThreads) avg_pool(const __grid_constant__ Poo
 }
 
 template <int kVector, typename T>
-__global__ void __launch_bounds__(kThreads) avg_pool_backward(const __grid_constant__ Pool2d p, const T* dy, T* dx) {
-  for_each_pixel<kVector>(p, [&](int64_t n, int64_t h, Range rows, int64_t w, Range columns, int64_t channel) {
+__global__ void __launch_bounds__(kThreads) avg_pool_backward(const __grid_constant__ Pooling p, const T* dy, T* dx) {
+  for_each_pixel<kVector>(p, [&](int64_t n, int h, Range rows, int w, Range columns, int64_t channel) {
     Wide<T> sum[kVector] = {};
-    for (int64_t row = rows.begin; row < rows.end; ++row) {
+    for (int row = static_cast<int>(rows.begin); row < rows.end; ++row) {
       const Range inside_h = p.row.inside(row);
-      for (int64_t column = columns.begin; column < columns.end; ++column) {
+      for (int column = static_cast<int>(columns.begin); column < columns.end; ++column) {
         const Wide<T> count = static_cast<Wide<T>>(pixels_of(p, row, inside_h, column, p.column.inside(column)));
         const Pack<T, kVector> values =
             load<kVector>(dy + ((n * p.row.out + row) * p.column.out + column) * p.C + channel);
@@ -171,7 +195,7 @@ void run_max_pool(const Stream& stream, const Pool2d& p, const T* x, T* y, Index
   const bool aligned = is_aligned(x, kVector) && is_aligned(y, kVector) && is_aligned(index, kVector);
   with_vector<T>(p, aligned, [&](auto vector) {
     const RowGrid grid = row_grid(p.N * p.row.out, p.column.out * (p.C / vector));
-    max_pool<vector><<<grid.blocks, grid.threads, 0, stream.handle>>>(p, x, y, index);
+    max_pool<vector><<<grid.blocks, grid.threads, 0, stream.handle>>>(pooling(p), x, y, index);
   });
 }
 
@@ -190,7 +214,7 @@ void run_max_pool_backward(const Stream& stream, const Pool2d& p, const T* dy, c
   const bool aligned = is_aligned(dy, kVector) && is_aligned(dx, kVector) && is_aligned(index, kVector);
   with_vector<T>(p, aligned, [&](auto vector) {
     const RowGrid grid = row_grid(p.N * p.row.in, p.column.in * (p.C / vector));
-    max_pool_backward<vector><<<grid.blocks, grid.threads, 0, stream.handle>>>(p, dy, index, dx);
+    max_pool_backward<vector><<<grid.blocks, grid.threads, 0, stream.handle>>>(pooling(p), dy, index, dx);
   });
 }
 
@@ -208,7 +232,7 @@ void avg_pool2d(const Stream& stream, const Pool2d& p, const T* x, T* y) {
   constexpr int kVector = kVectorOf<T>;
   with_vector<T>(p, is_aligned(x, kVector) && is_aligned(y, kVector), [&](auto vector) {
     const RowGrid grid = row_grid(p.N * p.row.out, p.column.out * (p.C / vector));
-    avg_pool<vector><<<grid.blocks, grid.threads, 0, stream.handle>>>(p, x, y);
+    avg_pool<vector><<<grid.blocks, grid.threads, 0, stream.handle>>>(pooling(p), x, y);
   });
 }
 
@@ -218,7 +242,7 @@ void avg_pool2d_backward(const Stream& stream, const Pool2d& p, const T* dy, T* 
   constexpr int kVector = kVectorOf<T>;
   with_vector<T>(p, is_aligned(dy, kVector) && is_aligned(dx, kVector), [&](auto vector) {
     const RowGrid grid = row_grid(p.N * p.row.in, p.column.in * (p.C / vector));
-    avg_pool_backward<vector><<<grid.blocks, grid.threads, 0, stream.handle>>>(p, dy, dx);
+    avg_pool_backward<vector><<<grid.blocks, grid.threads, 0, stream.handle>>>(pooling(p), dy, dx);
   });
 }
 

@@ -62,12 +62,12 @@ struct LogSoftmaxBackward {
 
 template <typename Group, typename Op, typename T>
 __global__ void __launch_bounds__(kMostRowThreads)
-    along_rows(int64_t rows, int64_t length, bool keeps, const T* a, const T* b, T* y) {
+    along_rows(int64_t rows, int64_t length, typename Op::Kept* spilled, const T* a, const T* b, T* y) {
   using A = Wide<T>;
   using Kept = typename Op::Kept;
   __shared__ RowRoom<A> room;
   const Group group(&room);
-  Kept* const kept = kept_of<Kept>(group, keeps ? length : 0);
+  Kept* const kept = kept_of(group, length, spilled);
   for_each_row<Group>(rows, [&](int64_t row) {
     const T *const from = a + row * length, *const other = Op::kTwo ? b + row * length : nullptr;
     T* const to = y + row * length;
@@ -77,13 +77,11 @@ __global__ void __launch_bounds__(kMostRowThreads)
       for (int64_t i = group.thread(); i < length; i += group.size()) top = formulas::maximum(widen(from[i]), top);
       top = group.largest(top);
     }
-    const auto make = [&](int64_t i) { return Op::keep(widen(from[i]), Op::kTwo ? widen(other[i]) : A(0), top); };
-    const auto finish = [&](auto value) {
-      const A number = Op::of_sum(group.sum(length, [&](int64_t i) { return Op::term(value(i)); }).value());
+    keep<A>(group, length, kept,
+            [&](int64_t i) { return Op::keep(widen(from[i]), Op::kTwo ? widen(other[i]) : A(0), top); });
+    const A number = Op::of_sum(group.sum(length, [&](int64_t i) { return Op::term(kept[i]); }).value());
 #pragma unroll(kRowUnroll<A>)
-      for (int64_t i = group.thread(); i < length; i += group.size()) to[i] = narrow<T>(Op::output(value(i), number));
-    };
-    with_kept<A>(group, keeps, length, kept, make, finish);
+    for (int64_t i = group.thread(); i < length; i += group.size()) to[i] = narrow<T>(Op::output(kept[i], number));
   });
 }
 
@@ -144,9 +142,10 @@ void along_axis(const Stream& stream, const AxisBlocks& p, const T* a, const T* 
     along_columns<Op><<<launch.blocks, launch.threads, 0, stream.handle>>>(p, launch.log_width, a, b, y);
     return;
   }
-  const RowPlan<typename Op::Kept> plan(p.before, p.length);
+  RowPlan<typename Op::Kept> plan(p.before, p.length);
+  auto* const spilled = plan.spill(stream, p.length);
   const auto launch = [&](auto kernel) {
-    kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p.before, p.length, plan.keeps, a, b, y);
+    kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p.before, p.length, spilled, a, b, y);
   };
   if (plan.warps) {
     launch(&along_rows<WarpRow<A>, Op, T>);

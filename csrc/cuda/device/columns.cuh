@@ -35,11 +35,12 @@ __device__ __forceinline__ void for_each_column_chunk(const Columns& s, const Co
 }
 inline ColumnLaunch launch_for(const Columns& s) { return {s.batch * s.chunks(), s.columns}; }
 
-// A sum over chunks for a team, where accumulator i % 16 adds value i: f(total, i) adds it.
-template <typename Total, typename F>
+// A sum over chunks for a team, where accumulator i % 16 adds value i: f(total, i) adds it. (Where f divides, one apiece is
+// enough code.)
+template <typename Total, int kUnrolled = 4, typename F>
 __device__ __forceinline__ Total accumulate(int64_t count, F f) {
   Total mine;
-#pragma unroll 4
+#pragma unroll(kUnrolled)
   for (int64_t i = team_lane(); i < count; i += kLanes) f(mine, i);
   return join_accumulators(mine);
 }

@@ -30,13 +30,14 @@ struct RunInput {
   __device__ __forceinline__ X at(int64_t i) const { return from[repeats ? 0 : i]; }
 };
 
-// Each thread takes kVector elements with loads of up to 16 bytes, twice: with 2048 threads a multiprocessor that is
-// enough in flight to fill the memory's queue.
-inline constexpr int kRounds = 2;
+// Each thread takes kVector elements with loads of up to 16 bytes, twice where that is fewer than 8: with 2048 threads a
+// multiprocessor 16 bytes each are enough in flight to fill the memory's queue, and 16 formulas in a row hide nothing more.
+template <int kVector>
+inline constexpr int kRounds = kVector < 8 ? 2 : 1;
 
 template <int kVector, typename F, typename Y, typename... X>
 __global__ void __launch_bounds__(kThreads) map_run(int64_t count, F f, Y* y, RunInput<X>... x) {
-  const int64_t first = (int64_t{blockIdx.x} * (kThreads * kRounds) + threadIdx.x) * kVector;
+  const int64_t first = (int64_t{blockIdx.x} * (kThreads * kRounds<kVector>) + threadIdx.x) * kVector;
   const int64_t second = first + kThreads * kVector;
   const auto is_whole = [&](int64_t at) { return at + kVector <= count; };
   const auto put = [&](int64_t at, const Pack<X, kVector>&... values) {
@@ -45,16 +46,20 @@ __global__ void __launch_bounds__(kThreads) map_run(int64_t count, F f, Y* y, Ru
     for (int i = 0; i < kVector; ++i) result.at[i] = narrow<Y>(f(widen(values.at[i])...));
     if (is_whole(at)) *reinterpret_cast<Pack<Y, kVector>*>(y + at) = result;
   };
-  const auto take = [&](const Pack<X, kVector>&... of_first) {
-    const auto take_both = [&](const Pack<X, kVector>&... of_second) {
-      put(first, of_first...);
-      put(second, of_second...);
+  if constexpr (kRounds<kVector> == 1) {
+    put(first, x.template load<kVector>(first, is_whole(first))...);
+  } else {
+    const auto take = [&](const Pack<X, kVector>&... of_first) {
+      const auto take_both = [&](const Pack<X, kVector>&... of_second) {
+        put(first, of_first...);
+        put(second, of_second...);
+      };
+      take_both(x.template load<kVector>(second, is_whole(second))...);
     };
-    take_both(x.template load<kVector>(second, is_whole(second))...);
-  };
-  take(x.template load<kVector>(first, is_whole(first))...);
+    take(x.template load<kVector>(first, is_whole(first))...);
+  }
   // The last elements, of which there are fewer than kVector, are of one thread.
-  const int64_t rest = is_whole(first) ? second : first;
+  const int64_t rest = kRounds<kVector> == 2 && is_whole(first) ? second : first;
   if (!is_whole(rest)) {
 #pragma unroll 1
     for (int64_t i = rest; i < count; ++i) y[i] = narrow<Y>(f(widen(x.at(i))...));
@@ -107,7 +112,7 @@ void map(const Stream& stream, const LoopNest<sizeof...(X) + 1>& nest, F f, Y* y
   }
   if (is_run) {
     const auto launch = [&]<int... kI>(std::integer_sequence<int, kI...>) {
-      map_run<kVector><<<blocks_for(nest.numel, kVector * kRounds), kThreads, 0, stream.handle>>>(
+      map_run<kVector><<<blocks_for(nest.numel, kVector * kRounds<kVector>), kThreads, 0, stream.handle>>>(
           nest.numel, f, y, RunInput<X>{x, step(kI) == 0}...);
     };
     return launch(std::make_integer_sequence<int, kInputs>{});

@@ -1,6 +1,7 @@
 // Where the elements of a nest of loops lie.
 #pragma once
 
+#include "cuda/device/fast_divide.cuh"
 #include "cuda/kernel.cuh"
 #include "params/loop_nest.h"
 
@@ -13,24 +14,21 @@ struct Located {
   int64_t at[kOperands];
 };
 
-// By division, of 32 bits where that will do. One loop for both widths and all ranks: it stands in hundreds of kernels.
+// By division. One loop for all ranks: it stands in hundreds of kernels.
 template <int kOperands>
 __device__ __forceinline__ Located<kOperands> locate(const LoopNest<kOperands>& nest, int64_t position) {
   Located<kOperands> place = {};
-  uint64_t left = static_cast<uint64_t>(position);
+  int64_t left = position;
 #pragma unroll 1
   for (int d = nest.ndim - 1; d > 0; --d) {
-    const uint64_t extent = static_cast<uint64_t>(nest.shape[d]);
-    const uint64_t rest =
-        (left | extent) >> 32 ? left / extent : static_cast<uint32_t>(left) / static_cast<uint32_t>(extent);
-    const int64_t index = static_cast<int64_t>(left - rest * extent);
+    const int64_t rest = quotient(left, nest.shape[d]), index = left - rest * nest.shape[d];
 #pragma unroll
     for (int o = 0; o < kOperands; ++o) place.at[o] += index * nest.stride[o][d];
     left = rest;
   }
   if (nest.ndim > 0) {
 #pragma unroll
-    for (int o = 0; o < kOperands; ++o) place.at[o] += static_cast<int64_t>(left) * nest.stride[o][0];
+    for (int o = 0; o < kOperands; ++o) place.at[o] += left * nest.stride[o][0];
   }
   return place;
 }

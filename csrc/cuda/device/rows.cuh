@@ -21,12 +21,12 @@ struct RowRoom {
   Room<A, kMostRowThreads / kLanes> largest;
 };
 
-// A row by a warp. Where there is room to keep elements of a row, element i is kept by thread i % size(). Lane l adds up
+// A row by a warp. What is kept of element i is made by thread i % size(). Lane l adds up
 // elements l, l + 32, ..., every fourth of them on its own, and then the lanes' sums are added as a tree.
 template <typename A>
 struct WarpRow {
   static constexpr int kSize = 32;
-  static constexpr bool kKeeps = true;  // there is always room
+  static constexpr bool kSpills = false;
   __device__ __forceinline__ explicit WarpRow(RowRoom<A>*) {}
   __device__ __forceinline__ static int size() { return kSize; }
   __device__ __forceinline__ static int thread() { return static_cast<int>(threadIdx.x) % kSize; }
@@ -38,14 +38,15 @@ struct WarpRow {
   __device__ __forceinline__ SumTotal<A> sum(int64_t length, F f) const {
     constexpr int kChains = 4;
     A parts[kChains] = {};
-    int64_t i = thread();
-    for (; i + (kChains - 1) * kSize < length; i += kChains * kSize) {
+    // What lies behind the row's end is chosen away, not jumped over: f is written out once a chain, and all of them are
+    // under way at once.
+    for (int64_t i = thread(); i < length; i += kChains * kSize) {
 #pragma unroll
-      for (int c = 0; c < kChains; ++c) parts[c] = parts[c] + f(i + c * kSize);
-    }
-#pragma unroll
-    for (int c = 0; c < kChains - 1; ++c) {
-      if (i + c * kSize < length) parts[c] = parts[c] + f(i + c * kSize);
+      for (int c = 0; c < kChains; ++c) {
+        const int64_t at = i + c * kSize;
+        const A term = f(smaller(at, length - 1));
+        parts[c] = at < length ? parts[c] + term : parts[c];
+      }
     }
     A part = (parts[0] + parts[1]) + (parts[2] + parts[3]);
 #pragma unroll
@@ -66,7 +67,7 @@ struct WarpRow {
 // A row by a block of any size. All threads meet in sum() and largest().
 template <typename A>
 struct BlockRow {
-  static constexpr bool kKeeps = false;
+  static constexpr bool kSpills = true;
   RowRoom<A>* room;
   __device__ __forceinline__ explicit BlockRow(RowRoom<A>* room) : room(room) {}
   __device__ __forceinline__ static int size() { return static_cast<int>(blockDim.x); }
@@ -83,7 +84,7 @@ struct BlockRow {
       SumTotal<A> mine;
       for (int64_t begin = int64_t{a} * kSumChunk; begin < length; begin += kLanes * kSumChunk) {
         const int count = static_cast<int>(smaller<int64_t>(kSumChunk, length - begin));
-        mine.add(sum_chunk<A, 2 * kRowUnroll<A>>(count, [&](int i) { return f(begin + i); }));
+        mine.add(sum_chunk<A, kRowUnroll<A>>(count, [&](int i) { return f(begin + i); }));
       }
       if (team_lane() == 0) room->totals[a] = mine;
     }
@@ -107,28 +108,14 @@ struct BlockRow {
 // What the rows of a block may keep in shared memory, in bytes: as much as every launch gets.
 inline constexpr int64_t kMostKept = 40 * 1024;
 
-// Calls finish(value) where value(i) is make(i), which is kept for each element where there is room.
-template <typename A, typename Group, typename Kept, typename Make, typename Finish>
-__device__ __forceinline__ void with_kept(const Group& group, bool keeps, int64_t length, Kept* kept, Make make,
-                                          Finish finish) {
-  if (Group::kKeeps || keeps) {
-#pragma unroll(kRowUnroll<A>)
-    for (int64_t i = group.thread(); i < length; i += group.size()) kept[i] = make(i);
-    group.meet();
-    finish([&](int64_t i) { return kept[i]; });
-  } else if constexpr (!Group::kKeeps) {
-    finish(make);
-  }
-}
-
-// How the rows of a launch are shared out, and whether there is room to keep `Kept` for each element. The group is part of
-// the result, and depends on the length alone: a row has the same bits alone and among others.
+// How the rows of a launch are shared out where a Kept is kept for each of a row's elements. The group is part of the result,
+// and depends on the length alone: a row has the same bits alone and among others.
 template <typename Kept>
 struct RowPlan {
-  bool warps, keeps;
+  bool warps;
   unsigned blocks;
   int threads;
-  int shared;  // bytes
+  int shared;  // bytes, or 0 where they would be too many
   RowPlan(int64_t rows, int64_t length) {
     constexpr int64_t kManyRows = 2048, kLong = 4096, kWarps = kThreads / 32;
     const int64_t of_row = length * static_cast<int64_t>(sizeof(Kept));
@@ -137,9 +124,16 @@ struct RowPlan {
     const int64_t groups = warps && rows >= kManyRows ? kWarps : 1;
     // Sums of blocks are a few threads' work: more rows at once are worth more than more threads for each.
     threads = warps ? static_cast<int>(32 * groups) : length <= kLong ? 128 : kMostRowThreads;
-    keeps = groups * of_row <= kMostKept;
-    shared = keeps ? static_cast<int>(groups * of_row) : 0;
     blocks = blocks_for(rows, 1, static_cast<int>(groups));
+    shared = groups * of_row <= kMostKept ? static_cast<int>(groups * of_row) : 0;
+  }
+  // Where rows are kept that are too long for shared memory: as many as are worked on at a time, so that much stays in the
+  // cache. Null for others.
+  Kept* spill(const Stream& stream, int64_t length) {
+    constexpr int kBlocks = 2;  // of a multiprocessor
+    if (shared > 0 || length == 0) return nullptr;
+    blocks = smaller(blocks, static_cast<unsigned>(kBlocks * stream.multiprocessors));
+    return stream.scratch_of<Kept>(blocks * length);
   }
 };
 
@@ -153,10 +147,19 @@ __device__ __forceinline__ void for_each_row(int64_t rows, At at) {
 }
 
 extern __shared__ double dynamic_shared[];
-// The group's part of the dynamic shared memory: `length` elements of what it keeps.
-template <typename Kept, typename Group>
-__device__ __forceinline__ Kept* kept_of(const Group&, int64_t length) {
+// Where the group keeps what it needs of a row's elements.
+template <typename Group, typename Kept>
+__device__ __forceinline__ Kept* kept_of(const Group&, int64_t length, Kept* spilled) {
+  if (Group::kSpills && spilled) return spilled + blockIdx.x * length;
   return reinterpret_cast<Kept*>(dynamic_shared) + Group::group() * length;
+}
+
+// kept[i] = make(i) for the elements of a row; all of the group can read it afterwards.
+template <typename A, typename Group, typename Kept, typename Make>
+__device__ __forceinline__ void keep(const Group& group, int64_t length, Kept* kept, Make make) {
+#pragma unroll(kRowUnroll<A>)
+  for (int64_t i = group.thread(); i < length; i += group.size()) kept[i] = make(i);
+  group.meet();
 }
 
 }  // namespace

@@ -126,7 +126,7 @@ __device__ __forceinline__ A sum_chunk(int count, F f) {
 template <typename Total>
 __device__ __forceinline__ Total join_accumulators(const Total& mine) {
   Total total;
-#pragma unroll
+#pragma unroll 4
   for (int lane = 0; lane < kLanes; ++lane) total.join(from_lane(mine, lane));
   return total;
 }
