@@ -13,12 +13,38 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
+// An element as plain bits: what only moves elements about sees nothing but their size.
+template <size_t kBytes>
+struct WordOf;
+template <>
+struct WordOf<1> {
+  using type = uint8_t;
+};
+template <>
+struct WordOf<2> {
+  using type = uint16_t;
+};
+template <>
+struct WordOf<4> {
+  using type = uint32_t;
+};
+template <>
+struct WordOf<8> {
+  using type = uint64_t;
+};
+template <size_t kBytes>
+struct [[gnu::may_alias]] BitsOf {
+  typename WordOf<kBytes>::type word;
+};
+template <typename X>
+using Bits = BitsOf<sizeof(X)>;
+
 // Elements a member takes at least: two cache lines of the narrowest type, so that members do not share lines.
 inline constexpr int64_t kElementGrain = 128;
 
 // Strided and broadcast runs are gathered into blocks of this many elements on the stack: in L1, and long enough that
-// the vectorised loop over them pays.
-inline constexpr int64_t kBlock = 256;
+// the call of a vectorised loop over them pays.
+inline constexpr int64_t kBlock = 512;
 
 // Calls run(count, offsets) for runs along the innermost loop; offsets[o] is where operand o's run begins. Each member
 // takes an even share of all elements, so that a nest of few long rows is shared out too.
@@ -65,19 +91,19 @@ TILEGRAD_INLINE void for_each_run(const Team& team, const LoopNest<kOperands>& n
 template <typename X>
 [[gnu::noinline]] void gather_run(const X* from, int64_t stride, int64_t count, X* gathered) {
   if (stride == 0) {
-    const X value = *from;
+    const auto value = from->word;
 #pragma omp simd
-    for (int64_t i = 0; i < count; ++i) gathered[i] = value;
+    for (int64_t i = 0; i < count; ++i) gathered[i].word = value;
   } else if (stride == 2) {
 #pragma omp simd
-    for (int64_t i = 0; i < count; ++i) gathered[i] = from[2 * i];
+    for (int64_t i = 0; i < count; ++i) gathered[i].word = from[2 * i].word;
   } else {
-    for (int64_t i = 0; i < count; ++i) gathered[i] = from[i * stride];
+    for (int64_t i = 0; i < count; ++i) gathered[i].word = from[i * stride].word;
   }
 }
 template <typename X>
 [[gnu::noinline]] void scatter_run(const X* values, int64_t stride, int64_t count, X* to) {
-  for (int64_t i = 0; i < count; ++i) to[i * stride] = values[i];
+  for (int64_t i = 0; i < count; ++i) to[i * stride].word = values[i].word;
 }
 
 // One input's part of a run, made contiguous.
@@ -122,7 +148,7 @@ TILEGRAD_INLINE auto& get(ListOf<Kind, X...>& list) {
 // Outputs that are written where an input was read are in the cache already.
 template <typename Body, int kOperands, typename Y, typename... X>
 TILEGRAD_INLINE void stream_blocks(const Team& team, const LoopNest<kOperands>& nest, Body body, Y* y, const X*... x) {
-  constexpr int64_t kStreamed = 4 * kBlock;
+  constexpr int64_t kStreamed = 2 * kBlock;
   alignas(64) Y result[kStreamed];
   for_each_run(team, nest, [&](int64_t count, const int64_t* offsets) {
     Y* const to = y + offsets[kOperands - 1];
@@ -143,7 +169,7 @@ template <typename X>
 struct RowInput {
   const X* from;
   bool repeats;
-  X repeated[4 * kBlock];
+  X repeated[2 * kBlock];
 
   RowInput() {}
 
@@ -151,7 +177,7 @@ struct RowInput {
     from = start;
     repeats = row_stride == 0;
     for (int64_t r = 0; repeats && r < rows; ++r) {
-      for (int64_t i = 0; i < length; ++i) repeated[r * length + i] = from[i];
+      for (int64_t i = 0; i < length; ++i) repeated[r * length + i].word = from[i].word;
     }
   }
   TILEGRAD_INLINE const X* block(int64_t first) const { return repeats ? repeated : from + first; }
@@ -161,7 +187,7 @@ struct RowInput {
 // worked on many at a time, because each by itself is hardly worth a loop.
 template <int kOperands>
 TILEGRAD_INLINE bool has_short_rows(const LoopNest<kOperands>& nest) {
-  if (nest.ndim != 2 || nest.shape[1] > kBlock) return false;
+  if (nest.ndim != 2 || nest.shape[1] > kBlock / 2) return false;
   for (int o = 0; o < kOperands; ++o) {
     const bool follow = nest.stride[o][0] == nest.shape[1], repeats = nest.stride[o][0] == 0 && o < kOperands - 1;
     if (nest.stride[o][1] != 1 || !(follow || repeats)) return false;
@@ -172,7 +198,7 @@ TILEGRAD_INLINE bool has_short_rows(const LoopNest<kOperands>& nest) {
 template <typename Body, typename Y, typename... X, int... I>
 TILEGRAD_INLINE void for_short_rows(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, Body body,
                                     std::integer_sequence<int, I...>, Y* y, const X*... x) {
-  const int64_t length = nest.shape[1], at_once = 4 * kBlock / length;
+  const int64_t length = nest.shape[1], at_once = 2 * kBlock / length;
   ListOf<RowInput, X...> inputs;
   (get<I>(inputs).begin(x, nest.stride[I][0], length, smaller(at_once, nest.shape[0])), ...);
   const Range mine = team.share(nest.shape[0], kElementGrain);
@@ -183,7 +209,7 @@ TILEGRAD_INLINE void for_short_rows(const Team& team, const LoopNest<sizeof...(X
 }
 
 template <typename Body, typename Y, typename... X, int... I>
-TILEGRAD_INLINE void for_each_block(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, Body body,
+TILEGRAD_INLINE void for_each_piece(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, Body body,
                                     std::integer_sequence<int, I...> numbers, Y* y, const X*... x) {
   if (has_short_rows(nest)) return for_short_rows(team, nest, body, numbers, y, x...);
   constexpr int kOutput = sizeof...(X);
@@ -212,18 +238,30 @@ TILEGRAD_INLINE void for_each_block(const Team& team, const LoopNest<sizeof...(X
   });
 }
 
-// Calls body(count, y, x...) with contiguous pieces of every operand; in the nest the inputs come first, y last.
-template <typename Body, typename Y, typename... X>
-TILEGRAD_INLINE void for_each_block(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, Body body, Y* y,
-                                    const X*... x) {
-  for_each_block(team, nest, body, std::make_integer_sequence<int, sizeof...(X)>{}, y, x...);
+// A body behind a pointer, and the way over a nest to it: one copy of that way for all kernels on elements of the same
+// sizes. It is 2 KB of code, and there are hundreds of kernels.
+template <typename Y, typename... X>
+struct BodyOf {
+  void (*run)(const void* body, int64_t count, Y* y, const X*... x);
+  const void* body;
+  TILEGRAD_INLINE void operator()(int64_t count, Y* y, const X*... x) const { run(body, count, y, x...); }
+};
+template <typename Y, typename... X>
+[[gnu::noinline]] void walk(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, BodyOf<Y, X...> body, Y* y,
+                            const X*... x) {
+  for_each_piece(team, nest, body, std::make_integer_sequence<int, sizeof...(X)>{}, y, x...);
 }
 
-// y = formula(x...) of contiguous elements.
-template <typename Formula, typename Y, typename... X>
-[[gnu::noinline]] void map_contiguous(int64_t count, Formula formula, Y* y, const X*... x) {
-#pragma omp simd
-  for (int64_t i = 0; i < count; ++i) y[i] = formula(x[i]...);
+// Calls body(count, y, x...) with contiguous pieces of every operand; in the nest the inputs come first, y last.
+template <typename Body, typename Y, typename... X>
+TILEGRAD_INLINE void for_each_block(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, const Body& body, Y* y,
+                                    const X*... x) {
+  const BodyOf<Bits<Y>, Bits<X>...> raw{[](const void* b, int64_t count, Bits<Y>* to, const Bits<X>*... from) {
+                                          (*static_cast<const Body*>(b))(count, reinterpret_cast<Y*>(to),
+                                                                         reinterpret_cast<const X*>(from)...);
+                                        },
+                                        &body};
+  walk(team, nest, raw, reinterpret_cast<Bits<Y>*>(y), reinterpret_cast<const Bits<X>*>(x)...);
 }
 
 // y = formula(x...), element by element.
@@ -231,8 +269,12 @@ template <typename Formula, typename Y, typename... X>
 TILEGRAD_INLINE void map(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, Formula formula, Y* y,
                          const X*... x) {
   for_each_block(
-      team, nest, [formula](int64_t count, Y* out, const X*... in) { map_contiguous(count, formula, out, in...); }, y,
-      x...);
+      team, nest,
+      [formula](int64_t count, Y* out, const X*... in) {
+#pragma omp simd
+        for (int64_t i = 0; i < count; ++i) out[i] = formula(in[i]...);
+      },
+      y, x...);
 }
 
 // y = within(x...) of all elements, in vectors, and then beyond(x...) of the few for which is_within(x...) does not hold.

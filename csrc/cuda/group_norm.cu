@@ -18,9 +18,9 @@ __global__ void __launch_bounds__(kThreads)
   for (int64_t item = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; item < p.N * p.G; item += step) {
     const int64_t first = item * width * chunks;  // of the group's [width][chunks]
     const double exact_mean = accumulate<SumTotal<double>, 1>(width * chunks,
-                                                           [&](SumTotal<double>& total, int64_t i) {
-                                                             total.add(static_cast<double>(sums[first + i]));
-                                                           })
+                                                              [&](SumTotal<double>& total, int64_t i) {
+                                                                total.add(static_cast<double>(sums[first + i]));
+                                                              })
                                   .value() /
                               M;
     const double spread = accumulate<SumTotal<double>, 1>(width * chunks, [&](SumTotal<double>& total, int64_t i) {
@@ -111,10 +111,10 @@ __global__ void __launch_bounds__(kThreads)
   for (int64_t c = int64_t{blockIdx.x} * kTeams + threadIdx.x / kLanes; c < p.C; c += step) {
     const auto sum = [&](const A* parts) {
       return accumulate<SumTotal<A>, 1>(p.N * chunks,
-                                     [&](SumTotal<A>& total, int64_t i) {
-                                       const int64_t n = i / chunks;
-                                       total.add(parts[(n * p.C + c) * chunks + i - n * chunks]);
-                                     })
+                                        [&](SumTotal<A>& total, int64_t i) {
+                                          const int64_t n = i / chunks;
+                                          total.add(parts[(n * p.C + c) * chunks + i - n * chunks]);
+                                        })
           .value();
     };
     const A shift = sum(shifts), scale = sum(scales);

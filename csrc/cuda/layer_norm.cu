@@ -118,8 +118,7 @@ void layer_norm_backward(const Stream& stream, const LayerNorm& p, const T* x, c
     RowPlan<Weighted<A>> plan(p.N, p.D);
     Weighted<A>* const spilled = plan.spill(stream, p.D);
     const auto launch = [&](auto kernel) {
-      kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, spilled, x, gamma, mean, inverse, grad,
-                                                                        dx);
+      kernel<<<plan.blocks, plan.threads, plan.shared, stream.handle>>>(p, spilled, x, gamma, mean, inverse, grad, dx);
     };
     if (plan.warps) {
       launch(&rows_backward<WarpRow<A>, T>);

@@ -78,7 +78,8 @@ __device__ __forceinline__ void for_each_pixel(const Pooling& p, Run run) {
 // y = max over the window, index = the tap (r * S + s) that it came from: the first of equal ones, and a NaN before any
 // number. index may be null.
 template <int kVector, typename T, typename Index>
-__global__ void __launch_bounds__(kThreads) max_pool(const __grid_constant__ Pooling p, const T* x, T* y, Index* index) {
+__global__ void __launch_bounds__(kThreads)
+    max_pool(const __grid_constant__ Pooling p, const T* x, T* y, Index* index) {
   for_each_window<kVector>(p, [&](int64_t n, int row, Range rows, int column, Range columns, int64_t channel) {
     const int64_t first_tap =
         (rows.begin - p.row.first(row)) * p.column.kernel + columns.begin - p.column.first(column);

@@ -31,8 +31,9 @@ struct BulkSlice {
 };
 
 template <typename T>
-inline constexpr int kBulkBytes = kBulkStages * BulkTile<T>::kStageBytes + 1024 + static_cast<int>(sizeof(BulkBarriers)) +
-                                  BulkTile<T>::kTeam / 32 * static_cast<int>(sizeof(BulkSlice<T>));
+inline constexpr int kBulkBytes =
+    kBulkStages * BulkTile<T>::kStageBytes + 1024 + static_cast<int>(sizeof(BulkBarriers)) +
+    BulkTile<T>::kTeam / 32 * static_cast<int>(sizeof(BulkSlice<T>));
 
 template <typename T, typename Out, typename F>
 __device__ __forceinline__ void store_slices(const BulkTile<T>& tile, BulkSlice<T>* slices, int64_t m, int64_t rows,

@@ -37,7 +37,7 @@ inline constexpr int kRounds = kVector < 8 ? 2 : 1;
 
 template <int kVector, typename F, typename Y, typename... X>
 __global__ void __launch_bounds__(kThreads) map_run(int64_t count, F f, Y* y, RunInput<X>... x) {
-  const int64_t first = (int64_t{blockIdx.x} * (kThreads * kRounds<kVector>) + threadIdx.x) * kVector;
+  const int64_t first = (int64_t{blockIdx.x} * (kThreads * kRounds<kVector>)+threadIdx.x) * kVector;
   const int64_t second = first + kThreads * kVector;
   const auto is_whole = [&](int64_t at) { return at + kVector <= count; };
   const auto put = [&](int64_t at, const Pack<X, kVector>&... values) {

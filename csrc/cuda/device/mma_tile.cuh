@@ -149,8 +149,8 @@ struct MmaTile {
   static constexpr int kDepth = 64 / static_cast<int>(sizeof(T));  // terms of a block: 64 bytes
   static constexpr int kStageElements = (kM + kN) * (kDepth + 8);  // at least that of any layout
   static constexpr int kPitch = kN + kTilePadding;
-  static constexpr int kSharedBytes = larger(kStages * kStageElements * static_cast<int>(sizeof(T)),
-                                             kM * kPitch * static_cast<int>(sizeof(Sum)));
+  static constexpr int kSharedBytes =
+      larger(kStages * kStageElements * static_cast<int>(sizeof(T)), kM * kPitch * static_cast<int>(sizeof(Sum)));
   static constexpr int kTilesM = kWarpM / 16, kTilesN = kWarpN / 8;
   static_assert(kWarpM % 16 == 0 && kWarpN % 16 == 0);
 
