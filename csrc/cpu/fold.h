@@ -88,6 +88,36 @@ TILEGRAD_INLINE void fold_chunk_columns(int64_t count, int64_t columns, Part ide
   for (int64_t c = 0; c < columns; ++c) results[c] = lane[0][c];
 }
 
+template <typename T>
+struct FoldRoom {
+  T row[kFoldChunk];
+};
+
+// Elements [begin, begin + count) of the sequence at `from` where they are not one run: copied to `room`, or where they are if they are a run after all. `end` is
+// behind the last element in memory: what is read by vectors must end before it.
+template <typename T>
+[[gnu::noinline]] const T* row_of_runs(const LoopNest<1>& inner, const T* from, const T* end, int64_t begin,
+                                       int64_t count, FoldRoom<T>& room) {
+  const int last = inner.ndim - 1;
+  const int64_t step = last >= 0 ? inner.stride[0][last] : 1;
+  const bool has_runs = last >= 0 && (step == 1 || step == 0);  // 0: one element, repeated
+  Walk walk(inner, begin);
+  for (int64_t i = 0; i < count;) {
+    const T* at = from + walk.offset;
+    const int64_t run = has_runs ? smaller(count - i, inner.shape[last] - walk.index[last]) : 1;
+    if (run == count && step == 1 && round_up(count, kFoldLanes) <= end - at) return at;
+    if (step == 0) {
+      for (int64_t k = 0; k < run; ++k) room.row[i + k] = *at;
+    } else {
+      for (int64_t k = 0; k < run; ++k) room.row[i + k] = at[k];
+    }
+    i += run;
+    if (has_runs) walk.advance_in_run(run - 1);
+    walk.next();
+  }
+  return room.row;
+}
+
 // A fold over axes is a struct with
 //
 //     using Part = ...;                                   // what is folded
@@ -165,42 +195,18 @@ struct AxisFold {
     for (; s < rows; ++s) fold_rows<1>(count, at + s, 4 * kFoldChunk, output + s * step, step, none, parts + s);
   }
 
-  struct Room {
-    T row[kFoldChunk];
-  };
-
   // Elements [begin, begin + count) of the sequence at `from`, one after the other: where they are, or copied to `room`.
-  TILEGRAD_INLINE const T* row(const T* from, int64_t begin, int64_t count, Room& room) const {
+  TILEGRAD_INLINE const T* row(const T* from, int64_t begin, int64_t count, FoldRoom<T>& room) const {
     return is_dense(p.inner) && round_up(count, kFoldLanes) <= end - (from + begin)
                ? from + begin
-               : row_of_runs(from, begin, count, room);
-  }
-  [[gnu::noinline]] const T* row_of_runs(const T* from, int64_t begin, int64_t count, Room& room) const {
-    const int last = p.inner.ndim - 1;
-    const int64_t step = last >= 0 ? p.inner.stride[0][last] : 1;
-    const bool has_runs = last >= 0 && (step == 1 || step == 0);  // 0: one element, repeated
-    Walk walk(p.inner, begin);
-    for (int64_t i = 0; i < count;) {
-      const T* at = from + walk.offset;
-      const int64_t run = has_runs ? smaller(count - i, p.inner.shape[last] - walk.index[last]) : 1;
-      if (run == count && step == 1 && round_up(count, kFoldLanes) <= end - at) return at;
-      if (step == 0) {
-        for (int64_t k = 0; k < run; ++k) room.row[i + k] = *at;
-      } else {
-        for (int64_t k = 0; k < run; ++k) room.row[i + k] = at[k];
-      }
-      i += run;
-      if (has_runs) walk.advance_in_run(run - 1);
-      walk.next();
-    }
-    return room.row;
+               : row_of_runs(p.inner, from, end, begin, count, room);
   }
 
   // Outputs: those of one chunk that lie in memory as they are summed in blocks, others as many at a time as run at once.
   void rows(Range mine) const {
     if (mine.begin == mine.end) return;
     constexpr int kBlock = 16;
-    Room room[kFoldStreams];
+    FoldRoom<T> room[kFoldStreams];
     Walk walk(p.outer, mine.begin);
     const int last = p.outer.ndim - 1;
     const int64_t stride = last < 0 ? 0 : p.outer.stride[0][last];
@@ -235,7 +241,7 @@ struct AxisFold {
 
   // The chunks of few long outputs, shared by a team: several of one output at a time.
   void chunks_of_rows(const Team& team) const {
-    Room room[kFoldStreams];
+    FoldRoom<T> room[kFoldStreams];
     const Range mine = team.share(p.outer.numel * chunks);
     for (int64_t item = mine.begin; item < mine.end;) {
       const int64_t o = item / chunks, chunk = item % chunks, begin = chunk * kFoldChunk;

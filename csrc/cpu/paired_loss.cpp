@@ -25,47 +25,80 @@ TILEGRAD_INLINE const T* repeated(const T* numbers, int64_t repeats, int64_t beg
   return room;
 }
 
-// What is not wanted is not computed: the stores behind `gradient` decide, outside the loops. The formula is one of the
-// element and its target, or of these and its positive weight.
+// Elements, and where their losses and the gradients times `scale` go; a gradient that is null is not wanted.
+template <typename T>
+struct PairedElements {
+  const T *x, *target, *positive_weight;
+  T *losses, *gradient, *target_gradient;
+  T scale;
+};
+
+// A formula's loop behind a pointer: the walk over chunks, weights and sums below is one copy for all of them.
+template <typename T>
+struct LossLoop {
+  void (*run)(const void* formula, int64_t count, const PairedElements<T>& of);
+  const void* formula;
+};
+
+// What is not wanted is not computed: that is decided outside the loops. The formula is one of the element and its target, or
+// of these and its positive weight.
 template <typename T, bool kGradient, bool kTargetGradient, typename Formula>
-TILEGRAD_INLINE void run(const Team& team, const PairedLoss& p, const T* x, const T* target, const T* weight,
-                         const T* positive_weight, T* loss, T* gradient, T* target_gradient, T* partial,
-                         Formula formula) {
+void loop(const Formula& formula, int64_t count, const PairedElements<T>& of) {
+  const T *const x = of.x, *const target = of.target, *const positive = of.positive_weight;
+  T *const losses = of.losses, *const gradient = of.gradient, *const target_gradient = of.target_gradient;
+  const T scale = of.scale;
+#pragma omp simd
+  for (int64_t i = 0; i < count; ++i) {
+    LossOf<T> one;
+    if constexpr (requires { formula(T(0), T(0), T(0)); }) {
+      one = formula(x[i], target[i], positive[i]);
+    } else {
+      one = formula(x[i], target[i]);
+    }
+    losses[i] = one.loss;
+    if constexpr (kGradient) gradient[i] = one.by_x * scale;
+    if constexpr (kTargetGradient) target_gradient[i] = one.by_target * scale;
+  }
+}
+template <typename T, typename Formula>
+void any_loop(const void* any, int64_t count, const PairedElements<T>& of) {
+  const Formula& formula = *static_cast<const Formula*>(any);
+  if (of.target_gradient) return loop<T, true, true>(formula, count, of);
+  if (of.gradient) return loop<T, true, false>(formula, count, of);
+  loop<T, false, false>(formula, count, of);
+}
+
+template <typename T>
+[[gnu::noinline]] void weigh(int64_t count, const T* weight, T* values) {
+#pragma omp simd
+  for (int64_t i = 0; i < count; ++i) values[i] *= weight[i];
+}
+
+template <typename T>
+void run(const Team& team, const PairedLoss& p, const T* x, const T* target, const T* weight, const T* positive_weight,
+         T* loss, T* gradient, T* target_gradient, T* partial, LossLoop<T> loop_of) {
   const T scale = p.reduction == LossReduction::mean ? static_cast<T>(1.0 / static_cast<double>(p.numel)) : T(1);
   const int64_t chunks = ceil_div(p.numel, kSumChunk);
   const Range mine = team.share(chunks);
   for (int64_t chunk = mine.begin; chunk < mine.end; ++chunk) {
     const int64_t begin = chunk * kSumChunk, count = smaller(kSumChunk, p.numel - begin);
-    T room[kSumChunk], weight_room[kSumChunk];
-    T* losses = p.reduction == LossReduction::none ? loss + begin : room;
-    if constexpr (requires { formula(T(0), T(0), T(0)); }) {
-      T positive_room[kSumChunk];
-      const T* positive = repeated(positive_weight, p.positive_weights, begin, count, positive_room);
-#pragma omp simd
-      for (int64_t i = 0; i < count; ++i) {
-        const LossOf<T> one = formula(x[begin + i], target[begin + i], positive[i]);
-        losses[i] = one.loss;
-        if constexpr (kGradient) gradient[begin + i] = one.by_x * scale;
-        if constexpr (kTargetGradient) target_gradient[begin + i] = one.by_target * scale;
-      }
-    } else {
-#pragma omp simd
-      for (int64_t i = 0; i < count; ++i) {
-        const LossOf<T> one = formula(x[begin + i], target[begin + i]);
-        losses[i] = one.loss;
-        if constexpr (kGradient) gradient[begin + i] = one.by_x * scale;
-        if constexpr (kTargetGradient) target_gradient[begin + i] = one.by_target * scale;
-      }
+    T room[kSumChunk], weight_room[kSumChunk], positive_room[kSumChunk], unwanted[kSumChunk];
+    PairedElements<T> of;
+    of.x = x + begin, of.target = target + begin;
+    of.positive_weight = repeated(positive_weight, p.positive_weights, begin, count, positive_room);
+    of.losses = p.reduction == LossReduction::none ? loss + begin : room;
+    of.target_gradient = target_gradient ? target_gradient + begin : nullptr;
+    of.gradient = gradient ? gradient + begin : target_gradient ? unwanted : nullptr;
+    of.scale = scale;
+    loop_of.run(loop_of.formula, count, of);
+    if (const T* const w = repeated(weight, p.weights, begin, count, weight_room)) {
+      weigh(count, w, of.losses);
+      if (gradient) weigh(count, w, of.gradient);
+      if (target_gradient) weigh(count, w, of.target_gradient);
     }
-    if (const T* w = repeated(weight, p.weights, begin, count, weight_room)) {
-#pragma omp simd
-      for (int64_t i = 0; i < count; ++i) {
-        losses[i] *= w[i];
-        if constexpr (kGradient) gradient[begin + i] *= w[i];
-        if constexpr (kTargetGradient) target_gradient[begin + i] *= w[i];
-      }
+    if (p.reduction != LossReduction::none) {
+      partial[chunk] = sum_chunk<T>(count, [&](int64_t i) { return of.losses[i]; });
     }
-    if (p.reduction != LossReduction::none) partial[chunk] = sum_chunk<T>(count, [&](int64_t i) { return losses[i]; });
   }
   if (p.reduction == LossReduction::none) return;
   team.barrier();
@@ -85,22 +118,9 @@ template <typename T>
 void paired_loss(const Team& team, const PairedLoss& p, const T* x, const T* target, const T* weight,
                  const T* positive_weight, T* loss, T* gradient, T* target_gradient, Workspace workspace) {
   T* partial = static_cast<T*>(workspace.data);
-  const auto with = [&](auto formula) {
-    const auto call = [&](auto wants_gradient, auto wants_target_gradient) {
-      run<T, decltype(wants_gradient)::value, decltype(wants_target_gradient)::value>(
-          team, p, x, target, weight, positive_weight, loss, gradient, target_gradient, partial, formula);
-    };
-    constexpr std::true_type kYes;
-    constexpr std::false_type kNo;
-    if (target_gradient && gradient) {
-      call(kYes, kYes);
-    } else if (target_gradient) {
-      call(kNo, kYes);
-    } else if (gradient) {
-      call(kYes, kNo);
-    } else {
-      call(kNo, kNo);
-    }
+  const auto with = [&](const auto& formula) {
+    run(team, p, x, target, weight, positive_weight, loss, gradient, target_gradient, partial,
+        LossLoop<T>{&any_loop<T, std::remove_cvref_t<decltype(formula)>>, &formula});
   };
   const T delta = static_cast<T>(p.delta);
   switch (p.kind) {
