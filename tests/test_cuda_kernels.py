@@ -93,6 +93,25 @@ def test_many_values_for_one_place(dtype: str, places: int, count: int) -> None:
     np.testing.assert_array_equal(y.cpu().numpy(), expected)
 
 
+@pytest.mark.parametrize("rank", [1, 2, 5, 6, 7, 9])
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "int64"])
+def test_elements_of_high_rank(rank: int, dtype: str) -> None:
+    """Axes in reverse, of which no two are one loop; from the seventh on there is more than one launch."""
+    shape = ([2, 3] * 5)[:rank]
+    values = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+
+    def run(device: str) -> list[Any]:
+        x = tg.tensor(values, device=device)
+        turned = x.transpose(*reversed(range(rank)))
+        other = tg.tensor(values.T.copy(), device=device)
+        row = other[
+            tuple([slice(None)] + [slice(1)] * (rank - 1))
+        ]  # one element for all along every axis but the first
+        return [turned + other, turned > row, tg.where(turned == other, turned, row), turned.astype("float64")]
+
+    on_both(run)
+
+
 @pytest.mark.parametrize("images", ["uint8", "float32"])
 @pytest.mark.parametrize("mixed", [False, True])
 def test_augmentation(images: str, mixed: bool) -> None:

@@ -101,14 +101,11 @@ void batch_norm(const Stream& stream, const BatchNorm& p, const T* x, const Wide
   if (p.C > 0) {
     A *const sums = stream.scratch_of<A>(s.parts()), *const squares = stream.scratch_of<A>(s.parts());
     const ColumnLaunch launch = launch_for(s);
-    const auto find = [&](const auto& finish) {
-      find_moments<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, x, sums, squares, finish);
-    };
     const FindStatistics<A> finish{p, sums, squares, running_mean, running_var, batches, mean, inverse};
-    if (finishes_columns(s, launch)) {
-      find(finish);
-    } else {
-      find(Nothing());
+    const bool finishes = finishes_columns(s, launch);
+    find_moments<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, x, sums, squares, finish,
+                                                                      finishes);
+    if (!finishes) {
       finish_all_columns<<<blocks_for(p.C, 1, kTeams), kThreads, 0, stream.handle>>>(p.C, finish);
     }
   }

@@ -74,7 +74,8 @@ void group_norm(const Stream& stream, const GroupNorm& p, const T* x, const Wide
   A *const sums = stream.scratch_of<A>(s.parts()), *const squares = stream.scratch_of<A>(s.parts());
   if (p.P > 0 && p.C > 0) {
     const ColumnLaunch launch = launch_for(s);
-    find_moments<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, x, sums, squares, Nothing());
+    find_moments<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, x, sums, squares, Nothing(),
+                                                                      false);
   }
   find_statistics<<<blocks_for(p.N * p.G, 1, kTeams), kThreads, 0, stream.handle>>>(p, sums, squares, mean, inverse);
   if (p.P == 0 || p.C == 0) return;
@@ -199,7 +200,8 @@ void group_norm_backward(const Stream& stream, const GroupNorm& p, const T* x, c
   if (!empty) {
     const ColumnLaunch launch = launch_for(s);
     const ColumnGradients<T> f{p.G, width, x, grad, mean, inverse};
-    add_columns<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, f, shifts, scales, Nothing());
+    add_columns<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, f, shifts, scales, Nothing(),
+                                                                     false);
   }
   if (dgamma || dbeta) {
     add_samples<<<blocks_for(p.C, 1, kTeams), kThreads, 0, stream.handle>>>(p, shifts, scales, dgamma, dbeta);

@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kThreads) finish_all_columns(int64_t columns, 
 // Of every chunk of every column the sum and the sum of squares about the chunk's own mean.
 template <typename T, typename Finish>
 __global__ void __launch_bounds__(kColumnThreads)
-    find_moments(Columns s, int log_width, const T* x, Wide<T>* sums, Wide<T>* squares, Finish finish) {
+    find_moments(Columns s, int log_width, const T* x, Wide<T>* sums, Wide<T>* squares, Finish finish, bool finishes) {
   using A = Wide<T>;
   constexpr int kFew = 8, kAll = kSumChunk / kLanes;
   __shared__ A room[kColumnThreads];
@@ -134,14 +134,14 @@ __global__ void __launch_bounds__(kColumnThreads)
       put();
     }
   });
-  finish_columns(s, at, finish);
+  if (finishes) finish_columns(s, at, finish);
 }
 
 // Of every chunk of every column the sums of two values of each element, which f makes: f.column(batch, column) gives what
 // it wants to know of a column, and f.add(that, row, place, sums) adds an element's values to the two sums.
 template <typename A, typename F, typename Finish>
 __global__ void __launch_bounds__(kColumnThreads)
-    add_columns(Columns s, int log_width, F f, A* first, A* second, Finish finish) {
+    add_columns(Columns s, int log_width, F f, A* first, A* second, Finish finish, bool finishes) {
   __shared__ A room[kColumnThreads];
   const ColumnPlace at(log_width);
   const int64_t chunks = s.chunks();
@@ -167,7 +167,7 @@ __global__ void __launch_bounds__(kColumnThreads)
     first[to] = sums[0];
     second[to] = sums[1];
   });
-  finish_columns(s, at, finish);
+  if (finishes) finish_columns(s, at, finish);
 }
 
 // The two sums of every column of one matrix, whose parts lie one after the other. Each may be unwanted.
@@ -203,12 +203,13 @@ void sum_columns(const Stream& stream, const Columns& s, const F& f, A* first, A
   const int64_t chunks = s.chunks(), parts = s.columns * chunks;
   A* const of_first = stream.scratch_of<A>(2 * s.parts());
   const ColumnLaunch launch = launch_for(s);
-  const auto add = [&](const auto& finish) {
+  const bool finishes = finishes_columns(s, launch);
+  if (parts > 0) {
+    const FinishTwoSums<A> finish{chunks, of_first, of_first + parts, first, second};
     add_columns<<<launch.blocks, launch.threads, 0, stream.handle>>>(s, launch.log_width, f, of_first, of_first + parts,
-                                                                     finish);
-  };
-  if (finishes_columns(s, launch)) return add(FinishTwoSums<A>{chunks, of_first, of_first + parts, first, second});
-  if (parts > 0) add(Nothing());
+                                                                     finish, finishes);
+  }
+  if (finishes) return;
   join_parts(stream, 2 * s.columns, chunks, of_first, TwoSums<A>{{first, 1.0}, s.columns, second});
 }
 

@@ -9,77 +9,75 @@
 namespace tilegrad::cuda {
 namespace {
 
-// An operand of one run: contiguous, or one element for all.
-template <typename X>
-struct RunInput {
-  const X* from;
-  bool repeats;
-
-  // Elements from `first` on; zeros where they are not `wanted`. What is one element for all is chosen by selects, not by a
-  // branch: the compiler would make a copy of the formulas for either way of every operand.
-  template <int kCount>
-  __device__ __forceinline__ Pack<X, kCount> load(int64_t first, bool wanted) const {
-    Pack<X, kCount> values{};
-    X one{};
-    if (repeats) one = *from;
-    if (wanted && !repeats) values = *reinterpret_cast<const Pack<X, kCount>*>(from + first);
+// Elements of a run from `first` on, or the one element that is repeated; zeros where they are not `wanted`. What is one for
+// all is chosen by selects, not by a branch: the compiler would make a copy of the formulas for either way of every operand.
+template <int kCount, typename X>
+__device__ __forceinline__ Pack<X, kCount> load_run(const X* from, bool repeats, int64_t first, bool wanted) {
+  Pack<X, kCount> values{};
+  X one{};
+  if (repeats) one = *from;
+  if (wanted && !repeats) values = *reinterpret_cast<const Pack<X, kCount>*>(from + first);
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) values.at[i] = repeats ? one : values.at[i];
-    return values;
-  }
-  __device__ __forceinline__ X at(int64_t i) const { return from[repeats ? 0 : i]; }
-};
+  for (int i = 0; i < kCount; ++i) values.at[i] = repeats ? one : values.at[i];
+  return values;
+}
 
-// Each thread takes kVector elements with loads of up to 16 bytes, twice where that is fewer than 8: with 2048 threads a
-// multiprocessor 16 bytes each are enough in flight to fill the memory's queue, and 16 formulas in a row hide nothing more.
+// Each thread takes kVector elements of a run with loads of up to 16 bytes, twice where that is fewer than 8: with 2048 threads
+// a multiprocessor 16 bytes each are enough in flight to fill the memory's queue, and 16 formulas in a row hide nothing more.
 template <int kVector>
 inline constexpr int kRounds = kVector < 8 ? 2 : 1;
 
-template <int kVector, typename F, typename Y, typename... X>
-__global__ void __launch_bounds__(kThreads) map_run(int64_t count, F f, Y* y, RunInput<X>... x) {
-  const int64_t first = (int64_t{blockIdx.x} * (kThreads * kRounds<kVector>)+threadIdx.x) * kVector;
-  const int64_t second = first + kThreads * kVector;
-  const auto is_whole = [&](int64_t at) { return at + kVector <= count; };
-  const auto put = [&](int64_t at, const Pack<X, kVector>&... values) {
-    Pack<Y, kVector> result;
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) result.at[i] = narrow<Y>(f(widen(values.at[i])...));
-    if (is_whole(at)) *reinterpret_cast<Pack<Y, kVector>*>(y + at) = result;
-  };
-  if constexpr (kRounds<kVector> == 1) {
-    put(first, x.template load<kVector>(first, is_whole(first))...);
-  } else {
-    const auto take = [&](const Pack<X, kVector>&... of_first) {
-      const auto take_both = [&](const Pack<X, kVector>&... of_second) {
-        put(first, of_first...);
-        put(second, of_second...);
-      };
-      take_both(x.template load<kVector>(second, is_whole(second))...);
+// What kernels get: all ranks would be a thousand bytes to hand over at every launch.
+inline constexpr int kShortRank = 6;
+template <int kOperands>
+using ShortNest = LoopNest<kOperands, kShortRank>;
+
+template <int kVector, int... kI, typename F, typename Y, typename... X>
+__device__ __forceinline__ void map_thread(std::integer_sequence<int, kI...>, const ShortNest<sizeof...(X) + 1>& nest,
+                                           bool is_run, const F& f, Y* y, const X*... x) {
+  int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x, step = int64_t{gridDim.x} * kThreads;
+  if (is_run) {
+    const int64_t first = (int64_t{blockIdx.x} * (kThreads * kRounds<kVector>)+threadIdx.x) * kVector;
+    const int64_t second = first + kThreads * kVector;
+    const auto is_whole = [&](int64_t at) { return at + kVector <= nest.numel; };
+    const auto load = [&](const auto* from, int operand, int64_t at) {
+      return load_run<kVector>(from, nest.ndim > 0 && nest.stride[operand][0] == 0, at, is_whole(at));
     };
-    take(x.template load<kVector>(first, is_whole(first))...);
+    const auto put = [&](int64_t at, const Pack<X, kVector>&... values) {
+      Pack<Y, kVector> result;
+#pragma unroll
+      for (int v = 0; v < kVector; ++v) result.at[v] = narrow<Y>(f(widen(values.at[v])...));
+      if (is_whole(at)) *reinterpret_cast<Pack<Y, kVector>*>(y + at) = result;
+    };
+    if constexpr (kRounds<kVector> == 1) {
+      put(first, load(x, kI, first)...);
+    } else {
+      const auto take = [&](const Pack<X, kVector>&... of_first) {
+        const auto take_both = [&](const Pack<X, kVector>&... of_second) {
+          put(first, of_first...);
+          put(second, of_second...);
+        };
+        take_both(load(x, kI, second)...);
+      };
+      take(load(x, kI, first)...);
+    }
+    // The last elements, of which there are fewer than kVector, are of one thread.
+    i = kRounds<kVector> == 2 && is_whole(first) ? second : first;
+    i = is_whole(i) ? nest.numel : i;
+    step = 1;
   }
-  // The last elements, of which there are fewer than kVector, are of one thread.
-  const int64_t rest = kRounds<kVector> == 2 && is_whole(first) ? second : first;
-  if (!is_whole(rest)) {
 #pragma unroll 1
-    for (int64_t i = rest; i < count; ++i) y[i] = narrow<Y>(f(widen(x.at(i))...));
+  for (; i < nest.numel; i += step) {
+    const Located<sizeof...(X) + 1> place = locate(nest, i);
+    y[place.at[sizeof...(X)]] = narrow<Y>(f(widen(x[place.at[kI]])...));
   }
 }
 
-template <int... kI, typename F, typename Y, typename... X>
-__device__ __forceinline__ void map_place(std::integer_sequence<int, kI...>, const int64_t* offset, const F& f, Y* y,
-                                          const X*... x) {
-  y[offset[sizeof...(X)]] = narrow<Y>(f(widen(x[offset[kI]])...));
-}
-
-// Any strides.
-template <typename F, typename Y, typename... X>
+// One kernel for runs (whose inputs may be one element for all) and for any strides: the ends of runs go the way of strides.
+template <int kVector, typename F, typename Y, typename... X>
 __global__ void __launch_bounds__(kThreads)
-    map_places(const __grid_constant__ LoopNest<sizeof...(X) + 1> nest, F f, Y* y, const X*... x) {
-  const int64_t step = int64_t{gridDim.x} * kThreads;
-  for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < nest.numel; i += step) {
-    map_place(std::make_integer_sequence<int, sizeof...(X)>{}, locate(nest, i).at, f, y, x...);
-  }
+    map_elements(const __grid_constant__ ShortNest<sizeof...(X) + 1> nest, bool is_run, F f, Y* y, const X*... x) {
+  map_thread<kVector>(std::make_integer_sequence<int, sizeof...(X)>{}, nest, is_run, f, y, x...);
 }
 
 constexpr int largest_size(std::initializer_list<size_t> sizes) {
@@ -97,27 +95,72 @@ bool is_aligned(const E* pointer, int count) {
   return reinterpret_cast<uintptr_t>(pointer) % (sizeof(E) * static_cast<size_t>(count)) == 0;
 }
 
+// Whether a nest is one run: of the last operand, which is written, and of others where they are not one element for all;
+// aligned[o] tells whether operand o can be loaded in vectors.
+template <int kOperands>
+bool is_run(const LoopNest<kOperands>& nest, const bool (&aligned)[kOperands]) {
+  bool run = nest.ndim <= 1;
+  for (int o = 0; o < kOperands; ++o) {
+    const int64_t step = nest.ndim ? nest.stride[o][0] : 1;
+    run = run && ((step == 1 && aligned[o]) || (step == 0 && o < kOperands - 1));
+  }
+  return run;
+}
+
+// Short nests that are a nest, one after the other: the whole, or, where its rank is too high, one for every index of the
+// outermost loops; and where each operand begins.
+template <int kOperands>
+struct ShortNests {
+  const LoopNest<kOperands>& all;
+  int outer;
+  int64_t left, count;
+  ShortNest<kOperands> nest;
+  Located<kOperands> place;
+
+  explicit ShortNests(const LoopNest<kOperands>& of);
+  bool next();
+};
+template <int kOperands>
+ShortNests<kOperands>::ShortNests(const LoopNest<kOperands>& of)
+    : all(of), outer(of.ndim > kShortRank ? of.ndim - kShortRank : 0) {
+  nest.ndim = all.ndim - outer;
+  nest.numel = 1;
+  for (int d = 0; d < nest.ndim; ++d) {
+    nest.shape[d] = all.shape[outer + d];
+    nest.numel *= nest.shape[d];
+    for (int o = 0; o < kOperands; ++o) nest.stride[o][d] = all.stride[o][outer + d];
+  }
+  count = nest.numel > 0 ? all.numel / nest.numel : 0;
+  left = 0;
+}
+template <int kOperands>
+bool ShortNests<kOperands>::next() {
+  if (left == count) return false;
+  place = {};
+  int64_t rest = left++;
+  for (int d = outer - 1; d >= 0; --d) {
+    for (int o = 0; o < kOperands; ++o) place.at[o] += rest % all.shape[d] * all.stride[o][d];
+    rest /= all.shape[d];
+  }
+  return true;
+}
+
+template <int kVector, int... kI, typename F, typename Y, typename... X>
+void map_parts(std::integer_sequence<int, kI...>, const Stream& stream, const LoopNest<sizeof...(X) + 1>& nest,
+               bool run, F f, Y* y, const X*... x) {
+  for (ShortNests<sizeof...(X) + 1> part(nest); part.next();) {
+    const unsigned blocks = blocks_for(part.nest.numel, run ? kVector * kRounds<kVector> : 4);
+    map_elements<kVector><<<blocks, kThreads, 0, stream.handle>>>(part.nest, run, f, y + part.place.at[sizeof...(X)],
+                                                                  (x + part.place.at[kI])...);
+  }
+}
+
 // y = f(x...) over the nest: the inputs come first, y last.
 template <typename F, typename Y, typename... X>
 void map(const Stream& stream, const LoopNest<sizeof...(X) + 1>& nest, F f, Y* y, const X*... x) {
-  constexpr int kInputs = sizeof...(X);
-  if (nest.numel == 0) return;
-  const auto step = [&](int o) { return nest.ndim ? nest.stride[o][0] : int64_t{1}; };
   constexpr int kVector = kVectorOf<Y, X...>;
-  bool is_run = nest.ndim <= 1 && step(kInputs) == 1 && is_aligned(y, kVector);
-  int o = 0;
-  for (bool aligned : {is_aligned(x, kVector)...}) {
-    is_run &= (step(o) == 1 && aligned) || step(o) == 0;
-    ++o;
-  }
-  if (is_run) {
-    const auto launch = [&]<int... kI>(std::integer_sequence<int, kI...>) {
-      map_run<kVector><<<blocks_for(nest.numel, kVector * kRounds<kVector>), kThreads, 0, stream.handle>>>(
-          nest.numel, f, y, RunInput<X>{x, step(kI) == 0}...);
-    };
-    return launch(std::make_integer_sequence<int, kInputs>{});
-  }
-  map_places<<<blocks_for(nest.numel, 4), kThreads, 0, stream.handle>>>(nest, f, y, x...);
+  const bool run = is_run(nest, {is_aligned(x, kVector)..., is_aligned(y, kVector)});
+  map_parts<kVector>(std::make_integer_sequence<int, sizeof...(X)>{}, stream, nest, run, f, y, x...);
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ struct Located {
 };
 
 // By division. One loop for all ranks: it stands in hundreds of kernels.
-template <int kOperands>
-__device__ __forceinline__ Located<kOperands> locate(const LoopNest<kOperands>& nest, int64_t position) {
+template <int kOperands, int kRank>
+__device__ __forceinline__ Located<kOperands> locate(const LoopNest<kOperands, kRank>& nest, int64_t position) {
   Located<kOperands> place = {};
   int64_t left = position;
 #pragma unroll 1
