@@ -38,7 +38,22 @@ void sum_squares(const Team& team, const Reduce& p, const T* x, const T* center,
   }
 }
 
-TILEGRAD_INLINE int64_t as_integer(Bool value) { return value.value; }
+// A Bool is the byte that it is: no kernels of its own.
+template <typename T>
+struct CountedOf {
+  using type = T;
+};
+template <>
+struct CountedOf<Bool> {
+  using type = uint8_t;
+};
+template <typename T>
+using Counted = typename CountedOf<T>::type;
+template <typename T>
+TILEGRAD_INLINE const Counted<T>* counted(const T* x) {
+  return reinterpret_cast<const Counted<T>*>(x);
+}
+
 template <typename T>
 TILEGRAD_INLINE int64_t as_integer(T value) {
   return static_cast<int64_t>(value);
@@ -61,7 +76,7 @@ struct IntegerSumFold {
 
 template <typename T>
 void sum_integers(const Team& team, const Reduce& p, const T* x, int64_t* y, Workspace workspace) {
-  fold_axes(team, p, x, workspace, IntegerSumFold<T>{y});
+  fold_axes(team, p, counted(x), workspace, IntegerSumFold<Counted<T>>{y});
 }
 
 // Products of floats in the order of sums, of chunks in double.
@@ -100,7 +115,7 @@ struct IntegerProductFold {
 
 template <typename T>
 void prod_integers(const Team& team, const Reduce& p, const T* x, int64_t* y, Workspace workspace) {
-  fold_axes(team, p, x, workspace, IntegerProductFold<T>{y});
+  fold_axes(team, p, counted(x), workspace, IntegerProductFold<Counted<T>>{y});
 }
 
 // dx = grad * (the product of the others). x and dx are contiguous, and p speaks of both.
@@ -128,46 +143,36 @@ void prod_backward(const Team& team, const Reduce& p, const T* x, const T* grad,
   }
 }
 
-TILEGRAD_INLINE uint8_t is_true(Bool value) { return value.value; }
 template <typename T>
 TILEGRAD_INLINE uint8_t is_true(T value) {
   return value != T(0);
 }
 
+// Whether any element is true or, where that is flipped on the way in and out, all are.
 template <typename T>
-struct AnyFold {
+struct TruthFold {
   using Part = uint8_t;
   struct Total {
     uint8_t found = 0;
     TILEGRAD_INLINE void add(uint8_t part) { found |= part; }
   };
   Bool* y;
+  uint8_t flips;
   TILEGRAD_INLINE static uint8_t identity() { return 0; }
   TILEGRAD_INLINE static uint8_t join(uint8_t a, uint8_t b) { return a | b; }
-  TILEGRAD_INLINE uint8_t map(T x, int64_t) const { return is_true(x); }
-  TILEGRAD_INLINE void finish(int64_t o, const Total& total) const { y[o] = Bool{total.found}; }
-};
-template <typename T>
-struct AllFold {
-  using Part = uint8_t;
-  struct Total {
-    uint8_t hold = 1;
-    TILEGRAD_INLINE void add(uint8_t part) { hold &= part; }
-  };
-  Bool* y;
-  TILEGRAD_INLINE static uint8_t identity() { return 1; }
-  TILEGRAD_INLINE static uint8_t join(uint8_t a, uint8_t b) { return a & b; }
-  TILEGRAD_INLINE uint8_t map(T x, int64_t) const { return is_true(x); }
-  TILEGRAD_INLINE void finish(int64_t o, const Total& total) const { y[o] = Bool{total.hold}; }
+  TILEGRAD_INLINE uint8_t map(T x, int64_t) const { return is_true(x) ^ flips; }
+  TILEGRAD_INLINE void finish(int64_t o, const Total& total) const {
+    y[o] = Bool{static_cast<uint8_t>(total.found ^ flips)};
+  }
 };
 
 template <typename T>
 void any(const Team& team, const Reduce& p, const T* x, Bool* y, Workspace workspace) {
-  fold_axes(team, p, x, workspace, AnyFold<T>{y});
+  fold_axes(team, p, counted(x), workspace, TruthFold<Counted<T>>{y, 0});
 }
 template <typename T>
 void all(const Team& team, const Reduce& p, const T* x, Bool* y, Workspace workspace) {
-  fold_axes(team, p, x, workspace, AllFold<T>{y});
+  fold_axes(team, p, counted(x), workspace, TruthFold<Counted<T>>{y, 1});
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 // Indexing: offsets, gathers, scatters that write and one-hot rows. What adds is in scatter_add.cu.
 #include "cuda/device/elementwise.cuh"
-#include "cuda/device/fast_divide.cuh"
 #include "cuda/device/indexed.cuh"
 #include "cuda/device/row_grid.cuh"
 #include "cuda/device/scatter_order.cuh"
@@ -71,7 +70,7 @@ __global__ void __launch_bounds__(kThreads)
     gather(const __grid_constant__ Gather p, const R* x, const int64_t* offsets, R* y) {
   const bool dense = is_dense(p.inner);
   for_each_row(p.outer.numel * p.count, p.inner.numel / kVector, [&](int64_t r) {
-    const int64_t outer = quotient(r, p.count), i = r - outer * p.count, offset = offsets[i];
+    const int64_t outer = r / p.count, i = r - outer * p.count, offset = offsets[i];
     const Located<2> place = locate(p.outer, outer);
     R* const to = y + place.at[1] + i * p.small_stride;
     R* const from = offset == kNowhere ? nullptr : const_cast<R*>(x) + place.at[0] + offset;
@@ -91,7 +90,7 @@ __global__ void __launch_bounds__(kThreads)
     scatter(const __grid_constant__ Gather p, const __grid_constant__ ScatterOrder order, const R* values, R* y) {
   const bool dense = is_dense(p.inner);
   for_each_row(p.outer.numel * p.count, p.inner.numel / kVector, [&](int64_t r) {
-    const int64_t outer = quotient(r, p.count), s = r - outer * p.count;
+    const int64_t outer = r / p.count, s = r - outer * p.count;
     const Located<2> place = locate(p.outer, outer);
     const bool writes = order.is_somewhere(s) && order.is_last(s);
     R* const to = y + place.at[0] + (writes ? order.offset(s) : 0);

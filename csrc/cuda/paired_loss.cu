@@ -130,13 +130,16 @@ __global__ void __launch_bounds__(kThreads)
       x[k] = i < count ? to.x[begin + i] : T(0);
       target[k] = i < count ? to.target[begin + i] : T(0);
     }
-#pragma unroll
+    // Not unrolled, as formulas are long: the first is next, and the others move up.
+#pragma unroll 1
     for (int k = 0; k < kEach; ++k) {
       const int i = k * kThreads + static_cast<int>(threadIdx.x);
-      if (i >= count) continue;
+      if (i >= count) break;
       const int64_t at = begin + i;
       const T positive = to.positive_weight ? to.positive_weight[at % p.positive_weights] : T(1);
-      LossOf<T> one = formula(x[k], target[k], positive);
+      LossOf<T> one = formula(x[0], target[0], positive);
+#pragma unroll
+      for (int next = 1; next < kEach; ++next) x[next - 1] = x[next], target[next - 1] = target[next];
       one.by_x *= scale;
       one.by_target *= scale;
       if (to.weight) {

@@ -3,7 +3,6 @@
 // windows. So overlapping windows need no atomics, and the bits are the CPU's.
 #include "core/error.h"
 #include "cuda/device/elementwise.cuh"
-#include "cuda/device/fast_divide.cuh"
 #include "cuda/device/row_grid.cuh"
 #include "params/pool2d.h"
 
@@ -48,11 +47,11 @@ template <int kVector, typename Run>
 __device__ __forceinline__ void for_each_window(const Pooling& p, Run run) {
   const int64_t P = p.row.out, vectors = p.C / kVector;
   for_each_row(p.N * P, p.column.out * vectors, [&](int64_t r) {
-    const int64_t n = quotient(r, P);
+    const int64_t n = r / P;
     const int row = static_cast<int>(r - n * P);
     const Range rows = p.row.inside(row);
     return [&, n, row, rows](int64_t i) {
-      const int column = static_cast<int>(quotient(i, vectors));
+      const int column = static_cast<int>(i / vectors);
       const int64_t channel = (i - column * vectors) * kVector;
       run(n, row, rows, column, p.column.inside(column), channel);
     };
@@ -64,11 +63,11 @@ template <int kVector, typename Run>
 __device__ __forceinline__ void for_each_pixel(const Pooling& p, Run run) {
   const int64_t H = p.row.in, vectors = p.C / kVector;
   for_each_row(p.N * H, p.column.in * vectors, [&](int64_t r) {
-    const int64_t n = quotient(r, H);
+    const int64_t n = r / H;
     const int h = static_cast<int>(r - n * H);
     const Range rows = p.row.over(h);
     return [&, n, h, rows](int64_t i) {
-      const int w = static_cast<int>(quotient(i, vectors));
+      const int w = static_cast<int>(i / vectors);
       const int64_t channel = (i - w * vectors) * kVector;
       run(n, h, rows, w, p.column.over(w), channel);
     };

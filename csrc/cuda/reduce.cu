@@ -31,7 +31,14 @@ void sum_squares(const Stream& stream, const Reduce& p, const T* x, const T* cen
   fold_axes(stream, p, x, SquaresFold<T>{{y, p.divisor}, center, p.root != 0});
 }
 
-__device__ __forceinline__ uint64_t as_integer(Bool value) { return value.value; }
+// A Bool is the byte that it is: no kernels of its own.
+template <typename T>
+using Counted = std::conditional_t<std::is_same_v<T, Bool>, uint8_t, T>;
+template <typename T>
+const Counted<T>* counted(const T* x) {
+  return reinterpret_cast<const Counted<T>*>(x);
+}
+
 template <typename T>
 __device__ __forceinline__ uint64_t as_integer(T value) {
   return static_cast<uint64_t>(static_cast<int64_t>(value));
@@ -58,7 +65,7 @@ struct IntegerSumFold {
 
 template <typename T>
 [[maybe_unused]] void sum_integers(const Stream& stream, const Reduce& p, const T* x, int64_t* y, Workspace) {
-  fold_axes(stream, p, x, IntegerSumFold<T>{y});
+  fold_axes(stream, p, counted(x), IntegerSumFold<Counted<T>>{y});
 }
 
 // Products of floats in the order of sums, of chunks in double.
@@ -103,7 +110,7 @@ struct IntegerProductFold {
 
 template <typename T>
 [[maybe_unused]] void prod_integers(const Stream& stream, const Reduce& p, const T* x, int64_t* y, Workspace) {
-  fold_axes(stream, p, x, IntegerProductFold<T>{y});
+  fold_axes(stream, p, counted(x), IntegerProductFold<Counted<T>>{y});
 }
 
 // dx = grad * (the product of the others). x and dx are contiguous, and p speaks of both. A block takes an output: thread
@@ -153,8 +160,9 @@ void prod_backward(const Stream& stream, const Reduce& p, const T* x, const T* g
   prod_gradient<<<blocks_for(p.outer.numel, 1, 1), kThreads, 0, stream.handle>>>(p, x, grad, dx);
 }
 
+// Whether any element is true or, where that is flipped on the way in and out, all are.
 template <typename T>
-struct AnyFold {
+struct TruthFold {
   using Part = uint8_t;
   struct Total {
     uint8_t found = 0;
@@ -162,35 +170,23 @@ struct AnyFold {
     __device__ __forceinline__ void join(const Total& other) { found |= other.found; }
   };
   Bool* y;
+  uint8_t flips;
   __device__ __forceinline__ static uint8_t identity() { return 0; }
   __device__ __forceinline__ static uint8_t join(uint8_t a, uint8_t b) { return a | b; }
   __device__ __forceinline__ Nothing known(int64_t) const { return {}; }
-  __device__ __forceinline__ uint8_t map(T x, Nothing, int64_t) const { return formulas::truth(x); }
-  __device__ __forceinline__ void finish(int64_t o, const Total& total) const { y[o] = Bool{total.found}; }
-};
-template <typename T>
-struct AllFold {
-  using Part = uint8_t;
-  struct Total {
-    uint8_t hold = 1;
-    __device__ __forceinline__ void add(uint8_t part) { hold &= part; }
-    __device__ __forceinline__ void join(const Total& other) { hold &= other.hold; }
-  };
-  Bool* y;
-  __device__ __forceinline__ static uint8_t identity() { return 1; }
-  __device__ __forceinline__ static uint8_t join(uint8_t a, uint8_t b) { return a & b; }
-  __device__ __forceinline__ Nothing known(int64_t) const { return {}; }
-  __device__ __forceinline__ uint8_t map(T x, Nothing, int64_t) const { return formulas::truth(x); }
-  __device__ __forceinline__ void finish(int64_t o, const Total& total) const { y[o] = Bool{total.hold}; }
+  __device__ __forceinline__ uint8_t map(T x, Nothing, int64_t) const { return formulas::truth(x) ^ flips; }
+  __device__ __forceinline__ void finish(int64_t o, const Total& total) const {
+    y[o] = Bool{static_cast<uint8_t>(total.found ^ flips)};
+  }
 };
 
 template <typename T>
 void any(const Stream& stream, const Reduce& p, const T* x, Bool* y, Workspace) {
-  fold_axes(stream, p, x, AnyFold<T>{y});
+  fold_axes(stream, p, counted(x), TruthFold<Counted<T>>{y, 0});
 }
 template <typename T>
 void all(const Stream& stream, const Reduce& p, const T* x, Bool* y, Workspace) {
-  fold_axes(stream, p, x, AllFold<T>{y});
+  fold_axes(stream, p, counted(x), TruthFold<Counted<T>>{y, 1});
 }
 
 }  // namespace

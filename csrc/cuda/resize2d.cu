@@ -1,7 +1,6 @@
 // Images in another size, by the nearest pixel or bilinearly, vectorised over channels. Gradients are gathered: every input
 // pixel sums over the outputs that it is part of, in row-major order, as on the CPU.
 #include "cuda/device/elementwise.cuh"
-#include "cuda/device/fast_divide.cuh"
 #include "cuda/device/row_grid.cuh"
 #include "params/resize2d.h"
 
@@ -44,12 +43,12 @@ __global__ void __launch_bounds__(kThreads)
     resize(const __grid_constant__ Resize2d p, const ResizeSource<T>* sources, const T* x, T* y) {
   const int64_t vectors = p.C / kVector, line = p.column.in * p.C;
   for_each_row(p.N * p.row.out, p.column.out * vectors, [&](int64_t r) {
-    const int64_t n = quotient(r, p.row.out);
+    const int64_t n = r / p.row.out;
     const ResizeSource<T> row = sources[r - n * p.row.out];
     const T *const upper = x + (n * p.row.in + row.low) * line, *const lower = x + (n * p.row.in + row.high) * line;
     return [&, r, row, upper, lower](int64_t i) {
       using Elements = Pack<T, kVector>;
-      const int64_t q = quotient(i, vectors), channel = (i - q * vectors) * kVector;
+      const int64_t q = i / vectors, channel = (i - q * vectors) * kVector;
       const ResizeSource<T> column = sources[p.row.out + q];
       const auto load = [&](const T* of, int64_t at) {
         return *reinterpret_cast<const Elements*>(of + at * p.C + channel);
@@ -113,12 +112,12 @@ __global__ void __launch_bounds__(kThreads)
                     const T* dy, T* dx) {
   const int64_t vectors = p.C / kVector, line = p.column.out * p.C;
   for_each_row(p.N * p.row.in, p.column.in * vectors, [&](int64_t r) {
-    const int64_t n = quotient(r, p.row.in), h = r - n * p.row.in;
+    const int64_t n = r / p.row.in, h = r - n * p.row.in;
     const Range rows = outputs[h];
     const T* const image = dy + n * p.row.out * line;
     return [&, r, h, rows, image](int64_t i) {
       using Elements = Pack<T, kVector>;
-      const int64_t w = quotient(i, vectors), channel = (i - w * vectors) * kVector;
+      const int64_t w = i / vectors, channel = (i - w * vectors) * kVector;
       const Range columns = outputs[p.row.in + w];
       Elements sum = {};
       for (int64_t row = rows.begin; row < rows.end; ++row) {

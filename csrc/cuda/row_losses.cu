@@ -103,14 +103,15 @@ void multi_margin_loss(const Stream& stream, const MultiMargin& p, const T* x, c
 
 // loss = sum over c of t_c (log t_c - x_c), where x and, if so given, t are logarithms. What has no probability adds
 // nothing, and its target has no gradient.
-template <typename Group, bool kLogTarget, typename T>
+template <typename Group, typename T>
 __global__ void __launch_bounds__(kMostRowThreads)
     divergence_rows(KlDivergence p, const T* x, const T* target, RowLosses<T> losses, T* gradient, T* target_gradient) {
   __shared__ RowRoom<T> room;
   const Group group(&room);
   const T scale = static_cast<T>(1.0 / p.divisor);
-  const auto probability = [](T t) { return kLogTarget ? formulas::exp(t) : t; };
-  const auto logarithm = [](T t) { return kLogTarget ? t : formulas::log(t); };
+  const bool is_log = p.log_target;
+  const auto probability = [=](T t) { return is_log ? formulas::exp(t) : t; };
+  const auto logarithm = [=](T t) { return is_log ? t : formulas::log(t); };
   for_each_row<Group>(p.N, [&](int64_t n) {
     const T *const row = x + n * p.C, *const t = target + n * p.C;
     const T loss = group
@@ -127,7 +128,7 @@ __global__ void __launch_bounds__(kMostRowThreads)
       if (gradient) gradient[n * p.C + c] = -q * scale;
       if (!target_gradient) continue;
       // By a logarithm the chain rule has one factor q more.
-      const T slope = (logarithm(t[c]) - row[c] + T(1)) * (kLogTarget ? q * scale : scale);
+      const T slope = (logarithm(t[c]) - row[c] + T(1)) * (is_log ? q * scale : scale);
       target_gradient[n * p.C + c] = q == T(0) ? T(0) : slope;
     }
   });
@@ -144,9 +145,9 @@ void kl_div(const Stream& stream, const KlDivergence& p, const T* x, const T* ta
     kernel<<<plan.blocks, plan.threads, 0, stream.handle>>>(p, x, target, losses, gradient, target_gradient);
   };
   if (plan.warps) {
-    launch(p.log_target ? &divergence_rows<WarpRow<T>, true, T> : &divergence_rows<WarpRow<T>, false, T>);
+    launch(&divergence_rows<WarpRow<T>, T>);
   } else {
-    launch(p.log_target ? &divergence_rows<BlockRow<T>, true, T> : &divergence_rows<BlockRow<T>, false, T>);
+    launch(&divergence_rows<BlockRow<T>, T>);
   }
 }
 

@@ -1,5 +1,4 @@
 // Arrays that are functions of their indices.
-#include "cuda/device/fast_divide.cuh"
 #include "cuda/device/indexed.cuh"
 #include "cuda/device/row_grid.cuh"
 #include "params/sequence.h"
@@ -27,7 +26,7 @@ void sequence(const Stream& stream, const Sequence& p, T* y) {
 template <typename R>
 __global__ void __launch_bounds__(kThreads) copy_band(Band p, const R* x, R* y) {
   for_each_row(p.batch * p.rows, p.columns, [&](int64_t r) {
-    const int64_t row = r - quotient(r, p.rows) * p.rows, first = r * p.columns;
+    const int64_t row = r % p.rows, first = r * p.columns;
     return [&p, x, y, row, first](int64_t c) {
       y[first + c] = c - row >= p.least && c - row <= p.most ? x[first + c] : R(0);
     };

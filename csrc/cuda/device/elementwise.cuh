@@ -9,23 +9,67 @@
 namespace tilegrad::cuda {
 namespace {
 
-// Elements of a run from `first` on, or the one element that is repeated; zeros where they are not `wanted`. What is one for
-// all is chosen by selects, not by a branch: the compiler would make a copy of the formulas for either way of every operand.
-template <int kCount, typename X>
-__device__ __forceinline__ Pack<X, kCount> load_run(const X* from, bool repeats, int64_t first, bool wanted) {
-  Pack<X, kCount> values{};
-  X one{};
-  if (repeats) one = *from;
-  if (wanted && !repeats) values = *reinterpret_cast<const Pack<X, kCount>*>(from + first);
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) values.at[i] = repeats ? one : values.at[i];
-  return values;
-}
-
 // Each thread takes kVector elements of a run with loads of up to 16 bytes, twice where that is fewer than 8: with 2048 threads
-// a multiprocessor 16 bytes each are enough in flight to fill the memory's queue, and 16 formulas in a row hide nothing more.
+// a multiprocessor 16 bytes each are enough in flight to fill the memory's queue.
 template <int kVector>
 inline constexpr int kRounds = kVector < 8 ? 2 : 1;
+
+// What a thread has of an operand, in pieces that the formula is applied to one after the other by a loop, from the first
+// place on, while the others move up: formulas are most of the code of these kernels, and stand there kPiece times, not
+// kVector * kRounds times.
+template <int kVector, typename X>
+struct Pieces {
+  static constexpr int kPiece = kVector < 4 ? kVector : 4, kCount = kVector * kRounds<kVector> / kPiece;
+  static constexpr int kOfRound = kVector / kPiece;
+  Pack<X, kPiece> at[kCount];
+
+  // Elements from `first` on, or the one element that is repeated; zeros where they are not `wanted`. What is one for all is
+  // chosen by selects, not by a branch: the compiler would make a copy of the formulas for either way of every operand.
+  __device__ __forceinline__ void load(int round, const X* from, bool repeats, int64_t first, bool wanted) {
+    Pack<X, kVector> values{};
+    X one{};
+    if (repeats) one = *from;
+    if (wanted && !repeats) values = *reinterpret_cast<const Pack<X, kVector>*>(from + first);
+#pragma unroll
+    for (int v = 0; v < kVector; ++v) {
+      at[round * kOfRound + v / kPiece].at[v % kPiece] = repeats ? one : values.at[v];
+    }
+  }
+  __device__ __forceinline__ void store(int round, X* to) const {
+    Pack<X, kVector> values;
+#pragma unroll
+    for (int v = 0; v < kVector; ++v) values.at[v] = at[round * kOfRound + v / kPiece].at[v % kPiece];
+    *reinterpret_cast<Pack<X, kVector>*>(to) = values;
+  }
+  __device__ __forceinline__ void move_up() {
+#pragma unroll
+    for (int p = 0; p + 1 < kCount; ++p) at[p] = at[p + 1];
+  }
+  __device__ __forceinline__ void append(const Pack<X, kPiece>& piece) {
+    move_up();
+    at[kCount - 1] = piece;
+  }
+};
+
+// Whole vectors of a run; of those at its end nothing.
+template <int kVector, typename F, typename Y, typename... X>
+__device__ __forceinline__ void map_vectors(int64_t first, int64_t count, const F& f, Y* y, Pieces<kVector, X>... x) {
+  using Made = Pieces<kVector, Y>;
+  Made made;
+#pragma unroll 1
+  for (int p = 0; p < Made::kCount; ++p) {
+    Pack<Y, Made::kPiece> piece;
+#pragma unroll
+    for (int v = 0; v < Made::kPiece; ++v) piece.at[v] = narrow<Y>(f(widen(x.at[0].at[v])...));
+    (x.move_up(), ...);
+    made.append(piece);
+  }
+#pragma unroll
+  for (int r = 0; r < kRounds<kVector>; ++r) {
+    const int64_t at = first + r * kThreads * kVector;
+    if (at + kVector <= count) made.store(r, y + at);
+  }
+}
 
 // What kernels get: all ranks would be a thousand bytes to hand over at every launch.
 inline constexpr int kShortRank = 6;
@@ -40,27 +84,16 @@ __device__ __forceinline__ void map_thread(std::integer_sequence<int, kI...>, co
     const int64_t first = (int64_t{blockIdx.x} * (kThreads * kRounds<kVector>)+threadIdx.x) * kVector;
     const int64_t second = first + kThreads * kVector;
     const auto is_whole = [&](int64_t at) { return at + kVector <= nest.numel; };
-    const auto load = [&](const auto* from, int operand, int64_t at) {
-      return load_run<kVector>(from, nest.ndim > 0 && nest.stride[operand][0] == 0, at, is_whole(at));
-    };
-    const auto put = [&](int64_t at, const Pack<X, kVector>&... values) {
-      Pack<Y, kVector> result;
+    const auto load = [&]<typename Operand>(const Operand* from, int operand) {
+      const bool repeats = nest.ndim > 0 && nest.stride[operand][0] == 0;
+      Pieces<kVector, Operand> pieces;
 #pragma unroll
-      for (int v = 0; v < kVector; ++v) result.at[v] = narrow<Y>(f(widen(values.at[v])...));
-      if (is_whole(at)) *reinterpret_cast<Pack<Y, kVector>*>(y + at) = result;
+      for (int r = 0; r < kRounds<kVector>; ++r) {
+        pieces.load(r, from, repeats, r == 0 ? first : second, is_whole(r == 0 ? first : second));
+      }
+      return pieces;
     };
-    if constexpr (kRounds<kVector> == 1) {
-      put(first, load(x, kI, first)...);
-    } else {
-      const auto take = [&](const Pack<X, kVector>&... of_first) {
-        const auto take_both = [&](const Pack<X, kVector>&... of_second) {
-          put(first, of_first...);
-          put(second, of_second...);
-        };
-        take_both(load(x, kI, second)...);
-      };
-      take(load(x, kI, first)...);
-    }
+    map_vectors<kVector>(first, nest.numel, f, y, load(x, kI)...);
     // The last elements, of which there are fewer than kVector, are of one thread.
     i = kRounds<kVector> == 2 && is_whole(first) ? second : first;
     i = is_whole(i) ? nest.numel : i;

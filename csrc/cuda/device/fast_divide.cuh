@@ -1,4 +1,4 @@
-// Divisions that take less than those of 64 bits, which are a hundred instructions.
+// Division by a number that is known before the loop: a multiplication and a shift.
 #pragma once
 
 #include <cstdint>
@@ -6,14 +6,7 @@
 namespace tilegrad::cuda {
 namespace {
 
-// n / divisor, neither negative: by a division of 32 bits where that will do.
-__device__ __forceinline__ int64_t quotient(int64_t n, int64_t divisor) {
-  const uint64_t a = static_cast<uint64_t>(n), b = static_cast<uint64_t>(divisor);
-  return static_cast<int64_t>((a | b) >> 32 ? a / b : static_cast<uint32_t>(a) / static_cast<uint32_t>(b));
-}
-
-// Division by a number that is known before the loop is a multiplication and a shift: n / divisor for 0 <= n < 2^31
-// (Granlund and Montgomery, "Division by invariant integers using multiplication", 1994).
+// n / divisor for 0 <= n < 2^31 (Granlund and Montgomery, "Division by invariant integers using multiplication", 1994).
 struct FastDivide {
   uint32_t divisor, multiplier, shift;
 

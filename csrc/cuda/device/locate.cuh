@@ -1,7 +1,6 @@
 // Where the elements of a nest of loops lie.
 #pragma once
 
-#include "cuda/device/fast_divide.cuh"
 #include "cuda/kernel.cuh"
 #include "params/loop_nest.h"
 
@@ -14,14 +13,15 @@ struct Located {
   int64_t at[kOperands];
 };
 
-// By division. One loop for all ranks: it stands in hundreds of kernels.
+// By division, for which the compiler takes 32 bits where that will do. One loop for all ranks: it stands in hundreds of
+// kernels.
 template <int kOperands, int kRank>
 __device__ __forceinline__ Located<kOperands> locate(const LoopNest<kOperands, kRank>& nest, int64_t position) {
   Located<kOperands> place = {};
   int64_t left = position;
 #pragma unroll 1
   for (int d = nest.ndim - 1; d > 0; --d) {
-    const int64_t rest = quotient(left, nest.shape[d]), index = left - rest * nest.shape[d];
+    const int64_t rest = left / nest.shape[d], index = left - rest * nest.shape[d];
 #pragma unroll
     for (int o = 0; o < kOperands; ++o) place.at[o] += index * nest.stride[o][d];
     left = rest;
