@@ -141,7 +141,6 @@ template <typename T>
 TILEGRAD_INLINE void multiply_panel(const Product<T>& p, const Plan& plan, const Block& block, int64_t i, T* part,
                                     int64_t part_stride, const Scratch<T>& scratch) {
   constexpr int64_t L = kLanes<T>;
-  constexpr bool kFetches = sizeof(T) == 4;
   const RowTiles &panels = plan.panels, &tiles = plan.tiles;
   const bool in_rows = p.a_col_stride == 1, once = tiles.count <= plan.block_tiles;
   const int64_t K = block.k1 - block.k0, n = panels.begin(i) * L;
@@ -152,9 +151,8 @@ TILEGRAD_INLINE void multiply_panel(const Product<T>& p, const Plan& plan, const
   const auto packed = [&](int64_t panel) {
     return scratch.b + (once ? panel % 2 * panels.rows(0) * L : panels.begin(panel) * L - n0) * K;
   };
-  const auto function = in_rows ? &tile_function<T, SpacedRows, kFetches> : &tile_function<T, PackedRows, kFetches>;
-  const TileFunction<T> functions[2] = {tiles.taller ? function(tiles.rows(0), vectors) : nullptr,
-                                        function(static_cast<int>(tiles.height), vectors)};
+  const TileFunction<T> functions[2] = {tiles.taller ? tile_function<T>(in_rows, tiles.rows(0), vectors) : nullptr,
+                                        tile_function<T>(in_rows, static_cast<int>(tiles.height), vectors)};
   TileJob<T> job{};
   job.K = K;
   job.b = panel_of(p, plan, block, i);

@@ -1,11 +1,11 @@
-// The micro-kernels of the matrix product: register tiles of every height and width, from packed or unpacked operands.
+// What the micro-kernels of the matrix product are told, and how they are found: register tiles of every height and width,
+// from packed or unpacked operands. They are gemm_tiles.cpp, one copy for all kernels that multiply.
 #pragma once
 
 #include "cpu/epilogue.h"
 #include "cpu/transpose.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
-namespace {
 
 // What a tile prefetches while it runs, for later: before every kPiece of its k so many `rows` of so many `lines`, so that the
 // arithmetic never waits for a burst of them.
@@ -15,9 +15,6 @@ struct Ahead {
   int64_t lines;
   int64_t next;  // bytes from a piece's first line to the next piece's
 };
-template <typename T>
-inline constexpr int64_t kPiece = kCacheLine / static_cast<int64_t>(sizeof(T));
-
 // One tile's share of one block of k. All rows are read and written in whole vectors: at a ragged edge they are copies.
 template <typename T>
 struct TileJob {
@@ -37,6 +34,25 @@ struct TileJob {
   Ahead ahead;
 };
 
+template <typename T>
+using TileFunction = void (*)(const TileJob<T>&);
+
+// The tile of this height and width whose rows of A lie where they are (`in_rows`) or are packed, in `found`.
+void find_tile(bool in_rows, int rows, int vectors, TileFunction<float>& found);
+void find_tile(bool in_rows, int rows, int vectors, TileFunction<double>& found);
+
+namespace {
+
+template <typename T>
+TILEGRAD_INLINE TileFunction<T> tile_function(bool in_rows, int rows, int vectors) {
+  TileFunction<T> found;
+  find_tile(in_rows, rows, vectors, found);
+  return found;
+}
+
+template <typename T>
+inline constexpr int64_t kPiece = kCacheLine / static_cast<int64_t>(sizeof(T));
+
 // The widest panel of B, in vectors, and its tiles' height: the best of those measured (docs/performance/gemm.md).
 inline constexpr int kPanelVectors = kVectorRegisters == 32 ? 4 : (kHasFma ? 3 : 2);
 template <typename T, int kVectors>
@@ -53,78 +69,6 @@ TILEGRAD_INLINE int most_rows(int64_t vectors) {
 // Elements of the largest tile: no more than there are registers.
 template <typename T>
 inline constexpr int kMostTileElements = kVectorRegisters * kLanes<T>;
-
-template <typename T>
-using TileFunction = void (*)(const TileJob<T>&);
-
-// Something that is loaded by itself.
-template <typename V>
-TILEGRAD_INLINE V alone(V value) {
-  asm("" : "+r"(value));
-  return value;
-}
-
-// Tiles of float32 fetch ahead where they are told to; the code for it is left out of all others, which are many.
-template <typename T, int kRows, int kVectors, template <typename, int> typename A, bool kFetches>
-[[gnu::noinline]] void run_tile(const TileJob<T>& job) {
-  using Tile = RegisterTile<T, kRows, kVectors>;
-  Tile tile;
-  if (job.chain) {
-    tile.load(job.chain, job.chain_stride);
-  } else {
-    tile.clear();
-  }
-  A<T, kRows> a{job.a, job.a_step};
-  const T* b = job.b;
-  if constexpr (kFetches) {
-    // Field by field, as they were written: a wider load would wait until these stores, and all of C's before them, have
-    // reached the cache (100352 x 256 x 64: 8.3 ms instead of 6.9).
-    Ahead ahead{alone(job.ahead.first), alone(job.ahead.rows), alone(job.ahead.row_step), alone(job.ahead.lines),
-                alone(job.ahead.next)};
-    const int64_t piece = ahead.rows > 0 ? kPiece<T> : job.K;
-    if (ahead.rows > 0) {
-      // The lines of the output, which a store would wait for.
-#pragma GCC unroll 1
-      for (int m = 0; m < kRows; ++m) {
-        for (int64_t n = 0; n < Tile::kColumns; n += kPiece<T>) prefetch(job.out + m * job.out_stride + n);
-      }
-    }
-    for (int64_t left = job.K; left > 0; left -= piece) {
-      asm("" : "+m"(ahead));  // in memory: the loop over k needs the registers
-      for (int64_t r = 0; r < ahead.rows; ++r) {
-        for (int64_t i = 0; i < ahead.lines; ++i) prefetch(ahead.first + r * ahead.row_step + i * kCacheLine);
-      }
-      ahead.first += ahead.next;
-      tile.accumulate_on(smaller(left, piece), a, b, job.b_step);
-    }
-  } else {
-    tile.accumulate_on(job.K, a, b, job.b_step);
-  }
-  if (job.total) tile.add_to(job.total, job.total_stride);
-  if (job.bias) {
-    Tile::each([&](int m, int v) { tile.sum[m][v] = tile.sum[m][v] + load_vector(job.bias, v); });
-  }
-  if (job.relu) {
-    const Vec<T> zero{};
-    Tile::each([&](int m, int v) { tile.sum[m][v] = tile.sum[m][v] < zero ? zero : tile.sum[m][v]; });
-  }
-  tile.store(job.out, job.out_stride);
-}
-
-// Interleaved as an accessor of so many rows.
-template <typename T, int kRows>
-using PackedRows = Interleaved<T>;
-
-// The tile of this height and width whose A is read by the accessor A (register_tile.h).
-template <typename T, template <typename, int> typename A, bool kFetches>
-TileFunction<T> tile_function(int rows, int vectors) {
-  TileFunction<T> found = nullptr;
-  const auto of_width = [&](auto width) {
-    with_rows<kTileRows<T, width>>(rows, [&](auto height) { found = &run_tile<T, height, width, A, kFetches>; });
-  };
-  with_rows<kPanelVectors>(vectors, of_width);
-  return found;
-}
 
 // Copies `columns` elements of each row, in pieces that may overlap.
 template <typename T>

@@ -24,9 +24,8 @@ template <typename T>
   for (int64_t i = 0; i < panels.count; ++i) {
     const int width = panels.rows(i);
     const RowTiles tiles(rows, most_rows<T>(width));
-    const TileFunction<T> functions[2] = {
-        tiles.taller ? tile_function<T, SpacedRows, false>(tiles.rows(0), width) : nullptr,
-        tile_function<T, SpacedRows, false>(static_cast<int>(tiles.height), width)};
+    const TileFunction<T> functions[2] = {tiles.taller ? tile_function<T>(true, tiles.rows(0), width) : nullptr,
+                                          tile_function<T>(true, static_cast<int>(tiles.height), width)};
     const T* const panel = w + panels.begin(i) * L * K;
     TileJob<T> job{};
     job.a_step = a_stride;
