@@ -3,10 +3,10 @@
 #pragma once
 
 #include "cpu/exp_rows.h"
+#include "cpu/pack_panel.h"
 #include "cpu/random_words.h"
 #include "cpu/register_tile.h"
 #include "cpu/sum_order.h"
-#include "cpu/transpose.h"
 #include "params/attention.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {

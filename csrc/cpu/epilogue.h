@@ -7,6 +7,12 @@
 #include "params/gemm.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
+
+// c = activation(c) over rows x columns elements that were just stored: for the activations that are too long to be
+// worth repeating in every tile.
+void activate(float* c, int64_t stride, int64_t rows, int64_t columns, Activation activation);
+void activate(double* c, int64_t stride, int64_t rows, int64_t columns, Activation activation);
+
 namespace {
 
 template <typename T>
@@ -15,35 +21,6 @@ struct Epilogue {
   int64_t bias_stride;
   Activation activation;
 };
-
-// c = activation(c) over rows x columns elements that were just stored: for the activations that are too long to be
-// worth repeating in every tile.
-template <typename T>
-[[gnu::noinline]] void activate(T* c, int64_t stride, int64_t rows, int64_t columns, Activation activation) {
-  const auto apply = [&](auto formula) {
-    for (int64_t m = 0; m < rows; ++m) {
-      T* row = c + m * stride;
-#pragma omp simd
-      for (int64_t n = 0; n < columns; ++n) row[n] = formula(row[n]);
-    }
-  };
-  switch (activation) {
-    case Activation::none:
-      break;
-    case Activation::relu:
-      apply([](T x) { return formulas::relu(x); });
-      break;
-    case Activation::sigmoid:
-      apply([](T x) { return formulas::sigmoid(x); });
-      break;
-    case Activation::tanh:
-      apply([](T x) { return formulas::tanh(x); });
-      break;
-    case Activation::gelu:
-      apply([](T x) { return formulas::gelu(x); });
-      break;
-  }
-}
 
 // Stores activation(tile + bias) to c. `first` is the tile's first output column: where its bias begins.
 template <typename T, int kRows, int kVectors>

@@ -3,6 +3,7 @@
 
 #include "cpu/exp_vectors.h"
 #include "cpu/math.h"
+#include "cpu/pack_panel.h"
 #include "cpu/sum_order.h"
 #include "cpu/transpose.h"
 

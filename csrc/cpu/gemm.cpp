@@ -3,6 +3,7 @@
 #include "cpu/dots.h"
 #include "cpu/gemm_plan.h"
 #include "cpu/gemv.h"
+#include "cpu/pack_panel.h"
 #include "cpu/transpose.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cpu/epilogue.h"
-#include "cpu/transpose.h"
+#include "cpu/prefetch.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 

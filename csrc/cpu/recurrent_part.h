@@ -7,7 +7,7 @@
 #pragma once
 
 #include "cpu/gemm_tiles.h"
-#include "cpu/transpose.h"
+#include "cpu/pack_panel.h"
 #include "params/recurrent.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {

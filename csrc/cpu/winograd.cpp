@@ -8,6 +8,7 @@
 // Channels that do not fill a vector overlap the vector before: csrc/ops sends C and K of at least 16.
 #include "params/winograd.h"
 #include "cpu/epilogue.h"
+#include "cpu/pack_panel.h"
 #include "cpu/transpose.h"
 #include "cpu/winograd_tiles.h"
 

@@ -1,0 +1,82 @@
+#include "cpu/pack_panel.h"
+
+#include "cpu/transpose.h"
+
+namespace tilegrad::cpu::TILEGRAD_ISA {
+namespace {
+
+template <typename T>
+void pack(const T* from, int64_t k_stride, int64_t j_stride, int64_t K, int64_t count, int64_t width, T* to,
+          int64_t step) {
+  constexpr int64_t L = kLanes<T>;
+  if (j_stride == 1) {
+    const int64_t whole = count / L * L, rest = count - whole;
+    Vec<T> exists{};  // 1 in the lanes of a row's last, incomplete vector that exist
+    for (int i = 0; i < rest; ++i) exists[i] = T(1);
+    constexpr int64_t kAhead = 8;  // rows
+    const bool far = k_stride >= 2 * width || k_stride <= -2 * width;
+    for (int64_t k = 0; k < K; ++k) {
+      const T* source = from + k * k_stride;
+      T* target = to + k * step;
+      if (far && k + kAhead < K) {
+        for (int64_t j = 0; j < count; j += kCacheLine / static_cast<int64_t>(sizeof(T))) {
+          prefetch(source + kAhead * k_stride + j);
+        }
+      }
+      for (int64_t j = 0; j < whole; j += L) store(target + j, load(source + j));
+      int64_t j = whole;
+      if (rest > 0 && j + L <= width && (K - 1 - k) * k_stride + rest >= L) {  // what lies behind is part of later rows
+        const Vec<T> v = load(source + j);
+        store(target + j, exists != Vec<T>{} ? v : Vec<T>{});
+        j += L;
+      }
+      for (; j < width; ++j) target[j] = j < count ? source[j] : T(0);
+    }
+    return;
+  }
+  int64_t done = 0;
+  if (k_stride == 1 && K >= L) {
+    const bool far = j_stride >= 4 * kPrefetchAhead<T> || j_stride <= -4 * kPrefetchAhead<T>;
+    const auto transpose_at = [&](int64_t k) __attribute__((always_inline)) {
+      if (far && reinterpret_cast<intptr_t>(from + k) % kCacheLine < kVectorBytes) {
+        for (int64_t j = 0; j < count; ++j) prefetch(from + j * j_stride + k + kPrefetchAhead<T>);
+      }
+      // From the last group of rows to the first: where it is narrower than a vector, what it writes behind a row is the
+      // start of the next, which is written later.
+      for (int64_t j = (width - 1) / L * L; j >= 0; j -= L) {
+        Vec<T> rows[L];
+#pragma GCC unroll 16
+        for (int i = 0; i < L; ++i) {
+          rows[i] = j + i < count ? load(from + (j + i) * j_stride + k) : Vec<T>{};
+          keep_whole(rows[i]);  // one load, not one for every use
+        }
+        transpose<T>(rows);
+#pragma GCC unroll 16
+        for (int i = 0; i < L; ++i) store(to + (k + i) * step + j, rows[i]);
+      }
+    };
+    // Blocks at cache lines, or each would want two lines of every row; those at both ends overlap their neighbours.
+    const int64_t past_line = reinterpret_cast<intptr_t>(from) % kVectorBytes / static_cast<int64_t>(sizeof(T));
+    for (int64_t k = 0; done < K;) {
+      transpose_at(k);
+      done = k + L;
+      k = smaller(k == 0 ? L - past_line : done, K - L);
+    }
+  }
+  for (int64_t k = done; k < K; ++k) {
+    for (int64_t j = 0; j < width; ++j) to[k * step + j] = j < count ? from[k * k_stride + j * j_stride] : T(0);
+  }
+}
+
+}  // namespace
+
+void pack_panel(const float* from, int64_t k_stride, int64_t j_stride, int64_t K, int64_t count, int64_t width,
+                float* to, int64_t step) {
+  pack(from, k_stride, j_stride, K, count, width, to, step);
+}
+void pack_panel(const double* from, int64_t k_stride, int64_t j_stride, int64_t K, int64_t count, int64_t width,
+                double* to, int64_t step) {
+  pack(from, k_stride, j_stride, K, count, width, to, step);
+}
+
+}  // namespace tilegrad::cpu::TILEGRAD_ISA
