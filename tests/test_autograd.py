@@ -204,6 +204,17 @@ def test_gradients_never_alias() -> None:
     assert seed.tolist() == [1.0, 1.0]
 
 
+def test_what_grad_returns_is_nobody_elses() -> None:
+    x, other = (tg.tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    given = tg.tensor([3.0, 4.0])
+    for outputs, inputs in ((x + other, [x, other]), (x + 0.0, [x, x]), (x.reshape(2, 1).reshape(2), [x]), (x, [x])):
+        found = tg.grad(outputs, inputs, given)
+        for gradient in found:
+            gradient += 1.0
+            assert gradient.tolist() == [4.0, 5.0]
+        assert given.tolist() == [3.0, 4.0]
+
+
 def test_gradient_of_a_broadcast_is_contiguous_and_own() -> None:
     x = leaf([1.0, 2.0, 3.0])
     x.sum().backward()

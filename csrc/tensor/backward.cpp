@@ -402,6 +402,7 @@ PyObject* gradients(PyObject* outputs, PyObject* grads, PyObject* inputs, bool r
     PyObject* output = PyTuple_GET_ITEM(outputs, i);
     starts.push_back({required("grad", output), seed("grad", as_tensor(output), PyTuple_GET_ITEM(grads, i))});
   }
+  const bool each_once = wanted.size() == static_cast<size_t>(PyTuple_GET_SIZE(inputs));
   std::vector<Delivery> found;
   walk(std::move(starts), &wanted, retain_graph, found);
   Object result(PyTuple_New(PyTuple_GET_SIZE(inputs)));
@@ -409,11 +410,15 @@ PyObject* gradients(PyObject* outputs, PyObject* grads, PyObject* inputs, bool r
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(inputs); ++i) {
     const Variable* variable = variable_of(as_tensor(PyTuple_GET_ITEM(inputs, i))).get();
     PyObject* total = nullptr;
-    for (const Delivery& delivery : found) {
+    for (Delivery& delivery : found) {
       if (delivery.variable.get() != variable) continue;
-      // A copy: what arrives may be memory that others see too.
-      accumulate(total, Object(total ? Py_NewRef(delivery.gradient.get())
-                                     : wrap(ops::copy(as_tensor(delivery.gradient.get())->array))));
+      if (total) {
+        accumulate(total, Object(Py_NewRef(delivery.gradient.get())));
+      } else if (each_once && exclusively_owned(delivery.gradient.get())) {
+        total = delivery.gradient.release();
+      } else {  // a copy: others see this memory too, or ask for it
+        total = wrap(ops::copy(as_tensor(delivery.gradient.get())->array));
+      }
     }
     PyTuple_SET_ITEM(result.get(), i, total ? total : Py_NewRef(Py_None));
   }

@@ -102,14 +102,19 @@ __device__ __forceinline__ void store_block(int thread, const typename Tile::Sum
                                             int64_t rows, int64_t n, int64_t columns, const F& finish) {
   using Sum = typename Tile::Sum;
   constexpr int kRun = 16 / static_cast<int>(sizeof(typename Tile::Element));
-  constexpr int kAcross = Tile::kN / kRun;  // threads side by side
+  constexpr int kPart = 16 / static_cast<int>(sizeof(Sum));  // of a load
+  constexpr int kAcross = Tile::kN / kRun;                   // threads side by side
   static_assert(Tile::kTeam % kAcross == 0 && Tile::kPitch % kRun == 0);
   const int column = thread % kAcross * kRun;
 #pragma unroll 1
   for (int i = thread / kAcross; i < Tile::kM && m + i < rows; i += Tile::kTeam / kAcross) {
     Sum sums[kRun];
 #pragma unroll
-    for (int j = 0; j < kRun; ++j) sums[j] = block[i * Tile::kPitch + column + j];
+    for (int j = 0; j < kRun; j += kPart) {
+      const auto part = *reinterpret_cast<const Pack<Sum, kPart>*>(block + i * Tile::kPitch + column + j);
+#pragma unroll
+      for (int e = 0; e < kPart; ++e) sums[j + e] = part.at[e];
+    }
     store_sums(out.row(m + i), n + column, columns, sums, finish);
   }
 }

@@ -130,7 +130,9 @@ struct SimtTile {
 #pragma unroll
     for (int i = 0; i < kTileM; ++i) {
 #pragma unroll
-      for (int j = 0; j < kTileN; ++j) block[place_m(i) * kPitch + place_n(j)] = sums[i][j];
+      for (int j = 0; j < kTileN; j += 2) {
+        *reinterpret_cast<Pack<Sum, 2>*>(block + place_m(i) * kPitch + place_n(j)) = {sums[i][j], sums[i][j + 1]};
+      }
     }
   }
 };

@@ -1,5 +1,5 @@
 // What csrc/cuda/device/wgmma.cuh defines in PTX, for the emulation of cuda_runtime.h. A thread's share of a product is
-// computed when the thread waits for it.
+// computed when the thread waits for it; a product is the whole warpgroup's, and no thread goes on before all shares are there.
 #pragma once
 
 #include "cuda/device/mma.cuh"
@@ -33,10 +33,29 @@ inline Begun& products_of_thread() {
 
 inline void fence_shared() {}
 inline void warpgroup_fence() {}
-inline void warpgroup_commit() { products_of_thread().commit(); }
+// How many groups of products a thread of this block has committed, and has waited for.
+struct Groups {
+  uint64_t block, committed, made;
+};
+inline Groups& groups_of(int thread) {
+  static Groups all[1024];
+  if (all[thread].block != emulated::blocks_begun()) all[thread] = {emulated::blocks_begun(), 0, 0};
+  return all[thread];
+}
+inline void warpgroup_commit() {
+  products_of_thread().commit();
+  ++groups_of(emulated::thread()).committed;
+}
 template <int kPending>
 inline void warpgroup_wait() {
   products_of_thread().wait(kPending);
+  Groups& own = groups_of(emulated::thread());
+  own.made = own.committed > kPending ? own.committed - kPending : 0;
+  emulated::something_changed();
+  const int first = emulated::thread() / 128 * 128;
+  for (int i = first; i < first + 128; ++i) {
+    while (groups_of(i).made < own.made) emulated::wait_for_change("wgmma.wait_group");
+  }
 }
 template <int kRegisters>
 inline void leave_registers() {}
