@@ -6,23 +6,9 @@ namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
 // Elements as plain bits: a copy only sees their size.
-template <int kBytes>
-struct Raw;
-template <>
-struct Raw<1> {
-  typedef uint8_t type __attribute__((may_alias));
-};
-template <>
-struct Raw<2> {
-  typedef uint16_t type __attribute__((may_alias));
-};
-template <>
-struct Raw<4> {
-  typedef uint32_t type __attribute__((may_alias));
-};
-template <>
-struct Raw<8> {
-  typedef uint64_t type __attribute__((may_alias));
+template <size_t kBytes>
+struct Raw {
+  typedef typename WordOf<kBytes>::type type __attribute__((may_alias));
 };
 
 // The side of tiles that fit in L1 on both sides.

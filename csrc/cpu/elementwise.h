@@ -7,6 +7,7 @@
 #include "cpu/isa.h"
 #include "cpu/math.h"
 #include "cpu/stream.h"
+#include "cpu/word.h"
 #include "formulas/arithmetic.h"
 #include "params/loop_nest.h"
 
@@ -14,24 +15,6 @@ namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
 // An element as plain bits: what only moves elements about sees nothing but their size.
-template <size_t kBytes>
-struct WordOf;
-template <>
-struct WordOf<1> {
-  using type = uint8_t;
-};
-template <>
-struct WordOf<2> {
-  using type = uint16_t;
-};
-template <>
-struct WordOf<4> {
-  using type = uint32_t;
-};
-template <>
-struct WordOf<8> {
-  using type = uint64_t;
-};
 template <size_t kBytes>
 struct [[gnu::may_alias]] BitsOf {
   typename WordOf<kBytes>::type word;

@@ -1,27 +1,13 @@
 // Stable sorts of rows by radix: elements become unsigned keys in the same order, and keys are dealt out by one byte after the
 // other, from the lowest to the highest.
 #include "params/sort.h"
-#include "cpu/isa.h"
+#include "cpu/word.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-template <int kBytes>
-struct KeyOf;
-template <>
-struct KeyOf<1> {
-  using type = uint8_t;
-};
-template <>
-struct KeyOf<4> {
-  using type = uint32_t;
-};
-template <>
-struct KeyOf<8> {
-  using type = uint64_t;
-};
 template <typename T>
-using Key = typename KeyOf<sizeof(T)>::type;
+using Key = Word<T>;
 
 // Equal elements have equal keys: both zeros, and all NaNs, which come behind the largest number.
 template <typename T>
