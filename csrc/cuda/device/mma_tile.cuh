@@ -188,13 +188,12 @@ struct MmaTile {
     // which are the most of it.
 #pragma unroll 1
     for (int block = 1 - kStages; block < count; ++block) {
-      if (block < 0) {
-        start(block + kStages - 1);
-        continue;
+      if (block >= 0) {
+        wait_for_copies<kStages - 2>();
+        __syncthreads();  // everyone's copies of this block are there, and the block before it has been read
       }
-      wait_for_copies<kStages - 2>();
-      __syncthreads();  // everyone's copies of this block are there, and the block before it has been read
       start(block + kStages - 1);
+      if (block < 0) continue;
       const T* const block_a = shared + block % kStages * kStageElements;
       const T* const block_b = block_a + BlockA::kElements;
 #pragma unroll

@@ -21,8 +21,8 @@ struct RowRoom {
   Room<A, kMostRowThreads / kLanes> largest;
 };
 
-// A row by a warp. What is kept of element i is made by thread i % size(). Lane l adds up
-// elements l, l + 32, ..., every fourth of them on its own, and then the lanes' sums are added as a tree.
+// A row by a warp. What is kept of element i is made by thread i % size(). Lane l adds up elements l, l + 32, ..., every fourth
+// of them on its own, and then the lanes' sums are added as a tree.
 template <typename A>
 struct WarpRow {
   static constexpr int kSize = 32;
@@ -84,18 +84,7 @@ struct BlockRow {
       SumTotal<A> mine;
       for (int64_t begin = int64_t{a} * kSumChunk; begin < length; begin += kLanes * kSumChunk) {
         const int count = static_cast<int>(smaller<int64_t>(kSumChunk, length - begin));
-        // As sum_chunk does it, with less code: what lies behind the chunk's end is chosen away.
-        A part = A(0);
-#pragma unroll 1
-        for (int i = team_lane(); i < count; i += kRowUnroll<A> * kLanes) {
-#pragma unroll
-          for (int k = 0; k < kRowUnroll<A>; ++k) {
-            const int at = i + k * kLanes;
-            const A term = f(begin + smaller(at, count - 1));
-            part = at < count ? part + term : part;
-          }
-        }
-        mine.add(join_lanes(part, Plus()));
+        mine.add(sum_chunk_of_long<A, kRowUnroll<A>>(count, [&](int i) { return f(begin + i); }));
       }
       if (team_lane() == 0) room->totals[a] = mine;
     }

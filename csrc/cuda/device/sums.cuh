@@ -122,6 +122,22 @@ __device__ __forceinline__ A sum_chunk(int count, F f) {
   return fold_chunk<kMostUnrolled>(count, A(0), Plus(), f);
 }
 
+// The same where f is long: it stands there kUnrolled times. What lies behind the end is chosen away.
+template <typename A, int kUnrolled, typename F>
+__device__ __forceinline__ A sum_chunk_of_long(int count, F f) {
+  A part = A(0);
+#pragma unroll 1
+  for (int i = team_lane(); i < count; i += kUnrolled * kLanes) {
+#pragma unroll
+    for (int k = 0; k < kUnrolled; ++k) {
+      const int at = i + k * kLanes;
+      const A term = f(smaller(at, count - 1));
+      part = at < count ? part + term : part;
+    }
+  }
+  return join_lanes(part, Plus());
+}
+
 // What the lanes of a team have accumulated, in ascending order; all lanes get it.
 template <typename Total>
 __device__ __forceinline__ Total join_accumulators(const Total& mine) {
