@@ -33,16 +33,22 @@ class Begun {
     while (groups().size() > pending + 1) {
       for (const auto& work : groups().front()) work();
       groups().erase(groups().begin());
+      ++done_;
     }
+  }
+  // How many groups of this block were waited for.
+  uint64_t done() {
+    groups();
+    return done_;
   }
 
  private:
   using Groups = std::vector<std::vector<std::function<void()>>>;
   Groups& groups() {  // those of a block that has ended are nobody's
-    if (block_ != emulated::blocks_begun()) block_ = emulated::blocks_begun(), groups_ = Groups(1);
+    if (block_ != emulated::blocks_begun()) block_ = emulated::blocks_begun(), groups_ = Groups(1), done_ = 0;
     return groups_;
   }
-  uint64_t block_ = 0;
+  uint64_t block_ = 0, done_ = 0;
   Groups groups_;
 };
 // For each thread of a block.

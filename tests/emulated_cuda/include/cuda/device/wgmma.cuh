@@ -26,35 +26,22 @@ float element_of(uint64_t descriptor, int row, int term) {
   return formulas::widen(*shared_pointer<T>(swizzled(address)));
 }
 
-inline Begun& products_of_thread() {
+inline Begun& products_of(int thread) {
   static BegunByThreads all;
-  return all[emulated::thread()];
+  return all[thread];
 }
+inline Begun& products_of_thread() { return products_of(emulated::thread()); }
 
 inline void fence_shared() {}
 inline void warpgroup_fence() {}
-// How many groups of products a thread of this block has committed, and has waited for.
-struct Groups {
-  uint64_t block, committed, made;
-};
-inline Groups& groups_of(int thread) {
-  static Groups all[1024];
-  if (all[thread].block != emulated::blocks_begun()) all[thread] = {emulated::blocks_begun(), 0, 0};
-  return all[thread];
-}
-inline void warpgroup_commit() {
-  products_of_thread().commit();
-  ++groups_of(emulated::thread()).committed;
-}
+inline void warpgroup_commit() { products_of_thread().commit(); }
 template <int kPending>
 inline void warpgroup_wait() {
   products_of_thread().wait(kPending);
-  Groups& own = groups_of(emulated::thread());
-  own.made = own.committed > kPending ? own.committed - kPending : 0;
   emulated::something_changed();
   const int first = emulated::thread() / 128 * 128;
   for (int i = first; i < first + 128; ++i) {
-    while (groups_of(i).made < own.made) emulated::wait_for_change("wgmma.wait_group");
+    while (products_of(i).done() < products_of_thread().done()) emulated::wait_for_change("wgmma.wait_group");
   }
 }
 template <int kRegisters>
