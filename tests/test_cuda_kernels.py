@@ -104,9 +104,8 @@ def test_elements_of_high_rank(rank: int, dtype: str) -> None:
         x = tg.tensor(values, device=device)
         turned = x.transpose(*reversed(range(rank)))
         other = tg.tensor(values.T.copy(), device=device)
-        row = other[
-            tuple([slice(None)] + [slice(1)] * (rank - 1))
-        ]  # one element for all along every axis but the first
+        # One element for all along every axis but the first.
+        row = other[tuple([slice(None)] + [slice(1)] * (rank - 1))]
         return [turned + other, turned > row, tg.where(turned == other, turned, row), turned.astype("float64")]
 
     on_both(run)

@@ -1,3 +1,4 @@
+// The longer activations over what a product or a convolution has stored.
 #include "cpu/epilogue.h"
 
 namespace tilegrad::cpu::TILEGRAD_ISA {

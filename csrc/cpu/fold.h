@@ -93,8 +93,8 @@ struct FoldRoom {
   T row[kFoldChunk];
 };
 
-// Elements [begin, begin + count) of the sequence at `from` where they are not one run: copied to `room`, or where they are if they are a run after all. `end` is
-// behind the last element in memory: what is read by vectors must end before it.
+// Elements [begin, begin + count) of the sequence at `from` where they are not one run: copied to `room`, or where they are
+// if they are a run after all. `end` is behind the last element in memory: what is read by vectors must end before it.
 template <typename T>
 [[gnu::noinline]] const T* row_of_runs(const LoopNest<1>& inner, const T* from, const T* end, int64_t begin,
                                        int64_t count, FoldRoom<T>& room) {

@@ -15,6 +15,7 @@ struct Ahead {
   int64_t lines;
   int64_t next;  // bytes from a piece's first line to the next piece's
 };
+
 // One tile's share of one block of k. All rows are read and written in whole vectors: at a ragged edge they are copies.
 template <typename T>
 struct TileJob {

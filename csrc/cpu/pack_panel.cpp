@@ -1,3 +1,4 @@
+// Panels of matrices: rows copied, or transposed in registers by squares.
 #include "cpu/pack_panel.h"
 
 #include "cpu/transpose.h"

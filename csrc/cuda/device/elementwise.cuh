@@ -81,7 +81,7 @@ __device__ __forceinline__ void map_thread(std::integer_sequence<int, kI...>, co
                                            bool is_run, const F& f, Y* y, const X*... x) {
   int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x, step = int64_t{gridDim.x} * kThreads;
   if (is_run) {
-    const int64_t first = (int64_t{blockIdx.x} * (kThreads * kRounds<kVector>)+threadIdx.x) * kVector;
+    const int64_t first = (int64_t{blockIdx.x} * kRounds<kVector> * kThreads + threadIdx.x) * kVector;
     const int64_t second = first + kThreads * kVector;
     const auto is_whole = [&](int64_t at) { return at + kVector <= nest.numel; };
     const auto load = [&]<typename Operand>(const Operand* from, int operand) {
@@ -146,7 +146,7 @@ template <int kOperands>
 struct ShortNests {
   const LoopNest<kOperands>& all;
   int outer;
-  int64_t left, count;
+  int64_t begun, count;
   ShortNest<kOperands> nest;
   Located<kOperands> place;
 
@@ -164,13 +164,13 @@ ShortNests<kOperands>::ShortNests(const LoopNest<kOperands>& of)
     for (int o = 0; o < kOperands; ++o) nest.stride[o][d] = all.stride[o][outer + d];
   }
   count = nest.numel > 0 ? all.numel / nest.numel : 0;
-  left = 0;
+  begun = 0;
 }
 template <int kOperands>
 bool ShortNests<kOperands>::next() {
-  if (left == count) return false;
+  if (begun == count) return false;
   place = {};
-  int64_t rest = left++;
+  int64_t rest = begun++;
   for (int d = outer - 1; d >= 0; --d) {
     for (int o = 0; o < kOperands; ++o) place.at[o] += rest % all.shape[d] * all.stride[o][d];
     rest /= all.shape[d];

@@ -65,8 +65,8 @@ struct SimtTile {
   static constexpr int kPitchM = kM + 4,
                        kPitchN = kN + 4;  // rows stay aligned, and transposed stores spread over banks
   static constexpr int kStage = kDepth * (kPitchM + kPitchN);
-  static constexpr int kPitch = kPitchN;
-  static constexpr int kSharedBytes = larger(2 * kStage, kM* kPitch) * static_cast<int>(sizeof(Sum));
+  static constexpr int kPitch = kPitchN, kOutputs = kM * kPitch;
+  static constexpr int kSharedBytes = larger(2 * kStage, kOutputs) * static_cast<int>(sizeof(Sum));
   static_assert(kTileM % 4 == 0 && kTileN % 4 == 0 && kTeam <= 1024);
 
   Sum sums[kTileM][kTileN];
