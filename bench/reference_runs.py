@@ -116,6 +116,11 @@ REFERENCES = (
         "cifar10 cnn", "small CNN with dropout, CIFAR-10", "06_cifar_cnn.py", ("--plain", "--epochs", "20"), "cifar10",
         least=0.80,
     ),
+    Reference(
+        "cifar10 resnet", "residual network, CIFAR-10: test, with one look at each image and with six",
+        "17_cifar_resnet.py", (), "cifar10", r"^(?:with one look at each image|test accuracy) (\d\.\d+)$",
+        0.94,
+    ),
 )  # fmt: skip
 
 

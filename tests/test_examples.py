@@ -209,10 +209,10 @@ def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert (tmp_path / "cifar_cnn.safetensors").exists()
 
 
-def test_cifar_speedrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cifar_resnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     cifar_archive(tmp_path / "cifar-10-binary.tar.gz", "w:gz", MEMBERS)
     monkeypatch.setattr(tg.data.CIFAR10, "file_checksums", {})
-    arguments = ["17_cifar_speedrun.py", "--data", str(tmp_path), "--quick", "--device", "cpu"]
+    arguments = ["17_cifar_resnet.py", "--data", str(tmp_path), "--quick", "--device", "cpu"]
     monkeypatch.setattr(sys, "argv", arguments)
-    runpy.run_path(str(EXAMPLES / "17_cifar_speedrun.py"), run_name="__main__")
+    runpy.run_path(str(EXAMPLES / "17_cifar_resnet.py"), run_name="__main__")
     assert 0 <= accuracy(capsys.readouterr().out) <= 1
