@@ -116,6 +116,16 @@ def test_scalers_against_their_formulas() -> None:
     assert np.array_equal(data.MinMaxScaler(2, 3).fit_transform(np.full((3, 2), 7.0)), np.full((3, 2), 2.0))
 
 
+@pytest.mark.parametrize("pieces", [[10], [3, 7, 11], [1000]])
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 123.456, 1e10 + 0.1])
+def test_what_never_changes_becomes_zero(value: float, pieces: list[int]) -> None:
+    scaler = data.StandardScaler()
+    for count in pieces:  # whose rounded mean is not the value
+        scaler.partial_fit(np.full((count, 1), value))
+    assert scaler.scale == 1
+    assert np.array_equal(scaler.transform([[value], [value + 2]])[:, 0], [0, value + 2 - value])
+
+
 def test_scalers_against_scikit_learn() -> None:
     preprocessing = pytest.importorskip("sklearn.preprocessing")
     for ours, theirs in (

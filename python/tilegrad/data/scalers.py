@@ -221,8 +221,9 @@ class StandardScaler(Scaler):
     """
 
     def _numbers(self, statistics: RunningStatistics) -> tuple[NDArray, NDArray]:
-        std = statistics.std()
-        return statistics.mean, np.where(std > 0, std, 1.0)
+        std, varies = statistics.std(), statistics.high > statistics.low
+        # The mean of equal numbers is rounded: the deviation of many a 0.1 is not 0, but of the size of its last digit.
+        return np.where(varies, statistics.mean, statistics.low), np.where(varies & (std > 0), std, 1.0)
 
 
 class MinMaxScaler(Scaler):
