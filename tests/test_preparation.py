@@ -126,6 +126,15 @@ def test_what_never_changes_becomes_zero(value: float, pieces: list[int]) -> Non
     assert np.array_equal(scaler.transform([[value], [value + 2]])[:, 0], [0, value + 2 - value])
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "int32", "uint32"])
+def test_large_integers_keep_their_digits(dtype: str) -> None:
+    seconds = 1_700_000_000 + np.arange(5, dtype=dtype)[:, None]
+    found = data.StandardScaler().fit_transform(seconds)
+    assert found.dtype == np.float32
+    assert np.allclose(found[:, 0], np.array([-2, -1, 0, 1, 2]) / np.sqrt(2), rtol=1e-6)
+    assert np.allclose(data.MinMaxScaler().fit_transform(seconds)[:, 0], [0, 0.25, 0.5, 0.75, 1], rtol=1e-6)
+
+
 def test_scalers_against_scikit_learn() -> None:
     preprocessing = pytest.importorskip("sklearn.preprocessing")
     for ours, theirs in (

@@ -141,6 +141,9 @@ class Scaler:
         array, shift, scale = self._fitted(values)
         if array.dtype == np.float64:
             return (array - shift) / scale
+        if array.dtype.kind in "iu" and array.dtype.itemsize > 2:  # a date in seconds has more digits than float32
+            exact: NDArray = ((array - shift) / scale).astype(np.float32)
+            return exact
         # float32 throughout, in one array of the result's size.
         result = array.astype(np.float32)
         result -= shift.astype(np.float32)
