@@ -135,6 +135,16 @@ def test_large_integers_keep_their_digits(dtype: str) -> None:
     assert np.allclose(data.MinMaxScaler().fit_transform(seconds)[:, 0], [0, 0.25, 0.5, 0.75, 1], rtol=1e-6)
 
 
+def test_values_that_are_refused_leave_the_statistics_as_they_were() -> None:
+    scaler = data.StandardScaler().fit([[1.0], [3.0]])
+    for refused in (scaler.fit, scaler.partial_fit):
+        with pytest.raises(tg.ArgumentError, match="NaN"):
+            refused([[5.0], [np.nan]])
+    scaler.partial_fit([[5.0]])
+    assert scaler.shift == 3
+    assert np.allclose(scaler.scale, np.sqrt(8 / 3), rtol=1e-15)
+
+
 def test_scalers_against_scikit_learn() -> None:
     preprocessing = pytest.importorskip("sklearn.preprocessing")
     for ours, theirs in (
@@ -246,6 +256,8 @@ def test_categories_that_are_not_known() -> None:
         (lambda: data.StandardScaler().fit(X).transform(X[:, :2]), tg.ShapeError, r"\[400, 2\] do not fit .*, \[3\]"),
         (lambda: data.StandardScaler().fit(X).transform(X[0]), tg.ShapeError, r"values \[3\] have not the 2 axes"),
         (lambda: data.StandardScaler().fit(X[:0]), tg.ArgumentError, "there are no values"),
+        (lambda: data.StandardScaler().fit([[1, np.nan], [2, 3]]), tg.ArgumentError, r"of feature \[1\] are NaN"),
+        (lambda: data.MinMaxScaler(axis=None).fit([1, np.inf]), tg.ArgumentError, "fit: values are NaN or infinite"),
         (lambda: data.StandardScaler(1), tg.ArgumentError, "axis must be 0, axes from 0 up with 0 among them, or None"),
         (lambda: data.StandardScaler((0, 2)).fit(X), tg.ShapeError, r"values \[400, 3\] have no axis 2"),
         (lambda: data.StandardScaler().fit(X).partial_fit(X[:, :2]), tg.ShapeError, "but those before left"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, TypeVar
 
 import numpy as np
@@ -121,15 +122,29 @@ class Scaler:
 
     def fit(self: Self, values: Any) -> Self:
         """Take the statistics of the training data [N, ...]; those of an earlier ``fit`` are forgotten."""
-        self._statistics = RunningStatistics(self.axis)
-        return self.partial_fit(values)
+        before, self._statistics = self._statistics, RunningStatistics(self.axis)
+        try:
+            return self.partial_fit(values)
+        except BaseException:
+            self._statistics = before
+            raise
 
     def partial_fit(self: Self, values: Any) -> Self:
         """Add a piece of the training data to the statistics: for data that is larger than memory."""
-        self._statistics.update(values)
-        if not self._statistics.count:
+        statistics = copy.copy(self._statistics)  # which stay as they are after an error
+        with np.errstate(invalid="ignore"):
+            statistics.update(values)
+        if not statistics.count:
             raise ArgumentError(f"{type(self).__name__}.fit: there are no values")
-        self.shift, self.scale = self._numbers(self._statistics)
+        finite = np.isfinite(statistics.mean)
+        if not finite.all():
+            feature = f" of feature {np.argwhere(~finite)[0].tolist()}" if finite.ndim else ""
+            raise ArgumentError(
+                f"{type(self).__name__}.fit: values{feature} are NaN or infinite, and would make all of it NaN; leave "
+                "their samples out, or replace them first"
+            )
+        self._statistics = statistics
+        self.shift, self.scale = self._numbers(statistics)
         return self
 
     def _numbers(self, statistics: RunningStatistics) -> tuple[NDArray, NDArray]:
