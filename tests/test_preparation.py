@@ -274,6 +274,7 @@ def test_categories_that_are_not_known() -> None:
         (lambda: data.LabelEncoder().fit(WORDS).inverse([9]), IndexError, "label 9 of row 0 is not from 0 to 4"),
         (lambda: data.LabelEncoder().fit(WORDS).inverse([0.5]), tg.ShapeError, "labels must be whole numbers"),
         (lambda: data.OneHotEncoder().fit(WORDS).inverse([[1, 0]]), tg.ShapeError, r"\[N, 5\], found \[1, 2\]"),
+        (lambda: data.OneHotEncoder("ignore").fit(["a"]).inverse([[1], [0]]), tg.ArgumentError, "row 1 is of zeros"),
         (lambda: data.BinaryEncoder().fit(WORDS).inverse([[1, 1, 1]]), IndexError, "label 7 of row 0"),
     ],
 )  # fmt: skip

@@ -149,6 +149,9 @@ class OneHotEncoder(LabelEncoder):
         rows, classes = np.asarray(encoded), self._known()
         if rows.ndim != 2 or rows.shape[1] != len(classes):
             raise ShapeError(f"{type(self).__name__}: expected [N, {len(classes)}], found {list(rows.shape)}")
+        if self.unknown == "ignore" and not rows.any(axis=1).all():
+            row = int((~rows.any(axis=1)).argmax())
+            raise ArgumentError(f"{type(self).__name__}: row {row} is of zeros, which stand for no known category")
         result: NDArray = classes[rows.argmax(axis=1)]
         return result
 
