@@ -281,6 +281,13 @@ def test_samples_that_do_not_fit_each_other(samples: Any, error: type[Exception]
         of_samples(*samples)
 
 
+def test_collate_keeps_the_dtype_of_numpys_numbers() -> None:
+    numbers = np.arange(3.0)  # whose elements are floats to Python, too
+    x, y = data.collate([(numbers, numbers[1]), (numbers, numbers[2])])
+    assert (x.dtype, y.dtype) == (tg.float64, tg.float64)
+    assert data.collate([np.float32(1), np.float32(2)]).dtype == tg.float32
+
+
 def test_collate() -> None:
     x, more = data.collate([(1.0, {"n": 2, "t": tg.ones(2)}), (3.0, {"n": 4, "t": tg.zeros(2)})])
     assert (x.dtype, more["n"].dtype, more["t"].shape) == ("float32", "int64", (2, 2))

@@ -21,7 +21,7 @@ def collate(samples: Sequence[Any], numbers: Sequence[int] | None = None) -> Any
     ----------
     samples
         Arrays, tensors or numbers; or tuples or dicts of such things. Python's floats become float32, as in
-        ``tg.tensor``.
+        ``tg.tensor``; NumPy's numbers keep their dtype.
     numbers
         The samples' numbers in their data set, for messages.
 
@@ -70,7 +70,9 @@ def _stack(samples: Sequence[Any], numbers: Sequence[int], part: str) -> Any:
     _same(arrays, numbers, part, lambda a: list(a.shape), "shape")
     _same(arrays, numbers, part, lambda a: str(a.dtype), "dtype")
     stacked = np.stack(arrays)
-    return ops.tensor(stacked.astype(np.float32) if isinstance(first, float) else stacked)
+    # NumPy's float64 is a float, too, but says what it is.
+    is_python = isinstance(first, float) and not isinstance(first, np.float64)
+    return ops.tensor(stacked.astype(np.float32) if is_python else stacked)
 
 
 def _same(samples: Sequence[Any], numbers: Sequence[int], part: str, of: Any, what: str) -> None:
