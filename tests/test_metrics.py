@@ -104,6 +104,78 @@ def test_labels_of_sequences() -> None:
     assert abs(over_batches(m.TopK(2), scores, labels, 3) - (best == labels[..., None]).any(-1).mean()) < 1e-14
 
 
+@pytest.mark.parametrize("size", [1, 7, 83])
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted", None])
+def test_several_labels_at_once(average: str | None, size: int) -> None:
+    true = (Y > 0.3).astype(np.float32)
+    true[:, 2] = 0  # a label that is never there
+    guessed = X > 0
+    for kind, reference in ((m.Precision, "precision_score"), (m.Recall, "recall_score"), (m.F1, "f1_score")):
+        found = over_batches(kind(average, multilabel=True), X, true, size)
+        np.testing.assert_allclose(found, scores_of(reference)(true, guessed, average=average), rtol=1e-14)
+    found = over_batches(m.Accuracy(multilabel=True), X, true, size)
+    assert abs(found - (1 - sk.hamming_loss(true, guessed))) < 1e-14
+    matrices = over_batches(m.ConfusionMatrix(multilabel=True), X, true, size)
+    np.testing.assert_array_equal(matrices, sk.multilabel_confusion_matrix(true, guessed))
+    # One label is a column of two classes.
+    one = over_batches(m.F1("binary", multilabel=True), X[:, :1], true[:, :1], size)
+    assert abs(one - sk.f1_score(true[:, 0], guessed[:, 0])) < 1e-14
+
+
+@pytest.mark.parametrize("ignored", [-100, -1, 2])
+@pytest.mark.parametrize("size", [1, 7, 83])
+def test_labels_that_are_ignored(size: int, ignored: int) -> None:
+    labels = np.where(np.arange(83) % 3 == 0, ignored, LABELS)
+    counted = labels != ignored
+    true, guessed = labels[counted], GUESSED[counted]
+    options = {"ignore_index": ignored}
+    assert abs(over_batches(m.Accuracy(**options), SCORES, labels, size) - sk.accuracy_score(true, guessed)) < 1e-14
+    expected = sk.top_k_accuracy_score(true, SCORES[counted], k=2, labels=range(5))
+    assert abs(over_batches(m.TopK(2, **options), SCORES, labels, size) - expected) < 1e-14
+    matrix = over_batches(m.ConfusionMatrix(**options), SCORES, labels, size)
+    np.testing.assert_array_equal(matrix, sk.confusion_matrix(true, guessed, labels=range(5)))
+    expected = scores_of("f1_score")(true, guessed, average="macro")
+    assert abs(over_batches(m.F1(**options), SCORES, labels, size) - expected) < 1e-14
+    assert m.Accuracy(ignore_index=ignored).of(tg.tensor(SCORES[:2]), tg.tensor([ignored] * 2)) == 0  # of nothing
+
+
+@pytest.mark.parametrize("label", [-1, 5])
+def test_a_label_that_is_no_class(label: int) -> None:
+    with pytest.raises(tg.OutOfRangeError, match=r"confusion_matrix: a label is not from 0 to 4; give .* ignore_index"):
+        m.ConfusionMatrix().of(tg.tensor(SCORES[:2]), tg.tensor([0, label]))
+
+
+@pytest.mark.parametrize("capture", [False, True])
+def test_metrics_by_name_suit_the_loss(capture: bool) -> None:
+    model = tg.nn.Sequential(tg.nn.Lambda(lambda x: x))
+    unused = tg.optim.SGD([tg.nn.Parameter(tg.zeros(1))], lr=0.1)
+
+    def found(loss: Any, x: Any, y: Any) -> dict[str, Any]:
+        trainer = tg.train.Trainer(model, loss, unused, metrics=["accuracy", "f1"], capture=capture)
+        result: dict[str, Any] = trainer.evaluate((x, y), 30)
+        return result
+
+    true = (Y > 0.3).astype(np.float32)
+    probabilities = (1 / (1 + np.exp(-X))).astype(np.float32)
+    for loss, x in ((tg.nn.BCELoss(), probabilities), (tg.nn.BCEWithLogitsLoss(), X)):
+        several = found(loss, x, true)
+        assert abs(several["accuracy"] - ((X > 0) == true).mean()) < 1e-14
+        assert abs(several["f1"] - sk.f1_score(true, X > 0, average="macro")) < 1e-14
+        one = found(loss, x[:, :1], true[:, :1])
+        assert abs(one["accuracy"] - sk.accuracy_score(true[:, 0], X[:, 0] > 0)) < 1e-14
+        assert abs(one["f1"] - sk.f1_score(true[:, 0], X[:, 0] > 0, average="macro")) < 1e-14
+    labels = np.where(np.arange(83) % 3 == 0, -100, LABELS)
+    few = found(tg.nn.CrossEntropyLoss(ignore_index=-100), SCORES, labels)
+    assert abs(few["accuracy"] - sk.accuracy_score(labels[labels >= 0], GUESSED[labels >= 0])) < 1e-14
+
+
+@pytest.mark.parametrize("name", ["accuracy", "top5", "f1", "mse"])
+def test_outputs_in_a_tuple(name: str) -> None:
+    metric = m.as_metric(name, {})
+    with pytest.raises(tg.ArgumentError, match=f"{name}: the output is a tuple, expected a tensor; of several take"):
+        metric.of((tg.tensor(SCORES), tg.tensor(SCORES)), tg.tensor(LABELS))  # type: ignore[union-attr, arg-type]
+
+
 def test_the_trainer_has_the_same_numbers_captured_or_not() -> None:
     def run(capture: bool) -> tuple[Any, dict[str, Any]]:
         tg.manual_seed(0)

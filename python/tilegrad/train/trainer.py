@@ -18,7 +18,7 @@ from .loop import Loop
 from .metrics import as_metric
 from .placement import device_of, on_device, on_host
 from .predicting import batches_of_inputs
-from .probabilities import activation_of, to_probabilities
+from .probabilities import activation_of, metric_options, to_probabilities
 from .step import Step
 from .weighting import class_weights, ignored_label
 
@@ -43,8 +43,9 @@ class Trainer:
     optimizer
         Of the model's parameters. It clips gradients if it was made with ``clip_norm`` or ``clip_value``.
     metrics
-        Names, metrics of :mod:`tilegrad.train.metrics`, which are computed inside the step, or functions ``(output,
-        target) -> float``, whose means over samples are reported; they are called outside the captured step.
+        Names (``"accuracy"``, ``"f1"``, ...), whose metrics are made to suit the loss; metrics of
+        :mod:`tilegrad.train.metrics`; both are computed inside the step. Or functions ``(output, target) -> float``,
+        whose means over samples are reported; they are called outside the captured step.
     capture
         Whether steps are recorded and replayed (:func:`tilegrad.capture`): the same bits without the time that Python
         takes. Model and loss must not look at values then. The trainer's model, loss and optimizer are those of its
@@ -97,7 +98,8 @@ class Trainer:
         if type(accumulate) is not int or accumulate < 1:
             raise _C.ArgumentError(f"Trainer: accumulate must be a positive integer, found {accumulate!r}")
         self.model, self.loss, self.optimizer, self.accumulate = model, loss, optimizer, accumulate
-        self.metrics = [as_metric(metric) for metric in metrics]
+        options = metric_options(loss)
+        self.metrics = [as_metric(metric, options) for metric in metrics]
         twice = [name for name, count in Counter(m.name for m in self.metrics).items() if count > 1 or name == "loss"]
         if twice:
             raise _C.ArgumentError(f"Trainer: two metrics are called {twice[0]!r}; give one another name")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ... import _C
@@ -25,14 +25,16 @@ NAMED: dict[str, Callable[[], Metric]] = {
 }
 
 
-def as_metric(metric: Any) -> Metric | Function:
-    """A metric from a name, a metric or a function."""
+def as_metric(metric: Any, options: Mapping[str, Any]) -> Metric | Function:
+    """A metric from a name, with those of the options that it has; a metric or a function."""
     if isinstance(metric, Metric):
         return metric
     if isinstance(metric, str):
         if metric not in NAMED:
             raise _C.ArgumentError(f"Trainer: metric {metric!r} is none of {', '.join(NAMED)}; give a function")
-        return NAMED[metric]()
+        made = NAMED[metric]()
+        vars(made).update({name: value for name, value in options.items() if name in vars(made)})
+        return made
     if isinstance(metric, type) and issubclass(metric, Metric):
         raise _C.ArgumentError(f"Trainer: metric {metric.__name__} is a class; give {metric.__name__}()")
     if not callable(metric):

@@ -61,8 +61,19 @@ class Metric:
         return f"{type(self).__name__}({self.name!r})"
 
 
+def check_tensors(name: str, output: Any, target: Any) -> None:
+    """Of models with several outputs, or several targets, a metric cannot know which are meant."""
+    for what, value in (("output", output), ("target", target)):
+        if not isinstance(value, _C.TensorBase):
+            raise _C.ArgumentError(
+                f"{name}: the {what} is a {type(value).__name__}, expected a tensor; of several take "
+                "one in a Metric of your own, or in a function (output, target) -> float"
+            )
+
+
 def check_same_shape(name: str, output: Tensor, target: Tensor) -> None:
     """Targets must be of the output's shape."""
+    check_tensors(name, output, target)
     if output.shape != target.shape:
         raise _C.ShapeError(
             f"{name}: the output is {list(output.shape)} and the target {list(target.shape)}, expected one shape"
