@@ -232,6 +232,7 @@ def test_class_weights_are_sample_weights(capture: bool) -> None:
         ({0: 0.5, 2: 2.0, 3: 3.0}, by_class),
         (by_class.tolist(), by_class),
         (tg.tensor(by_class), by_class),
+        ({1: 2.0}, np.array([1.0, 2.0, 1.0, 1.0])),  # what a dict lacks is 1, behind its last label too
         ("balanced", 50 / (4 * counts)),
     ):
         found = []
@@ -254,6 +255,19 @@ def test_weights_of_two_classes() -> None:
     expected = (losses * np.where(y > 0, 5.0, 2.0)).mean()
     found = t.fit((X, y), 1, 16, class_weight={0: 2.0, 1: 5.0}, verbose=0)["loss"][0]
     assert abs(found - expected) < 1e-6 * expected
+    expected = (losses * np.where(y > 0, 1.0, 2.0)).mean()
+    found = t.fit((X, y), 1, 16, class_weight={0: 2.0}, verbose=0)["loss"][0]
+    assert abs(found - expected) < 1e-6 * expected
+
+
+def test_class_weights_of_several_targets() -> None:
+    def loss(output: Any, target: Any, reduction: str = "mean") -> Any:
+        return tg.cross_entropy(output, target[0], reduction=reduction)
+
+    model = nn.Sequential(nn.Linear(3, 4))
+    t = tg.train.Trainer(model, loss, tg.optim.SGD(model.parameters(), lr=0.1))
+    with pytest.raises(tg.ArgumentError, match="fit: class_weight needs one target, found a tuple; weigh each in"):
+        t.fit((X, (Y, Y)), 1, class_weight={0: 2.0}, verbose=0)
 
 
 @pytest.mark.parametrize("capture", [False, True])
@@ -348,7 +362,9 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"data": (X, Y), "class_weight": {-1: 2.0}}, tg.ArgumentError, r"labels from 0, found \[-1\]"),
     ({"data": (X, Y), "class_weight": {0: np.nan}}, tg.ArgumentError, "class_weight must be finite"),
     ({"data": (X, Y), "class_weight": [[1.0]]}, tg.ShapeError, r"class_weight must be \[C\]"),
-    ({"data": (X, Y), "class_weight": [1.0, 1.0]}, tg.OutOfRangeError, "out of range"),
+    ({"data": (X, Y), "class_weight": [1.0, 1.0]}, tg.ShapeError, r"has 2 classes, targets \[32\] of int64 have 4"),
+    ({"data": (X, Y), "class_weight": [1.0] * 5}, tg.ShapeError, r"has 5 classes, targets \[32\] of int64 have 4"),
+    ({"data": (X, Y), "class_weight": {4: 2.0}}, tg.ShapeError, r"has 5 classes, targets \[32\] of int64 have 4"),
     ({"data": (X, Y), "class_weight": "even"}, tg.ArgumentError, "\"balanced\", found 'even'"),
     ({"data": batches(), "class_weight": "balanced"}, tg.ArgumentError, "needs data in arrays"),
     ({"data": (X, Y), "epochs": 1.5}, tg.ArgumentError, "epochs must be an integer"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
     from .batches import Batch
     from .step import Step
+    from .weighting import ClassWeights
 
 __all__ = ["Before", "Finding", "diagnose"]
 
@@ -93,7 +94,7 @@ class Before:
             default_generator.set_state(self._random)
 
 
-def diagnose(step: Step, batch: Batch, classes: Tensor | None, number: int, samples: Any) -> Finding:
+def diagnose(step: Step, batch: Batch, classes: ClassWeights | None, number: int, samples: Any) -> Finding:
     """Make the step again without its update, looking at everything on the way.
 
     Parameters

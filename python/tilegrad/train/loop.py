@@ -14,9 +14,9 @@ from .progress import Progress
 from .totals import Results, arrays, numbers
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor
     from .keeper import Keeper
     from .trainer import Trainer
+    from .weighting import ClassWeights
 
 __all__ = ["INTERRUPTED", "Loop"]
 
@@ -37,7 +37,7 @@ class Loop:
     validation
         Of the batches that are evaluated after each epoch, or None.
     classes
-        Weights of the classes [C], or None.
+        Weights of the classes, or None.
     callbacks
         What is called.
     verbose
@@ -52,7 +52,7 @@ class Loop:
         source: Source,
         epochs: int,
         validation: Source | None,
-        classes: Tensor | None,
+        classes: ClassWeights | None,
         callbacks: Callbacks,
         verbose: int,
         keeper: Keeper | None = None,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..nn.module import Module
     from ..tensor import Tensor
     from .batches import Batch
+    from .weighting import ClassWeights
 
 __all__ = ["Step"]
 
@@ -64,13 +65,13 @@ class Step:
 
     # A step of training.
 
-    def train(self, batch: Batch, classes: Tensor | None, is_first: bool, is_last: bool) -> None:
+    def train(self, batch: Batch, classes: ClassWeights | None, is_first: bool, is_last: bool) -> None:
         """The whole step: gradients, added to those of an unfinished update unless it is the first batch of one, and
         the update after the last.
         """
         self._count(batch, *self._run(batch, classes, is_first, is_last))
 
-    def gradients(self, batch: Batch, classes: Tensor | None, is_first: bool, eager: bool) -> None:
+    def gradients(self, batch: Batch, classes: ClassWeights | None, is_first: bool, eager: bool) -> None:
         """The step up to the gradients."""
         self._count(batch, *(self._gradients if eager else self._half)(batch, classes, is_first))
 
@@ -83,13 +84,13 @@ class Step:
         self._check()
         return bool(math.isfinite(on_host(self._norm)[0]) and math.isfinite(self._loss.item()))
 
-    def _whole(self, batch: Batch, classes: Tensor | None, is_first: bool, is_last: bool) -> Any:
+    def _whole(self, batch: Batch, classes: ClassWeights | None, is_first: bool, is_last: bool) -> Any:
         found = self._gradients(batch, classes, is_first)
         if is_last:
             self._update()
         return found
 
-    def _gradients(self, batch: Batch, classes: Tensor | None, is_first: bool) -> Any:
+    def _gradients(self, batch: Batch, classes: ClassWeights | None, is_first: bool) -> Any:
         if is_first:
             self.optimizer.zero_grad()
         output = self.forward_eagerly(batch.inputs)
@@ -112,7 +113,7 @@ class Step:
         self.training.count += batch.samples
         self.training.add_functions(output, batch.target, batch.samples)
 
-    def loss_of(self, output: Any, batch: Batch, classes: Tensor | None = None) -> Tensor:
+    def loss_of(self, output: Any, batch: Batch, classes: ClassWeights | None = None) -> Tensor:
         """The loss of a batch, with the weights of its samples and classes."""
         if batch.weight is None and classes is None:
             loss = self.loss(output, batch.target)

@@ -17,7 +17,7 @@ from .metrics.classes import are_labels
 if TYPE_CHECKING:
     from .batches import Batch
 
-__all__ = ["PerSample", "class_weights", "ignored_label", "per_sample", "weighted_loss"]
+__all__ = ["ClassWeights", "PerSample", "class_weights", "ignored_label", "per_sample", "weighted_loss"]
 
 Loss = Callable[..., Tensor]
 
@@ -33,15 +33,23 @@ class PerSample(NamedTuple):
     """Weights [C] of the classes, by whose sum over the samples the loss divides for its mean."""
 
 
-def class_weights(given: Any, labels: Any = None, ignored: int | None = None) -> Tensor | None:
-    """Class weights [C] from what ``fit`` takes: a dict, numbers, or ``"balanced"`` for the labels given.
+class ClassWeights(NamedTuple):
+    """What fit was given as class weights."""
+
+    values: Tensor
+    is_whole: bool
+    """Whether there is one for each class; otherwise those behind the last are 1."""
+
+
+def class_weights(given: Any, labels: Any = None, ignored: int | None = None) -> ClassWeights | None:
+    """Class weights from what ``fit`` takes: a dict, numbers, or ``"balanced"`` for the labels given.
 
     Samples whose label is ``ignored`` count nothing.
     """
     if given is None:
         return None
     if isinstance(given, str):
-        return ops.tensor(_balanced(given, labels, ignored))
+        return ClassWeights(ops.tensor(_balanced(given, labels, ignored)), False)
     if isinstance(given, Mapping):
         bad = [label for label in given if not isinstance(label, (int, np.integer)) or label < 0]
         if bad or not given:
@@ -55,7 +63,7 @@ def class_weights(given: Any, labels: Any = None, ignored: int | None = None) ->
         raise _C.ShapeError(f"fit: class_weight must be [C], a weight for each class; found {list(values.shape)}")
     if not (np.isfinite(values) & (values >= 0)).all():
         raise _C.ArgumentError(f"fit: class_weight must be finite and at least 0, found {values.tolist()}")
-    return ops.tensor(values)
+    return ClassWeights(ops.tensor(values), not isinstance(given, Mapping))
 
 
 def _balanced(given: str, labels: Any, ignored: int | None) -> Any:
@@ -113,7 +121,7 @@ def _defaults(function: Loss) -> dict[str, Any]:
         return {}
 
 
-def weighted_loss(apart: PerSample, output: Any, batch: Batch, classes: Tensor | None) -> Tensor:
+def weighted_loss(apart: PerSample, output: Any, batch: Batch, classes: ClassWeights | None) -> Tensor:
     """The loss with the weights of samples and classes: their products with the losses, joined as the loss joins.
 
     A mean is divided by what the loss divides by without these weights, so that weights of 1 change nothing.
@@ -123,7 +131,8 @@ def weighted_loss(apart: PerSample, output: Any, batch: Batch, classes: Tensor |
         raise _C.ShapeError('fit: the loss gave one number for reduction="none", expected one for each sample')
     divisor = None if apart.reduction == "sum" else _divisor(apart, losses, batch.target)
     if classes is not None:
-        losses = _multiplied(losses, _weights_of(batch.target, output, classes, apart.ignored))
+        weights = _of_all_classes(classes, losses, output, batch.target)
+        losses = _multiplied(losses, _weights_of(batch.target, weights, apart.ignored))
     if batch.weight is not None:
         losses = _multiplied(losses, batch.weight)
     total = ops.sum(losses)
@@ -139,7 +148,7 @@ def _divisor(apart: PerSample, losses: Tensor, target: Any) -> int | Tensor:
     if not isinstance(target, Tensor) or not are_labels(target) or target.shape != losses.shape:
         return losses.size
     if apart.weight is not None:
-        return ops.sum(_weights_of(target, None, apart.weight, apart.ignored))
+        return ops.sum(_weights_of(target, apart.weight, apart.ignored))
     if apart.ignored is not None:
         return ops.sum(ops.not_equal(ops.astype(target, "int64"), apart.ignored))
     return losses.size
@@ -153,7 +162,31 @@ def _multiplied(losses: Tensor, weights: Tensor) -> Tensor:
     return losses * weights.reshape((*weights.shape, *[1] * (losses.ndim - weights.ndim)))
 
 
-def _weights_of(target: Tensor, output: Any, classes: Tensor, ignored: int | None) -> Tensor:
+def _of_all_classes(given: ClassWeights, losses: Tensor, output: Any, target: Any) -> Tensor:
+    """Weights [C] of as many classes as outputs and targets have."""
+    if not isinstance(target, Tensor):
+        raise _C.ArgumentError(
+            f"fit: class_weight needs one target, found a {type(target).__name__}; weigh each in a loss of your own"
+        )
+    found, count = len(given.values), 2  # scores of one class against the other
+    if are_labels(target):
+        if not isinstance(output, Tensor) or output.shape[:-1] != target.shape:
+            count = 2 if isinstance(output, Tensor) and output.shape == target.shape else found
+        elif output.shape[-1] > 1:
+            count = output.shape[-1]
+    elif (
+        target.ndim > 1 and target.shape[-1] > 1 and (losses.ndim < target.ndim or found == target.shape[-1])
+    ):  # one-hot or soft labels
+        count = target.shape[-1]
+    if found > count or (given.is_whole and found < count):
+        raise _C.ShapeError(
+            f"fit: class_weight has {found} classes, targets {list(target.shape)} of {target.dtype.name} have {count}"
+        )
+    rest = ops.ones((count - found,), given.values.dtype, given.values.device)
+    return ops.concat([given.values, rest]) if found < count else given.values
+
+
+def _weights_of(target: Tensor, classes: Tensor, ignored: int | None) -> Tensor:
     """The weight of each target's class; 0 of a label that is ignored."""
     if are_labels(target):
         labels = ops.astype(target, "int64")
@@ -163,9 +196,4 @@ def _weights_of(target: Tensor, output: Any, classes: Tensor, ignored: int | Non
         return ops.where(counted, ops.take(classes, ops.where(counted, labels, 0)), 0.0)
     if target.ndim > 1 and target.shape[-1] == len(classes):  # one-hot or soft labels
         return ops.sum(ops.astype(target, "float64") * classes, axis=-1)
-    if len(classes) == 2:  # the probability of class 1
-        return classes[0] + (classes[1] - classes[0]) * ops.astype(target, "float64")
-    raise _C.ShapeError(
-        f"fit: class_weight has {len(classes)} classes; targets {list(target.shape)} of {target.dtype.name} are "
-        "neither labels nor rows of as many"
-    )
+    return classes[0] + (classes[1] - classes[0]) * ops.astype(target, "float64")  # the probability of class 1
