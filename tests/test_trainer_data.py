@@ -119,6 +119,37 @@ def test_several_inputs(capture: bool) -> None:
     assert found[0] == found[1]
 
 
+class Heads(nn.Module):
+    """A model of two outputs, in a tuple or a dict."""
+
+    def __init__(self, named: bool) -> None:
+        self.a, self.b, self.named = nn.Linear(3, 4), nn.Linear(3, 2), named
+
+    def forward(self, x: tg.Tensor) -> Any:
+        return {"a": self.a(x), "b": self.b(x)} if self.named else (self.a(x), self.b(x))
+
+
+@pytest.mark.parametrize("capture", [False, True])
+@pytest.mark.parametrize("named", [False, True])
+def test_several_outputs(named: bool, capture: bool) -> None:
+    def loss(output: Any, target: Any) -> Any:
+        first, second = output.values() if named else output
+        return tg.cross_entropy(first, target[0]) + tg.cross_entropy(second, target[1])
+
+    model = Heads(named)
+    t = tg.train.Trainer(model, loss, tg.optim.SGD(model.parameters(), lr=0.1), capture=capture)
+    target = (Y, Y % 2)
+    history = t.fit((X, target), 5, 16, validation_data=(X, target), verbose=0)
+    assert history["val_loss"][-1] < history["val_loss"][0]
+    found, expected = t.predict(X, 7), model(tg.tensor(X))
+    shares = t.predict_proba(X, activation="softmax")
+    for key in ("a", "b") if named else (0, 1):
+        whole = expected[key].detach().numpy()
+        assert np.array_equal(found[key].numpy(), whole)
+        exact = np.exp(whole.astype(np.float64))
+        np.testing.assert_allclose(shares[key].numpy(), exact / exact.sum(1, keepdims=True), rtol=1e-5)
+
+
 def test_the_split_is_random_and_of_the_seed() -> None:
     seen: list[Any] = []
 

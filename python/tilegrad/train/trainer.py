@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _C, ops
+from ..structure import replace, tensors_in
 from .batches import Source, are_arrays, of_arrays, source_of, split
 from .callback import Callback, Callbacks
 from .evaluation import Evaluating
@@ -250,8 +251,8 @@ class Trainer:
                 self._step.judge(on_device(batch, device))
         return totals.results()
 
-    def predict(self, x: Any, batch_size: int = 256) -> Tensor:
-        """The model's outputs, in evaluation mode.
+    def predict(self, x: Any, batch_size: int = 256) -> Any:
+        """The model's outputs, in evaluation mode: a tensor, or a tuple, list or dict of them, as the model returns.
 
         Parameters
         ----------
@@ -261,16 +262,19 @@ class Trainer:
         batch_size
             For arrays.
         """
-        outputs, device = [], device_of(self.model)
+        parts: list[list[Any]] = []  # of every batch, the arrays of its outputs
+        output, device = None, device_of(self.model)
         with Evaluating(self.model):
             for inputs in batches_of_inputs("predict", x, batch_size):
-                outputs.append(on_host(self._step.forward(on_device(inputs, device))))
-        if not outputs:
+                output = self._step.forward(on_device(inputs, device))
+                parts.append([on_host(tensor) for tensor in tensors_in(output)])
+        if not parts:
             raise _C.ShapeError("predict: there are no inputs")
-        return ops.tensor(np.concatenate(outputs))
+        whole = (ops.tensor(np.concatenate(arrays)) for arrays in zip(*parts, strict=True))
+        return replace(output, _is_tensor, lambda _: next(whole))
 
-    def predict_proba(self, x: Any, batch_size: int = 256, activation: str | None = None) -> Tensor:
-        """Probabilities: the model's outputs through the function that its loss goes with.
+    def predict_proba(self, x: Any, batch_size: int = 256, activation: str | None = None) -> Any:
+        """Probabilities: the model's outputs, each of them, through the function that its loss goes with.
 
         Parameters
         ----------
@@ -293,7 +297,13 @@ class Trainer:
         >>> trainer.predict_proba(np.zeros((1, 2), np.float32))
         tensor([[0.33333334, 0.33333334, 0.33333334]])
         """
-        return to_probabilities(self.predict(x, batch_size), activation or activation_of(self.loss))
+        chosen = activation or activation_of(self.loss)
+        return replace(self.predict(x, batch_size), _is_tensor, lambda output: to_probabilities(output, chosen))
+
+
+def _is_tensor(value: Any) -> bool:
+    """Whether it is one, not a structure of several."""
+    return isinstance(value, _C.TensorBase)
 
 
 def _target_place(form: Any) -> int:
