@@ -239,6 +239,21 @@ def test_csv(tmp_path: Path) -> None:
         t.fit((X, Y), 1, callbacks=[tg.train.CSVLogger(tmp_path / "none" / "log.csv")], verbose=0)
 
 
+@pytest.mark.parametrize("append", [False, True])
+def test_csv_of_a_run_that_goes_on(tmp_path: Path, append: bool) -> None:
+    path = tmp_path / "log.csv"
+
+    def run(epochs: int, **options: Any) -> History:
+        return trainer().fit((X, Y), epochs, callbacks=[tg.train.CSVLogger(path, append)], verbose=0, **options)
+
+    other = run(2)["loss"] if append else []
+    run(3, checkpoint=tmp_path / "run")
+    whole = run(5, checkpoint=tmp_path / "run", resume=True)
+    found = History.read_csv(path)
+    assert found.epoch == list(range(len(other) + 5))
+    assert found["loss"] == other + whole["loss"]
+
+
 def test_tensorboard(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
     board = tg.train.TensorBoard(tmp_path / "runs", every=2)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..callback import Callback
 from ..history import History
@@ -41,17 +42,20 @@ class CSVLogger(Callback):
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path, self.append = os.fspath(path), append
         self._rows, self._first = History(), 0
+        self._is_restored = False
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Find the lines that stay."""
-        self._rows, self._first = History(), 0
-        if self.append and os.path.exists(self.path):
-            self._rows = History.read_csv(self.path)
-            self._first = max(self._rows.epoch, default=-1) + 1
-        for row in trainer.history.rows():  # of the run that goes on
-            epoch = int(row.pop("epoch"))
-            if not self.append:
-                self._rows.add(epoch, row)
+        before = History.read_csv(self.path) if self.append and os.path.exists(self.path) else History()
+        if not self._is_restored:
+            self._first = max(before.epoch, default=-1) + 1
+        self._is_restored = False
+        self._rows = History()
+        for rows, first in ((before, 0), (trainer.history, self._first)):  # of other runs; of the run that goes on
+            for row in rows.rows():
+                epoch = first + int(row.pop("epoch"))
+                if rows is trainer.history or epoch < self._first:
+                    self._rows.add(epoch, row)
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, results: dict[str, float]) -> None:
         """Write the file."""
@@ -60,3 +64,11 @@ class CSVLogger(Callback):
             self._rows.to_csv(self.path)
         except OSError as error:
             warnings.warn(f"CSVLogger: {self.path} was not written ({error}); training goes on", stacklevel=2)
+
+    def state(self) -> dict[str, Any]:
+        """The number of the run's first line, where there are lines of others."""
+        return {"first": self._first} if self.append else {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state` returned."""
+        self._first, self._is_restored = int(state["first"]), True
