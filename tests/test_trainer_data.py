@@ -322,6 +322,22 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(capture: bool) -> Non
 
 
 @pytest.mark.parametrize("capture", [False, True])
+def test_what_is_left_of_accumulated_batches_is_averaged_over_as_many(capture: bool) -> None:
+    found = []
+    for accumulate in (3, 1):
+        tg.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 4))
+        optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
+        t = tg.train.Trainer(model, nn.CrossEntropyLoss(), optimizer, capture=capture, accumulate=accumulate)
+        # 5 batches, of which updates take 3 and 2; and batches as large as these.
+        data = batches(10) if accumulate == 3 else [(X[:30], Y[:30]), (X[30:], Y[30:])]
+        t.fit(data, 2, verbose=0)
+        assert optimizer.steps == 4
+        found.append(np.frombuffer(weights(t), np.float32))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("capture", [False, True])
 def test_a_penalty_is_in_the_gradient_and_not_in_the_loss(capture: bool) -> None:
     def run(**options: Any) -> tuple[bytes, list[float]]:
         decay = options.pop("decay", 0.0)

@@ -117,7 +117,7 @@ class Loop:
         try:
             self._run_batches(progress)
             if self._unfinished:
-                self._step.update()
+                self._step.update_early(self._unfinished)
                 self._unfinished = 0
             if self.is_interrupted and self._keeper is not None:
                 self._keeper.keep(self)

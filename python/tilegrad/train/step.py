@@ -79,6 +79,13 @@ class Step:
         """The rest of it."""
         (self._update if eager else self._finish)()
 
+    def update_early(self, batches: int) -> None:
+        """The update after fewer batches than are accumulated: of the mean over these."""
+        with no_grad():
+            for gradient in self._present_gradients():
+                gradient.mul_(self._accumulate / batches)
+        self.update()
+
     def is_finite(self) -> bool:
         """Whether the loss and all gradients are, after :meth:`gradients`."""
         self._check()
@@ -105,8 +112,10 @@ class Step:
 
     def _measure_gradients(self) -> None:
         depends_on(self.optimizer._settings)  # on which parameters are frozen
-        gradients = [p.grad for group in self.optimizer.groups for p in group.parameters if p.grad is not None]
-        _C.gradient_norm(self._norm, gradients, math.inf)
+        _C.gradient_norm(self._norm, self._present_gradients(), math.inf)
+
+    def _present_gradients(self) -> list[Tensor]:
+        return [p.grad for group in self.optimizer.groups for p in group.parameters if p.grad is not None]
 
     def _count(self, batch: Batch, loss: Tensor, output: Any) -> None:
         self._loss = loss

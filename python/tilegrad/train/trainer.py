@@ -57,7 +57,7 @@ class Trainer:
         validation can be compared.
     accumulate
         The number of batches whose gradients are averaged for one update: as a batch of all of them, in less memory.
-        What an epoch's end leaves over makes an update too.
+        What an epoch's end leaves over makes an update too, of the mean over as many.
 
     Attributes
     ----------
