@@ -173,7 +173,10 @@ def test_early_stopping_of_a_loss_that_stands_still() -> None:
 def test_early_stopping_watches_a_metric() -> None:
     stopping = EarlyStopping("val_accuracy", patience=1)
     assert stopping.monitor.mode == "max"
-    assert EarlyStopping("val_loss").monitor.mode == EarlyStopping("mse").monitor.mode == "min"
+    for name in ("balanced_accuracy", "val_macro_f1", "top5", "val_roc_auc", "mean_iou", "val_Accuracy"):
+        assert EarlyStopping(name).monitor.mode == "max", name
+    for name in ("val_loss", "mse", "val_mae", "accuracy_loss", "top1_error", "perplexity"):
+        assert EarlyStopping(name).monitor.mode == "min", name
     with pytest.raises(
         tg.ArgumentError, match=r"EarlyStopping watches 'val_accuracy', found only loss, .*validation_data"
     ):

@@ -75,6 +75,14 @@ def test_without_val_loss_the_loss_counts(tmp_path: Path) -> None:
     assert step_of(folder.best()) == 1
 
 
+@pytest.mark.parametrize(("monitor", "best"), [("val_accuracy", 2), ("val_error", 1), ("val_mse", 1)])
+def test_whether_more_is_better_is_in_the_name(tmp_path: Path, monitor: str, best: int) -> None:
+    with CheckpointFolder(tmp_path, keep_last=1, monitor=monitor) as folder:
+        for step, value in enumerate((0.2, 0.1, 0.9, 0.5, 0.6)):
+            folder.save({"step": step}, {monitor: value})
+    assert step_of(folder.best()) == best
+
+
 def test_an_empty_or_absent_folder_has_nothing(tmp_path: Path) -> None:
     folder = CheckpointFolder(tmp_path / "a" / "b")
     assert folder.latest() is None

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from .. import _C
 from ..errors import CheckpointError, CheckpointWarning
 from ..io.state import read_results, read_state, write_state
+from .callbacks.monitor import better_way
 from .run_lock import RunLock
 
 __all__ = ["Checkpoint", "CheckpointFolder"]
@@ -48,8 +49,8 @@ class CheckpointFolder:
     monitor
         The result that says how good a checkpoint is; without ``"val_loss"`` there, ``"loss"`` stands for it. One
         that is not finite is never among the best, nor is a checkpoint that was saved without results.
-    mode : {"min", "max"}
-        Whether less or more is better.
+    mode : {"auto", "min", "max"}
+        Whether less or more is better; ``"auto"``: more of accuracies and other scores of classes, else less.
 
     Raises
     ------
@@ -77,16 +78,17 @@ class CheckpointFolder:
         keep_last: int = 3,
         keep_best: int = 1,
         monitor: str = "val_loss",
-        mode: str = "min",
+        mode: str = "auto",
     ) -> None:
         owner = "CheckpointFolder"
         for name, value, least in (("keep_last", keep_last, 1), ("keep_best", keep_best, 0)):
             if type(value) is not int or value < least:
                 raise _C.ArgumentError(f"{owner}: {name} must be an integer from {least} up, found {value!r}")
-        if mode not in ("min", "max"):
-            raise _C.ArgumentError(f"{owner}: mode must be 'min' or 'max', found {mode!r}")
+        if mode not in ("auto", "min", "max"):
+            raise _C.ArgumentError(f"{owner}: mode must be 'auto', 'min' or 'max', found {mode!r}")
         self.path = Path(path)
-        self.keep_last, self.keep_best, self.monitor, self.mode = keep_last, keep_best, monitor, mode
+        self.keep_last, self.keep_best, self.monitor = keep_last, keep_best, monitor
+        self.mode = better_way(monitor) if mode == "auto" else mode
         self._lock = RunLock(self.path)
         self._failing = False  # whether the last save failed, and was reported
         self._results: dict[int, dict[str, float] | None] = {}  # None: known to be damaged

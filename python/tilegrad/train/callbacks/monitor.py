@@ -8,9 +8,16 @@ from typing import Any
 
 from ... import _C
 
-__all__ = ["Monitor"]
+__all__ = ["Monitor", "better_way"]
 
-_HIGHER = ("accuracy", "top", "precision", "recall", "f1", "auc", "r2", "score")
+_HIGHER = ("acc", "top", "precision", "recall", "f1", "auc", "r2", "score", "iou", "dice")
+
+
+def better_way(name: str) -> str:
+    """``"max"`` for results of which more is better, by the words of their name; else ``"min"``."""
+    words = name.lower().split("_")
+    is_score = any(word.startswith(_HIGHER) for word in words) and not {"loss", "error"} & set(words)
+    return "max" if is_score else "min"
 
 
 class Monitor:
@@ -23,7 +30,7 @@ class Monitor:
     name
         The result's name; without ``"val_loss"`` there, ``"loss"`` stands for it.
     mode
-        ``"min"``, ``"max"``, or ``"auto"``: more is better of accuracies and other scores of classes, else less.
+        ``"min"``, ``"max"``, or ``"auto"``: by :func:`better_way`.
     min_delta
         By how much more than this a value must be better to be an improvement.
     """
@@ -34,9 +41,7 @@ class Monitor:
         if not isinstance(min_delta, (int, float)) or not min_delta >= 0:
             raise _C.ArgumentError(f"{owner}: min_delta must be at least 0, found {min_delta!r}")
         self.owner, self.name, self.min_delta = owner, name, min_delta
-        if mode == "auto":
-            mode = "max" if name.removeprefix("val_").startswith(_HIGHER) else "min"
-        self.mode = mode
+        self.mode = better_way(name) if mode == "auto" else mode
         self.clear()
 
     def clear(self) -> None:
