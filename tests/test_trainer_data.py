@@ -91,6 +91,11 @@ def test_generators_are_read_once() -> None:
         t.fit(batches(), 1, steps_per_epoch=5, verbose=0)
     with pytest.raises(tg.ArgumentError, match="there is nothing in it"):
         t.fit([], verbose=0)
+    before = weights(t)
+    with pytest.raises(tg.ArgumentError, match="validation_data can be read once, and 2 epochs need it as often"):
+        t.fit((X, Y), 2, validation_data=iter(batches()), verbose=0)
+    assert weights(t) == before  # found out before anything was trained
+    assert len(t.fit((X, Y), 1, validation_data=iter(batches()), verbose=0)["val_loss"]) == 1
 
 
 class Two(nn.Module):

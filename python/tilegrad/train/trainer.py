@@ -144,7 +144,7 @@ class Trainer:
         batch_size
             For arrays.
         validation_data
-            As ``data``; evaluated after each epoch.
+            As ``data``; evaluated after each epoch, so that a generator is for one epoch.
         validation_split
             The fraction of samples, of arrays, that are not trained with but evaluated after each epoch: chosen at
             random, by the seed. Either this or ``validation_data``.
@@ -202,6 +202,11 @@ class Trainer:
                 "fit: sample_weight is for arrays; let the loader give batches (inputs, targets, sample weights)"
             )
         validation = self._validation(validation_data, batch_size)
+        if validation is not None and validation.is_once and epochs > 1:
+            raise _C.ArgumentError(
+                f"fit: validation_data can be read once, and {epochs} epochs need it as often; give arrays, a list or "
+                "a DataLoader"
+            )
         if validation_split:
             if validation is not None:
                 raise _C.ArgumentError("fit: give validation_data or validation_split, not both")
