@@ -31,6 +31,15 @@ def test_columns() -> None:
     assert repr(dict(found)) == repr(found)
 
 
+def test_a_result_that_is_no_number_adds_nothing() -> None:
+    history = History()
+    history.add(0, {"loss": 1.0})
+    with pytest.raises(tg.ArgumentError, match="result 'note' must be a number, found 'good'"):
+        history.add(1, {"loss": 0.5, "note": "good"})  # type: ignore[dict-item]
+    assert history == {"loss": [1.0]}
+    assert history.epoch == [0]
+
+
 def test_a_file_holds_the_same_numbers(tmp_path: Path) -> None:
     found, path = history(), tmp_path / "h.csv"
     found.to_csv(path)

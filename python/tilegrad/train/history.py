@@ -49,10 +49,17 @@ class History(dict[str, list[float]]):
         """Metrics that are arrays, by name: one per epoch."""
 
     def add(self, epoch: int, results: Mapping[str, float], arrays: Mapping[str, Any] | None = None) -> None:
-        """Add an epoch."""
-        for name in [*self, *(name for name in results if name not in self)]:
+        """Add an epoch.
+
+        Raises
+        ------
+        ArgumentError
+            If a result is no number; nothing is added then.
+        """
+        values = {name: _as_number(name, value) for name, value in results.items()}
+        for name in [*self, *(name for name in values if name not in self)]:
             column = self.setdefault(name, [math.nan] * len(self.epoch))
-            column.append(float(results.get(name, math.nan)))
+            column.append(values.get(name, math.nan))
         for name, array in (arrays or {}).items():
             self.arrays.setdefault(name, []).append(array)
         self.epoch.append(epoch)
@@ -161,6 +168,13 @@ class History(dict[str, list[float]]):
         self.update({name: [float(value) for value in column] for name, column in state["columns"].items()})
         self.epoch = list(state["epoch"])
         self.arrays = {name: list(arrays) for name, arrays in state["arrays"].items()}
+
+
+def _as_number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise _C.ArgumentError(f"History: result {name!r} must be a number, found {value!r}") from None
 
 
 _NOT_DRAWN = ("samples_per_second",)
