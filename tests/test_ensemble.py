@@ -130,6 +130,15 @@ def test_checkpoints_of_one_training(tmp_path: Path) -> None:
         Ensemble.from_checkpoints(CheckpointFolder(tmp_path / "none"), model)
 
 
+def test_outputs_of_different_shapes() -> None:
+    x = np.ones((5, 2), np.float32)
+    three, one = (tg.train.Ensemble([tg.nn.Linear(2, 3), tg.nn.Linear(2, n)]) for n in (4, 1))
+    with pytest.raises(tg.ShapeError, match=r"model 1 gives \[5, 4\] and model 0 \[5, 3\], expected one shape"):
+        three.predict(x)
+    with pytest.raises(tg.ShapeError, match=r"model 1 gives \[5, 1\] and model 0 \[5, 3\]"):
+        one.predict_mean(x)  # which would broadcast
+
+
 def test_bad_arguments() -> None:
     models = networks(2)
     for arguments, message in (

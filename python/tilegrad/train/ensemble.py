@@ -144,7 +144,7 @@ class Ensemble:
             if probabilities.shape[-1] == 1:
                 probabilities = np.concatenate([1 - probabilities, probabilities], axis=-1)
             found.append(probabilities)
-        return np.stack(found)
+        return np.stack(self._checked(found))
 
     def predict_proba(self, x: Any, batch_size: int = 256) -> Tensor:
         """The mean probabilities, or shares of the votes, [N, C] in float64.
@@ -166,9 +166,19 @@ class Ensemble:
 
     def predict_mean(self, x: Any, batch_size: int = 256) -> Tensor:
         """The mean of the outputs as they are: the prediction of regressors."""
-        outputs = [member(x, batch_size) for member in self._members]
+        outputs = self._checked([member(x, batch_size) for member in self._members])
         mean = sum(share * output.astype(np.float64) for share, output in zip(self._shares, outputs, strict=True))
         return ops.tensor(np.asarray(mean, outputs[0].dtype))
+
+    def _checked(self, outputs: list[NDArray]) -> list[NDArray]:
+        """Outputs that can be averaged: of one shape."""
+        for position, output in enumerate(outputs):
+            if output.shape != outputs[0].shape:
+                raise _C.ShapeError(
+                    f"Ensemble: model {position} gives {list(output.shape)} and model 0 {list(outputs[0].shape)}, "
+                    "expected one shape"
+                )
+        return outputs
 
     def _decided(self, probabilities: NDArray) -> NDArray:
         """What the method makes of the members' probabilities [M, N, C]: [N, C], with sums of 1."""
