@@ -266,6 +266,8 @@ def test_tables(tmp_path: Path) -> None:
         data.CSVDataset(path, target="age", text=["kind", "colour"])
     with pytest.raises(tg.ArgumentError, match="give target="):
         data.CSVDataset(path, categorical=True)
+    with pytest.raises(tg.ArgumentError, match="CSVDataset: features must be a list, found 'width'"):
+        data.CSVDataset(path, features="width")
 
 
 def test_arrays_in_files(tmp_path: Path) -> None:

@@ -100,6 +100,11 @@ def test_tables_that_are_wrong(tmp_path: Path, text: str | bytes, options: Any, 
 
 @pytest.mark.parametrize("delimiter", ["", ",,", "\n", '"', "\0", None])
 def test_bad_arguments(tmp_path: Path, delimiter: Any) -> None:
+    for name in ("missing", "text", "columns"):
+        with pytest.raises(tg.ArgumentError, match=rf"{name} must be a list, found 'NA'; give \['NA'\]"):
+            table(tmp_path / "a.csv", "a\n1\n", **{name: "NA"})
+    with pytest.raises(tg.ArgumentError, match="encoding 'utf-99' is none of Python's"):
+        table(tmp_path / "a.csv", "a\n1\n", encoding="utf-99")
     with pytest.raises(tg.ArgumentError, match="delimiter must be one character"):
         table(tmp_path / "a.csv", "a\n1\n", delimiter=delimiter)
     with pytest.raises(tg.ArgumentError, match="text has 'b', which columns has not"):

@@ -66,7 +66,11 @@ class CSVDataset(ArrayDataset):
         categorical: bool = False,
         **options: Any,
     ) -> None:
-        text = list(options.pop("text", ()))
+        text = options.pop("text", ())
+        for name, value in (("text", text), ("features", features)):
+            if isinstance(value, str):
+                raise ArgumentError(f"CSVDataset: {name} must be a list, found {value!r}; give [{value!r}]")
+        text = list(text)
         if categorical:
             if target is None:
                 raise ArgumentError("CSVDataset: categorical says what the target holds: give target=")

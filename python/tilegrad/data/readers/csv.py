@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import math
 import os
@@ -106,7 +107,8 @@ def read_csv(
         If a line has more or fewer fields than the first, a field is no finite number, a quote is not closed, a name is
         missing or there twice, or the file is not of this encoding; with the line and the column.
     ArgumentError
-        If ``delimiter`` is not one character, or a name in ``text`` is not among ``columns``.
+        If ``delimiter`` is not one character, a name in ``text`` is not among ``columns``, one text is given where a
+        list is expected, or the encoding is unknown.
 
     Examples
     --------
@@ -118,6 +120,13 @@ def read_csv(
     """
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n\0':
         raise ArgumentError(f"read_csv: delimiter must be one character, found {delimiter!r}")
+    for name, value in (("columns", columns), ("text", text), ("missing", missing)):
+        if isinstance(value, str):  # whose characters would be taken one by one
+            raise ArgumentError(f"read_csv: {name} must be a list, found {value!r}; give [{value!r}]")
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise ArgumentError(f"read_csv: encoding {encoding!r} is none of Python's, such as 'utf-8'") from None
     where = os.fspath(path)
     with open(path, encoding="utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding, newline="") as file:
         try:
