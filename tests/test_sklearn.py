@@ -371,6 +371,8 @@ BAD: list[tuple[type[Exception], dict[str, Any], str]] = [
     (tg.ArgumentError, {"learning_rate": lambda step: 0.1, "schedule": "cosine"}, "learning_rate is a schedule alre"),
     (tg.ArgumentError, {"learning_rate": -0.1}, "learning_rate must be a number from 0 or a schedule, found -0.1"),
     (tg.ArgumentError, {"learning_rate": "fast"}, "learning_rate must be a number from 0 or a schedule, found 'fast'"),
+    (tg.ArgumentError, {"batch_size": 0}, "batch_size must be a positive integer or 'auto', found 0"),
+    (tg.ArgumentError, {"batch_size": -5}, "batch_size must be a positive integer or 'auto', found -5"),
     (tg.ArgumentError, {"batch_size": 0.5}, "batch_size must be a positive integer or 'auto', found 0.5"),
     (tg.ArgumentError, {"epochs": 0}, "epochs must be a positive integer, found 0"),
     (tg.ArgumentError, {"dtype": "float16"}, "dtype must be None, 'float32', 'float64' or 'int64', found 'float16'"),

@@ -214,7 +214,8 @@ class NetEstimator(BaseEstimator):
     def _batch_size(self, samples: int) -> int:
         if self.batch_size == "auto":
             return min(200, samples)
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, numbers.Integral):
+        is_whole = isinstance(self.batch_size, numbers.Integral) and not isinstance(self.batch_size, bool)
+        if not is_whole or self.batch_size < 1:
             raise _C.ArgumentError(
                 f"{self._name}: batch_size must be a positive integer or 'auto', found {self.batch_size!r}"
             )
