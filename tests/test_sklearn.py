@@ -113,6 +113,14 @@ def test_several_labels() -> None:
     assert np.allclose(np.exp(ours.predict_log_proba(x)), found)
 
 
+def test_several_labels_are_smoothed() -> None:
+    options = {"label_smoothing": 0.2, "learning_rate": 0.1, "epochs": 300, "weight_decay": 0.0}
+    ours = NetClassifier((), n_iter_no_change=None, random_state=0, **options).fit(np.zeros((20, 1)), [[1, 0]] * 20)
+    assert np.allclose(ours.predict_proba(np.zeros((1, 1))), [[0.9, 0.1]], atol=1e-3)  # each is one of two classes
+    with pytest.raises(tg.ArgumentError, match="label_smoothing must be from 0 to 1, found 2"):
+        ours.set_params(label_smoothing=2).fit(np.zeros((20, 1)), [[1, 0]] * 20)
+
+
 def test_class_weights_are_sample_weights() -> None:
     by_class = net(class_weight={0: 2.0, 1: 0.5, 2: 1.0}).fit(X, Y)
     by_sample = net().fit(X, Y, sample_weight=np.array([2.0, 0.5, 1.0])[Y])

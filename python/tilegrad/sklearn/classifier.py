@@ -11,7 +11,7 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from .. import nn, ops
+from .. import _C, nn, ops
 from .base import Array, NetEstimator
 
 __all__ = ["NetClassifier"]
@@ -60,7 +60,8 @@ class NetClassifier(ClassifierMixin, NetEstimator):
     class_weight : dict, "balanced" or None
         The weight of each class in the loss; ``"balanced"`` for the inverse of its share.
     label_smoothing : float
-        From 0 to 1: what part of the target is spread over all classes.
+        From 0 to 1: what part of the target is spread over all classes; of several labels, over each one's being there
+        or not.
     random_state : int, RandomState or None
         Of the first weights, the shuffles, the dropout and the held-out part. Random numbers elsewhere in the program
         are not touched.
@@ -234,7 +235,13 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         if self._multilabel:
             if y.ndim != 2 or y.shape[1] != len(self.classes_):
                 raise ValueError(f"y must be [N, {len(self.classes_)}], found {list(y.shape)}")
-            return y.astype(self._dtypes()[1])
+            smoothing = float(self.label_smoothing)
+            if not 0 <= smoothing <= 1:
+                raise _C.ArgumentError(
+                    f"{self._name}: label_smoothing must be from 0 to 1, found {self.label_smoothing!r}"
+                )
+            target: Array = (y * (1 - smoothing) + smoothing / 2).astype(self._dtypes()[1])
+            return target
         places = np.searchsorted(self.classes_, y)
         places[places == len(self.classes_)] = 0
         unknown = self.classes_[places] != y
