@@ -87,6 +87,20 @@ def test_only_updates_count() -> None:
     assert ema.count == t.optimizer.steps == 4
 
 
+def test_the_update_of_what_an_epoch_leaves_over_counts_in_that_epoch(tmp_path: Path) -> None:
+    def fitted(epochs: int, **options: Any) -> tuple[Trainer, EMA]:
+        t, ema = trainer(accumulate=4), EMA(decay=0.5)
+        t.fit((X, Y), epochs, 8, callbacks=[ema], verbose=0, **options)  # 6 batches: updates after 4, and of 2
+        return t, ema
+
+    whole, ema = fitted(2)
+    assert whole.optimizer.steps == ema.count == 4
+    fitted(1, checkpoint=tmp_path)
+    resumed, again = fitted(2, checkpoint=tmp_path, resume=True)
+    assert again.count == 4
+    assert all(np.array_equal(arrays(whole.model)[path], value) for path, value in arrays(resumed.model).items())
+
+
 @pytest.mark.parametrize("kind", [EMA, SWA])
 def test_validation_of_the_averages(kind: Any) -> None:
     t = trainer()

@@ -215,6 +215,18 @@ class EMA(_Average):
 
     def on_step_end(self, trainer: Trainer, step: int, results: Mapping[str, float]) -> None:
         """Add the weights, if they were updated."""
+        self._follow(trainer)
+
+    def on_validation_begin(self, trainer: Trainer) -> None:
+        """Bring the averages in, if they are to be validated."""
+        self._follow(trainer)
+        super().on_validation_begin(trainer)
+
+    def on_epoch_end(self, trainer: Trainer, epoch: int, results: dict[str, float]) -> None:
+        """Add the weights after the update of what the epoch left over of accumulated batches."""
+        self._follow(trainer)
+
+    def _follow(self, trainer: Trainer) -> None:
         steps = trainer.optimizer.steps
         if steps != self._seen and steps % self.every == 0:
             self.update()
