@@ -130,7 +130,8 @@ class Trainer:
         """Train for a number of passes over the data.
 
         Ctrl-C lets the step finish and ends the epoch: it is evaluated, its means are in the history, and ``fit``
-        returns. A second Ctrl-C raises KeyboardInterrupt.
+        returns. A second Ctrl-C breaks the step off, with which the epoch ends likewise; outside of steps, as in the
+        validation, it raises KeyboardInterrupt.
 
         Parameters
         ----------
