@@ -408,6 +408,12 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"data": (np.array(["a"] * 50), Y)}, tg.DTypeError, "the inputs: dtype <U1"),
     ({"data": batches(), "sample_weight": W}, tg.ArgumentError, "sample_weight is for arrays"),
     ({"data": batches(), "validation_split": 0.5}, tg.ArgumentError, "validation_split must be .*of list"),
+    (
+        {"data": (X, Y), "validation_split": 0.999},
+        tg.ArgumentError,
+        "0.999 of 50 samples leaves 0 to train with and 50",
+    ),
+    ({"data": (X, Y), "validation_split": 0.001}, tg.ArgumentError, "leaves 50 to train with and 0 to evaluate"),
     ({"data": (X, Y), "validation_split": 1.5}, tg.ArgumentError, "found 1.5 of tuple"),
     ({"data": (X, Y), "validation_split": 0.5, "validation_data": (X, Y)}, tg.ArgumentError, "not both"),
     ({"data": (X, Y), "validation_data": (X, Y[:3])}, tg.ShapeError, "validation_data: all arrays"),

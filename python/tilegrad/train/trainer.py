@@ -216,7 +216,13 @@ class Trainer:
                     f"fit: validation_split must be a fraction below 1 of arrays, found {validation_split!r} of "
                     f"{type(data).__name__}"
                 )
+            samples = arrays.samples
             arrays, kept = split(arrays, validation_split, seed)
+            if not arrays.samples or not kept.samples:
+                raise _C.ArgumentError(
+                    f"fit: validation_split {validation_split} of {samples} samples leaves {arrays.samples} to train "
+                    f"with and {kept.samples} to evaluate; both need one at least"
+                )
             validation = source_of("fit: validation_split", kept, batch_size)
         labels = None if arrays is None else arrays.flat[_target_place(arrays.form)]
         classes = class_weights(class_weight, labels, ignored_label(self.loss))
