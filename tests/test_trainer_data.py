@@ -249,6 +249,27 @@ def test_samples_that_are_ignored_are_not_in_the_mean(loss: Any, ignored: int, o
             np.testing.assert_allclose(a, parameter.grad.numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("loss", "ignored", "own"), IGNORING)
+@pytest.mark.parametrize("capture", [False, True])
+def test_the_mean_loss_does_not_depend_on_the_batches(loss: Any, ignored: int, own: Any, capture: bool) -> None:
+    target = np.where(np.arange(50) % 3 == 0, ignored, Y) if ignored != -1 else Y.copy()
+    if ignored != -1:
+        target[20:30] = ignored  # all of a batch of 10 or 5
+    counts = target != ignored
+    labels = np.where(counts, target, 0)
+    model = nn.Linear(3, 4)
+    t = tg.train.Trainer(model, loss, tg.optim.SGD(model.parameters(), lr=0.0), capture=capture)
+    outputs = t.predict(X).numpy().astype(np.float64)
+    shares = counts * (np.ones(4) if own is None else own.astype(np.float64))[labels]
+    losses = shares * (np.log(np.exp(outputs).sum(1)) - outputs[np.arange(50), labels])
+    for size in (5, 7, 10, 50):
+        assert abs(t.evaluate((X, target), size)["loss"] - losses.sum() / shares.sum()) < 1e-6
+    if ignored != -1:
+        assert np.isnan(t.evaluate((X[20:30], target[20:30]))["loss"])
+    history = t.fit((X, target), 1, 50, validation_data=(X, target), class_weight=[2.0] * 4, verbose=0)
+    assert abs(history["loss"][0] / 2 - history["val_loss"][0]) < 1e-6
+
+
 def test_balanced_classes_are_those_of_the_samples_that_count() -> None:
     target = np.where(np.arange(50) % 3 == 0, -100, Y)
     counts = target != -100

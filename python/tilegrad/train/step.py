@@ -15,7 +15,7 @@ from .metrics import Metric
 from .metrics.base import Function
 from .placement import on_host
 from .totals import Totals
-from .weighting import per_sample, weighted_loss
+from .weighting import labels_that_count, mean_of_some, per_sample, weighted_loss
 
 if TYPE_CHECKING:
     from ..nn.module import Module
@@ -56,6 +56,7 @@ class Step:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.training, self.judging = Totals(metrics), Totals(metrics)
         self._penalty, self._accumulate = penalty, accumulate
+        self._is_of_some = mean_of_some(loss)
         self._norm: Tensor = _C.full((2,), 0.0, _C.float64, optimizer.groups[0]._rate.device)
         run: Callable[..., Any] = captured if capture else _as_it_is
         self._run, self._half, self._finish = run(self._whole), run(self._gradients), run(self._update)
@@ -104,7 +105,7 @@ class Step:
         loss = self.loss_of(output, batch, classes)
         self.whole_loss(loss).backward()
         with no_grad():
-            self.training.add(loss, output, batch.target, batch.samples)
+            self.training.add(loss, output, batch.target, batch.samples, self._counted(batch))
         return loss.detach(), output if self.training.functions else None
 
     def _update(self) -> None:
@@ -133,6 +134,10 @@ class Step:
             raise _C.ShapeError(f"Trainer: loss must return one number, a tensor of no axes; found {found}")
         return loss
 
+    def _counted(self, batch: Batch) -> Tensor | None:
+        """What the mean loss of the batch was divided by, where that is not the number of its samples."""
+        return labels_that_count(per_sample(self.loss), batch.target) if self._is_of_some else None
+
     def whole_loss(self, loss: Tensor) -> Tensor:
         """What gradients are of: the loss with the penalty, a share of the mean over the batches of an update."""
         whole = loss if self._penalty is None else loss + self._penalty(self.model)
@@ -152,7 +157,7 @@ class Step:
 
     def _judged(self, batch: Batch) -> Any:
         output = self.forward_eagerly(batch.inputs)
-        self.judging.add(self.loss_of(output, batch), output, batch.target, batch.samples)
+        self.judging.add(self.loss_of(output, batch), output, batch.target, batch.samples, self._counted(batch))
         return output if self.judging.functions else None
 
 

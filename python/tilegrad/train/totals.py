@@ -32,9 +32,17 @@ class Totals:
         """Samples seen."""
         self._sums: dict[str, Any] = {}
 
-    def add(self, loss: Tensor, output: Any, target: Any, count: int) -> None:
-        """Add a batch; part of the step, so launches only."""
-        self._add("loss", ops.astype(loss.detach(), "float64") * float(count))
+    def add(self, loss: Tensor, output: Any, target: Any, count: int, counted: Tensor | None = None) -> None:
+        """Add a batch; part of the step, so launches only.
+
+        Its loss is a mean over ``count`` samples, or over ``counted`` labels; of none of them it is NaN and nothing.
+        """
+        mean = ops.astype(loss.detach(), "float64")
+        if counted is None:
+            self._add("loss", mean * float(count))
+        else:
+            divisor = ops.astype(counted, "float64")
+            self._add("loss", ops.stack([ops.where(ops.greater(divisor, 0), mean * divisor, 0.0), divisor]))
         for metric in self.metrics:
             measured = metric.measure(output, target)
             self._add(metric.name, ops.astype(measured, "float64") if measured.dtype.is_floating else measured)
@@ -69,7 +77,9 @@ class Totals:
             return {}
         found: dict[str, Any] = {}
         if "loss" in self._sums:
-            found["loss"] = self._sums["loss"].item() / self.count
+            total = on_host(self._sums["loss"])
+            with np.errstate(invalid="ignore"):  # of nothing it is NaN
+                found["loss"] = float(total[0] / total[1]) if total.ndim else float(total) / self.count
         for metric in self.metrics:
             if metric.name in self._sums:
                 found[metric.name] = metric.result(on_host(self._sums[metric.name]), self.count)

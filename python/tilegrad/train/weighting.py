@@ -17,7 +17,16 @@ from .metrics.classes import are_labels
 if TYPE_CHECKING:
     from .batches import Batch
 
-__all__ = ["ClassWeights", "PerSample", "class_weights", "ignored_label", "per_sample", "weighted_loss"]
+__all__ = [
+    "ClassWeights",
+    "PerSample",
+    "class_weights",
+    "ignored_label",
+    "labels_that_count",
+    "mean_of_some",
+    "per_sample",
+    "weighted_loss",
+]
 
 Loss = Callable[..., Tensor]
 
@@ -145,13 +154,26 @@ def _divisor(apart: PerSample, losses: Tensor, target: Any) -> int | Tensor:
     """What the loss divides by for its mean: the losses that count, or the sum of the weights of their classes."""
     if apart.reduction == "batchmean":
         return len(losses)
-    if not isinstance(target, Tensor) or not are_labels(target) or target.shape != losses.shape:
-        return losses.size
+    of_labels = None if getattr(target, "shape", None) != losses.shape else labels_that_count(apart, target)
+    return losses.size if of_labels is None else of_labels
+
+
+def labels_that_count(apart: PerSample, target: Any) -> Tensor | None:
+    """How many labels count, or the sum of the weights of their classes; None where all count 1."""
+    if not isinstance(target, Tensor) or not are_labels(target):
+        return None
     if apart.weight is not None:
         return ops.sum(_weights_of(target, apart.weight, apart.ignored))
-    if apart.ignored is not None:
-        return ops.sum(ops.not_equal(ops.astype(target, "int64"), apart.ignored))
-    return losses.size
+    return None if apart.ignored is None else ops.sum(ops.not_equal(ops.astype(target, "int64"), apart.ignored))
+
+
+def mean_of_some(loss: Loss) -> bool:
+    """Whether a loss is a mean in which labels may count nothing, or by the weight of their class."""
+    try:
+        apart = per_sample(loss)
+    except _C.ArgumentError:
+        return False
+    return apart.reduction == "mean" and (apart.ignored is not None or apart.weight is not None)
 
 
 def _multiplied(losses: Tensor, weights: Tensor) -> Tensor:
