@@ -186,6 +186,8 @@ def test_confusion(normalize: bool) -> None:
     assert texts == [f"{v:.2f}" if normalize else f"{v:.0f}" for v in expected.reshape(-1)]
     share = (x.argmax(1) == labels).mean()
     assert figure.axes[0].get_title() == f"{share * 100:.1f} % right"
+    one_hot = tg.inspect.plot_confusion(Fixed(), (x, np.eye(3, dtype=np.float32)[labels]), normalize=normalize)
+    np.testing.assert_allclose(drawn(one_hot)[0], expected)
     assert loader.epoch == 0  # nothing of the loader was used up
     with pytest.raises(tg.OutOfRangeError, match="label 3 of sample 4 is not from 0 to 2"):
         tg.inspect.plot_confusion(Fixed(), (x, np.where(np.arange(50) == 4, 3, labels)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .. import _C
+from .. import _C, ops
 from ..data import DataLoader
 from ..nn.parameter import Parameter
 from ..structure import replace
@@ -109,12 +109,14 @@ def judge(owner: str, model: Module, data: Any, batch_size: int = 256, most: int
     Raises
     ------
     ShapeError
-        If outputs are not [N, K] or labels not [N].
+        If outputs are not [N, K], or labels neither [N] nor rows [N, K], of which the largest counts.
     """
     inputs, labels, found = [], [], []
     with Evaluating(model):
         for batch in batches(owner, data, batch_size, most):
             outputs, x, y = call(model, batch.inputs), first_of(batch.inputs), batch.target
+            if y.ndim == 2 and y.shape == outputs.shape and y.shape[1] > 1:  # one-hot or soft labels
+                y = ops.argmax(y, axis=1)
             if outputs.ndim > 2 or y.size != len(x):
                 raise _C.ShapeError(
                     f"{owner}: a classifier's outputs must be [N, classes] and its labels [N], found "
