@@ -224,6 +224,19 @@ def test_encoders_and_back(kind: Any, values: Any) -> None:
     assert encoded.dtype == ("int64" if kind is data.LabelEncoder else "float32")
 
 
+def test_texts_in_arrays_of_objects() -> None:
+    words = np.array(["b", "a", "b"], object)  # as of a table's column
+    encoder = data.LabelEncoder().fit(words)
+    assert encoder.classes is not None
+    assert encoder.classes.tolist() == ["a", "b"]
+    assert encoder.transform(words).tolist() == [1, 0, 1]
+    for bad in ([None], ["a", None], [["a"], ["b", "c"]]):
+        array = np.empty(len(bad), object)
+        array[:] = bad
+        with pytest.raises(tg.ShapeError, match="texts or numbers"):
+            data.LabelEncoder().fit(array)
+
+
 def test_categories_that_are_not_known() -> None:
     for kind in (data.LabelEncoder, data.OneHotEncoder, data.BinaryEncoder):
         with pytest.raises(tg.ArgumentError, match=r"'nut' of row 1 is none of the 5 categories of the training data"):

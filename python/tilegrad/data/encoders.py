@@ -85,6 +85,8 @@ class LabelEncoder:
 
     def _categories(self, values: Any) -> NDArray:
         array = np.asarray(values)
+        if array.dtype.kind == "O" and all(isinstance(value, str) for value in array.flat):  # a table's column of texts
+            array = array.astype(str)
         if array.ndim != 1 or array.dtype.kind not in "biufUS":
             raise ShapeError(
                 f"{type(self).__name__}: values must be texts or numbers [N], found {array.dtype} {list(array.shape)}"
