@@ -153,5 +153,5 @@ def test_bad_arguments() -> None:
             Ensemble(*arguments)  # type: ignore[arg-type]
     with pytest.raises(tg.ShapeError, match="there are no inputs"):
         Ensemble(models).predict(X[:0])
-    with pytest.raises(tg.ArgumentError, match="expected arrays of inputs or an iterable of batches, found int"):
+    with pytest.raises(tg.ArgumentError, match=r"expected arrays of inputs, a data set or an iterable .*, found int"):
         Ensemble(models).predict(3)

@@ -69,6 +69,13 @@ def test_the_same_batches_in_any_form(capture: bool) -> None:
     assert t.evaluate(batches()) == t.evaluate((X, Y), 16) == t.evaluate(iter(batches())) == t.evaluate(Pairs(), 16)
 
 
+def test_predictions_for_data_sets() -> None:
+    t = trainer()
+    expected = t.predict(X).numpy()
+    for given in (Pairs(), tg.data.ArrayDataset(X, Y), tg.data.ArrayDataset(X), tg.data.Subset(Pairs(), range(50))):
+        assert np.array_equal(t.predict(given, 16).numpy(), expected)
+
+
 def test_data_sets_are_shuffled_as_arrays_are() -> None:
     found = []
     for data in ((X, Y), [X, Y], (X.tolist(), Y.tolist()), (tg.tensor(X), tg.tensor(Y)), Pairs()):

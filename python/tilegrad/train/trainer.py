@@ -269,10 +269,10 @@ class Trainer:
         Parameters
         ----------
         x
-            An array of inputs; a tuple or dict of arrays, which are the model's arguments; or a DataLoader or other
-            iterable of batches, of which the inputs are taken.
+            An array of inputs; a tuple or dict of arrays, which are the model's arguments; or a data set, a DataLoader
+            or another iterable of batches, of which the inputs are taken.
         batch_size
-            For arrays.
+            For arrays and data sets.
         """
         parts: list[list[Any]] = []  # of every batch, the arrays of its outputs
         output, device = None, device_of(self.model)
