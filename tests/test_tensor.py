@@ -392,3 +392,10 @@ def test_empty_and_0d() -> None:
     assert scalar[()].item() == 3.0
     scalar[()] = 5
     assert scalar[...].item() == 5.0
+
+
+def test_integers_above_int64_are_refused() -> None:
+    assert tg.tensor(np.uint64([0, 2**63 - 1])).tolist() == [0, 2**63 - 1]
+    assert tg.tensor(np.empty((0, 2), np.uint64)).dtype == tg.int64
+    with pytest.raises(tg.OutOfRangeError, match="tensor: 9223372036854775808 of the uint64 array is above int64"):
+        tg.tensor(np.uint64([1, 2**63]))
