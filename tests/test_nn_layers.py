@@ -222,6 +222,9 @@ def test_gradients_reach_every_parameter() -> None:
         (lambda: nn.BatchNorm2d(3, momentum=2), "BatchNorm2d: momentum must be between 0 and 1 or None, found 2"),
         (lambda: nn.BatchNorm1d(3, eps=0), "BatchNorm1d: eps must be between 0 and 1, found 0"),
         (lambda: nn.LayerNorm(0), "LayerNorm: normalized_shape must be a positive integer, found 0"),
+        (lambda: nn.ReLU(inplace=True), "ReLU: takes no arguments, found inplace=True"),
+        (lambda: nn.Softplus(2.0), "Softplus: takes no arguments, found 2.0"),
+        (lambda: nn.Flatten(2, end_dim=3), "Flatten: takes no arguments, found 2, end_dim=3"),
     ],
 )  # fmt: skip
 def test_bad_arguments(make: Any, message: str) -> None:

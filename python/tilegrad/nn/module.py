@@ -63,6 +63,9 @@ class Module(Tree, Hooked):
 
     # In __new__, so that a subclass need not call super().__init__().
     def __new__(cls, *args: Any, **kwargs: Any) -> Module:
+        if (args or kwargs) and cls.__init__ is object.__init__:  # which would let them pass unseen
+            given = ", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())])
+            raise _C.ArgumentError(f"{cls.__name__}: takes no arguments, found {given:.80}")
         module = super().__new__(cls)
         module.__dict__.update(
             training=True,
