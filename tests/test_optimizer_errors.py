@@ -175,6 +175,16 @@ def test_loading_lists_everything_that_does_not_fit() -> None:
     refused(["betas[0] must be"], groups=[{**group, "betas": (2, 0.9)}])
     refused(["it has 2 parameter groups, this optimizer 1"], groups=[group, group])
     refused(["step is -1"], step=-1)
+    state = dict(good["state"])
+    del state["0.first_moment"], state["1.second_moment"]
+    refused(["missing '0.first_moment'; missing '1.second_moment'"], state=state)
+    refused(["missing '1.largest_second_moment'"], groups=[{**group, "amsgrad": True}])
+    refused(["'1.step' is a ndarray, expected a tensor"], state={**good["state"], "1.step": np.ones(1, np.int64)})
+    refused(["groups is [3], expected a list of dictionaries"], groups=[3])
+    refused(["group 0 has None parameters, here 2"], groups=[{**group, "parameters": None}])
+    refused(["state is a list, expected tensors by name"], state=[1])
+    with pytest.raises(tg.ArgumentError, match="expected a state dict, found NoneType"):
+        optimizer.load_state_dict(None)  # type: ignore[arg-type]
     with pytest.raises(tg.ArgumentError, match="this is no optimizer state, it lacks \\['step', 'groups', 'state'\\]"):
         optimizer.load_state_dict({"optimizer": "Adam"})
     assert a.tolist() == before

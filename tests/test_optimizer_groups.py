@@ -169,6 +169,16 @@ def test_state_is_kept_only_where_it_is_needed() -> None:
     assert kept(NAdam) == {"first_moment", "second_moment", "momentum_product"}
 
 
+def test_state_that_an_option_needs_is_there_when_it_is_set() -> None:
+    x, y = leaves([np.ones(2), np.ones(2)])
+    optimizer, other = SGD([x], lr=1), SGD([y], lr=1)
+    x.grad = tg.ones(2, dtype="float64")
+    optimizer.step()
+    optimizer.groups[0]["momentum"] = 0.5
+    other.load_state_dict(optimizer.state_dict())
+    assert sorted(other.state_dict()["state"]) == ["0.step", "0.velocity"]
+
+
 def test_a_centered_variance_that_rounds_below_zero_counts_as_zero() -> None:
     x = tg.tensor(np.linspace(0.1, 3, 300), dtype="float32", requires_grad=True)
     optimizer = RMSprop([x], lr=1e-3, centered=True, alpha=0.5)

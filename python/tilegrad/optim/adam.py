@@ -92,8 +92,8 @@ class Adam(Optimizer):
     def _check_own(self, options: Mapping[str, Any]) -> None:
         check_betas(self._name, options)
 
-    def _needs(self, group: ParameterGroup, slot: str) -> bool:
-        return slot != "largest_second_moment" or bool(group["amsgrad"])
+    def _needs(self, options: Mapping[str, Any], slot: str) -> bool:
+        return slot != "largest_second_moment" or bool(options["amsgrad"])
 
     def _native_values(self, group: ParameterGroup) -> list[Any]:
         return [*group["betas"], group["eps"]]

@@ -178,8 +178,8 @@ class RMSprop(Optimizer):
         check_number("RMSprop", "eps", options["eps"], open_low=True)
         check_number("RMSprop", "momentum", options["momentum"])
 
-    def _needs(self, group: ParameterGroup, slot: str) -> bool:
-        return {"mean_square": True, "mean": bool(group["centered"]), "velocity": bool(group["momentum"])}[slot]
+    def _needs(self, options: Mapping[str, Any], slot: str) -> bool:
+        return {"mean_square": True, "mean": bool(options["centered"]), "velocity": bool(options["momentum"])}[slot]
 
 
 class Adadelta(Optimizer):

@@ -85,6 +85,9 @@ class ParameterGroup:
         changed = {**self._options, name: value}
         self._optimizer._check_options(changed)
         self._options = changed
+        for position, counter in enumerate(self._steps):
+            if counter is not None:
+                self._prepare(position)  # what the option needs, so that a saved state is whole
         _C.changed()
 
     def __len__(self) -> int:
@@ -95,7 +98,7 @@ class ParameterGroup:
         missing = [
             name
             for name, values in self._state.items()
-            if values[position] is None and self._optimizer._needs(self, name)
+            if values[position] is None and self._optimizer._needs(self._options, name)
         ]
         if self._steps[position] is not None and not missing:
             return

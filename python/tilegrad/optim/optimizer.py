@@ -272,7 +272,7 @@ class Optimizer:
             gradients,
             [group._steps[i] for i in positions],
             [
-                [values[i] for i in positions] if self._needs(group, name) else [None] * len(positions)
+                [values[i] for i in positions] if self._needs(group._options, name) else [None] * len(positions)
                 for name, values in group._state.items()
             ],
             group["weight_decay"],
@@ -377,8 +377,8 @@ class Optimizer:
     def _check_own(self, options: Mapping[str, Any]) -> None:
         raise NotImplementedError
 
-    def _needs(self, group: ParameterGroup, slot: str) -> bool:
-        """Whether a group keeps a piece of state."""
+    def _needs(self, options: Mapping[str, Any], slot: str) -> bool:
+        """Whether a group of these options keeps a piece of state."""
         return True
 
     def _form(self, group: ParameterGroup, slot: str, parameter: Tensor) -> tuple[tuple[int, ...], Any, float]:

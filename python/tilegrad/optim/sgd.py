@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
-from .group import ParameterGroup
 from .numbers import check_number
 from .optimizer import Optimizer
 
@@ -97,5 +96,5 @@ class SGD(Optimizer):
                 f"momentum {options['momentum']:g} and dampening {options['dampening']:g}"
             )
 
-    def _needs(self, group: ParameterGroup, slot: str) -> bool:
-        return bool(group["momentum"] != 0)
+    def _needs(self, options: Mapping[str, Any], slot: str) -> bool:
+        return bool(options["momentum"] != 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def check_state_dict(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
     """Raises one error with everything that does not fit."""
     owner = type(optimizer).__name__
+    if not isinstance(saved, Mapping):
+        raise _C.ArgumentError(f"{owner}.load_state_dict: expected a state dict, found {type(saved).__name__}")
     missing = [key for key in ("optimizer", "step", "groups", "state") if key not in saved]
     if missing:
         raise _C.ArgumentError(f"{owner}.load_state_dict: this is no optimizer state, it lacks {missing}")
@@ -24,11 +26,18 @@ def check_state_dict(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
         problems.append(f"it was saved by {saved['optimizer']}, this is {owner}")
     if not isinstance(saved["step"], int) or saved["step"] < 0:
         problems.append(f"step is {saved['step']!r}, expected a number of updates")
-    if len(saved["groups"]) != len(optimizer.groups):
-        problems.append(f"it has {len(saved['groups'])} parameter groups, this optimizer {len(optimizer.groups)}")
-    for number, (group, kept) in enumerate(zip(optimizer.groups, saved["groups"], strict=False)):
+    groups, state = saved["groups"], saved["state"]
+    if not isinstance(groups, (list, tuple)) or not all(isinstance(kept, Mapping) for kept in groups):
+        problems.append(f"groups is {groups!r:.80}, expected a list of dictionaries")
+        groups = ()
+    elif len(groups) != len(optimizer.groups):
+        problems.append(f"it has {len(groups)} parameter groups, this optimizer {len(optimizer.groups)}")
+    for number, (group, kept) in enumerate(zip(optimizer.groups, groups, strict=False)):
         problems += _group_problems(optimizer, f"group {number}", group, kept)
-    problems += _tensor_problems(optimizer, saved["state"])
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        problems.append(f"state is a {type(state).__name__}, expected tensors by name")
+    else:
+        problems += _tensor_problems(optimizer, state, [] if problems else groups)
     if problems:
         raise _C.ArgumentError(f"{owner}.load_state_dict: " + "; ".join(problems))
 
@@ -40,10 +49,13 @@ def _group_problems(optimizer: Optimizer, where: str, group: ParameterGroup, kep
     problems += [f"{where} has an unexpected {name!r}" for name in sorted(set(kept) - expected)]
     if problems:
         return problems
-    if len(kept["parameters"]) != len(group):
-        problems.append(f"{where} has {len(kept['parameters'])} parameters, here {len(group)}")
-    if len(kept.get("plateaus", ())) != len(plateaus):
-        problems.append(f"{where} has {len(kept['plateaus'])} plateaus in its schedule, here {len(plateaus)}")
+    for name, count in (("parameters", len(group)), ("plateaus", len(plateaus))):
+        found = kept.get(name, ())
+        if not isinstance(found, Sized) or len(found) != count:
+            told = len(found) if isinstance(found, Sized) else repr(found)
+            problems.append(f"{where} has {told} {name}, here {count}")
+    if problems:
+        return problems
     try:
         check_number(type(optimizer).__name__, "lr", kept["lr"])
         for plateau, seen in zip(plateaus, kept.get("plateaus", ()), strict=False):
@@ -54,27 +66,37 @@ def _group_problems(optimizer: Optimizer, where: str, group: ParameterGroup, kep
     return problems
 
 
-def _tensor_problems(optimizer: Optimizer, state: Mapping[str, Any]) -> list[str]:
+def _tensor_problems(
+    optimizer: Optimizer, state: Mapping[str, Any], saved_groups: Sequence[Mapping[str, Any]]
+) -> list[str]:
     problems = []
     expected: dict[str, tuple[tuple[int, ...], Any]] = {}
+    counted = {name.removesuffix(".step") for name in state if name.endswith(".step")}
+    needed = {f"{name.split('.')[0]}.step" for name in state}  # a parameter has all of its state or none
     first = 0
-    for group in optimizer.groups:
+    for number, group in enumerate(optimizer.groups):
         for position, parameter in enumerate(group.parameters):
             expected[f"{first + position}.step"] = ((1,), _C.int64)
             for name in group._state:
                 expected[f"{first + position}.{name}"] = optimizer._form(group, name, parameter)[:2]
+            if saved_groups and str(first + position) in counted:
+                needed |= {
+                    f"{first + position}.{name}"
+                    for name in group._state
+                    if optimizer._needs(saved_groups[number], name)
+                }
         first += len(group)
     for name, tensor in state.items():
         if name not in expected:
             problems.append(f"unexpected {name!r}")
             continue
         shape, dtype = expected[name]
-        if tuple(tensor.shape) != shape or tensor.dtype != dtype:
+        if not isinstance(tensor, _C.TensorBase):
+            problems.append(f"{name!r} is a {type(tensor).__name__}, expected a tensor")
+        elif tuple(tensor.shape) != shape or tensor.dtype != dtype:
             found = f"{tensor.dtype.name} {list(tensor.shape)}"
             problems.append(f"{name!r} is {found}, here {dtype.name} {list(shape)}")
-    counted = {name.split(".")[0] for name in state if name.endswith(".step")}
-    uncounted = {name.split(".")[0] for name in state} - counted
-    problems += [f"missing '{position}.step'" for position in sorted(uncounted)]
+    problems += [f"missing {name!r}" for name in sorted((needed & set(expected)) - set(state))]
     return problems
 
 
