@@ -275,6 +275,10 @@ def test_batch_norm_over_several_batches(momentum: float | None, affine: bool, t
             assert (mine is None) == (other is None) == (not track)
             if mine is not None:
                 np.testing.assert_allclose(mine.numpy(), other.numpy(), TOLERANCE, TOLERANCE)
+    for model in (ours, theirs):
+        model.train()
+    x = [rng.normal(size=(3, 5, 4))]
+    both(x, ours, lambda x: channels_last(theirs(channels_first(x))), rng)
     if track and momentum is None:
         assert ours.num_batches_tracked is not None
-        assert ours.num_batches_tracked.item() == theirs.num_batches_tracked.item() == 3
+        assert ours.num_batches_tracked.item() == theirs.num_batches_tracked.item() == 4

@@ -85,7 +85,9 @@ def test_shapes() -> None:
         nn.Flatten()(tg.zeros(()))
 
 
-@pytest.mark.parametrize(("kind", "shape"), [(nn.BatchNorm1d, (64, 3)), (nn.BatchNorm2d, (4, 5, 6, 3))])
+@pytest.mark.parametrize(
+    ("kind", "shape"), [(nn.BatchNorm1d, (64, 3)), (nn.BatchNorm1d, (9, 7, 3)), (nn.BatchNorm2d, (4, 5, 6, 3))]
+)
 def test_batch_norm(kind: Any, shape: tuple[int, ...]) -> None:
     layer, x = kind(3), 2 * normal(*shape) + 5
     layer.load_state_dict({**layer.state_dict(), "weight": np.float32([1, 2, 3]), "bias": np.float32([0, 1, 2])})
@@ -239,7 +241,7 @@ def test_bad_arguments(make: Any, message: str) -> None:
         (nn.Conv2d(3, 4, 3), (2, 8, 8, 4), "^0 .Conv2d.: conv2d: "),
         (nn.Conv2d(None, 4, 3), (2, 8, 8), r"^0 .Conv2d.: conv2d: the input must be \[N, H, W, C\], found \[2, 8, 8\]"),
         (nn.Conv2d(3, 4, 9), (2, 8, 8, 3), "^0 .Conv2d.: conv2d: "),
-        (nn.BatchNorm1d(), (2, 8, 8), r"^0 .BatchNorm1d.: batchnorm1d: the input must be \[N, C\]"),
+        (nn.BatchNorm1d(), (2, 8, 8, 8), r"^0 .BatchNorm1d.: batchnorm1d: the input must be \[N, C\] or \[N, L, C\]"),
         (nn.BatchNorm2d(5), (2, 8, 8, 3), "^0 .BatchNorm2d.: batch_norm"),
     ],
 )  # fmt: skip

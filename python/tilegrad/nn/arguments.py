@@ -69,9 +69,9 @@ def check_activation(layer: str, activation: str | None) -> None:
         )
 
 
-def check_axes(layer: str, x: Any, ndim: int, letters: str) -> None:
+def check_axes(layer: str, x: Any, ndim: int | tuple[int, ...], letters: str) -> None:
     """Raise ShapeError where an input from which sizes are to be inferred has another number of axes."""
     from .._C import ShapeError
 
-    if x.ndim != ndim:
+    if x.ndim not in (ndim if isinstance(ndim, tuple) else (ndim,)):
         raise ShapeError(f"{layer.lower()}: the input must be {letters}, found {list(x.shape)}")

@@ -22,7 +22,7 @@ class OverChannels(Module):
     bias: Parameter | None
     num_features: int | None
     affine: bool
-    _axes = 0
+    _axes: int | tuple[int, ...] = 0
     _letters = ""
 
     def _make_parameters(self) -> None:
@@ -94,7 +94,8 @@ class _BatchNorm(OverChannels):
 
 @register
 class BatchNorm1d(_BatchNorm):
-    """Each feature of a batch [N, C] brought to mean 0 and variance 1, then scaled and shifted.
+    """Each feature of a batch [N, C], or channel of sequences [N, L, C], brought to mean 0 and variance 1, then scaled
+    and shifted.
 
     While training, mean and variance are those of the batch, and running values are updated; in evaluation the running
     values are used.
@@ -133,7 +134,7 @@ class BatchNorm1d(_BatchNorm):
             [ 1.]])
     """
 
-    _axes, _letters = 2, "[N, C]"
+    _axes, _letters = (2, 3), "[N, C] or [N, L, C]"
 
 
 @register
