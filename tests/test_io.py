@@ -18,6 +18,7 @@ import pytest
 import tilegrad as tg
 from tilegrad import nn
 from tilegrad.io import atomic, safetensors
+from tilegrad.io.architecture import changed
 
 
 @nn.register("tests.Weighted")
@@ -322,6 +323,54 @@ def test_another_version_and_missing_weights(tmp_path: Path) -> None:
         tg.load(described(tmp_path / "m", {"kind": "tests.Weighted", "arguments": [4], "named": {}}))
     with pytest.raises(tg.CheckpointError, match="not in both lists"):
         tg.load(described(tmp_path / "m", empty, sha256={"ghost": ""}))
+
+
+@nn.register("tests.Doubling")
+class Doubling(nn.Module):
+    """Its attribute is not its argument."""
+
+    def __init__(self, size: int, p: float = 0.5) -> None:
+        self.size = 2 * size
+        self.drop = nn.Dropout(p)
+
+    def forward(self, x: tg.Tensor) -> tg.Tensor:
+        return self.drop(x)
+
+
+def test_attributes_that_were_set_later_come_back(tmp_path: Path) -> None:
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3, stride=2), nn.BatchNorm2d(2), nn.LeakyReLU(0.1), nn.MaxPool2d(2), Doubling(3)
+    )
+    conv, norm, activation, pool, own = model
+    conv.stride, conv.bias = (1, 2), None
+    norm.eps, activation.negative_slope, pool.stride, own.drop.p = 0.5, 0.3, 1, 0.25
+    tg.save(model.eval(), tmp_path / "m")
+    loaded = tg.load(tmp_path / "m")
+    assert bits(loaded) == bits(model)
+    assert (loaded[3].stride, loaded[4].size, loaded[4].drop.p) == (1, 6, 0.25)
+    assert changed(loaded) == changed(model)
+    assert changed(nn.Sequential(nn.Conv2d(1, 2, (3, 1), bias=False), nn.LayerNorm(3), nn.GRU(2, 3))) == {}
+    x = tg.randn((2, 9, 9, 1))
+    assert np.array_equal(loaded(x).numpy(), model(x).numpy())
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ([], "lacks layers whose attributes it changes"),
+        ({"1": {}}, "lacks layers whose attributes it changes"),
+        ({"0": [1]}, r"no attribute of '0': \[1\]"),
+        ({"0": {"forward": 1}}, "no attribute of '0'"),
+        ({"0": {"training": False}}, "no attribute of '0'"),
+        ({"0": {"p": {"dict": []}}}, "where a plain value was expected"),
+        ({"0": {"p": {"eval": "1"}}}, "where an argument was expected"),
+    ],
+)
+def test_wrong_changes(tmp_path: Path, changed: Any, message: str) -> None:
+    dropout = {"kind": "Dropout", "arguments": [], "named": {}}
+    model = {"kind": "Sequential", "arguments": [{"module": dropout}], "named": {}}
+    with pytest.raises(tg.CheckpointError, match=message):
+        tg.load(described(tmp_path / "m", model, changed=changed))
 
 
 def test_a_missing_file_is_pythons_own_error(tmp_path: Path) -> None:

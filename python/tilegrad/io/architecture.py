@@ -8,6 +8,7 @@ a layer is used twice. Arguments are JSON's own values; what JSON lacks is an ob
 from __future__ import annotations
 
 import math
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..nn.registry import kind_of, kinds
 if TYPE_CHECKING:
     from ..nn.module import Module
 
-__all__ = ["NotDescribableError", "decode", "encode"]
+__all__ = ["NotDescribableError", "change", "changed", "decode", "encode"]
 
 MAX_DEPTH = 64
 
@@ -78,6 +79,60 @@ def _encode(value: Any, known: dict[int, int], depth: int, owner: str) -> Any:
     if isinstance(value, dict):
         return {"dict": [[_encode(part, known, depth + 1, owner) for part in item] for item in value.items()]}
     raise NotDescribableError(f"an argument of {owner} is a {type(value).__name__}, which has no JSON form")
+
+
+def changed(model: Module) -> dict[str, dict[str, Any]]:
+    """Attributes that were set since their modules were made (``model[0].stride = 1``), by path and name.
+
+    These are the plain ones that are called like an argument of the constructor and do not hold it. A constructor may
+    have put something else there itself, and will again.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for path, module in model.named_modules():
+        given, attributes = module.config(), vars(module)
+        for position, argument in enumerate(list(signature(type(module).__init__).parameters.values())[1:]):
+            name = argument.name
+            if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD) or name not in attributes:
+                continue
+            value = given.named.get(name, argument.default)
+            if position < len(given.positional):
+                value = given.positional[position]
+            if _is_plain(attributes[name]) and not _holds(attributes[name], value):
+                found.setdefault(path, {})[name] = _encode(attributes[name], {}, 0, type(module).__name__)
+    return found
+
+
+def change(model: Module, attributes: Any) -> None:
+    """Set what :func:`changed` found, wherever the constructor has not."""
+    modules = dict(model.named_modules())
+    if not isinstance(attributes, dict) or not set(attributes) <= set(modules):
+        raise CheckpointError("the architecture lacks layers whose attributes it changes")
+    for path, values in attributes.items():
+        known = set(signature(type(modules[path]).__init__).parameters) & set(vars(modules[path]))
+        if not isinstance(values, dict) or not set(values) <= known:
+            raise CheckpointError(f"the architecture changes what is no attribute of {path!r}: {_short(values)}")
+        for name, described in values.items():
+            value = _decode(described, [], 0)
+            if not _is_plain(value):
+                raise CheckpointError(f"the architecture has {_short(described)} where a plain value was expected")
+            if not _holds(getattr(modules[path], name), value):
+                setattr(modules[path], name, value)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str, np.generic))
+
+
+def _holds(attribute: Any, argument: Any) -> bool:
+    """Whether it is the argument, or that for each axis, or nothing where False was given: layers make (2, 2) of 2."""
+    if attribute is None and argument is False:  # bias=False
+        return True
+    if isinstance(attribute, (list, tuple)):
+        each = argument if isinstance(argument, (list, tuple)) else [argument] * len(attribute)
+        return len(each) == len(attribute) and all(map(_holds, attribute, each))
+    return attribute is argument or (_is_plain(attribute) and _is_plain(argument) and attribute == argument)
 
 
 def decode(description: Any) -> Module:

@@ -1,8 +1,9 @@
 """``tg.save`` and ``tg.load``: a model in one file, without pickle.
 
 The texts of the safetensors file hold one entry, ``tilegrad``: a JSON object with the version of this layout, the
-architecture (or why there is none), the sizes of layers inside that were inferred, whether it was training, and a
-SHA-256 of each tensor with its name, dtype and shape, and of that object itself.
+architecture (or why there is none), the sizes of layers inside that were inferred, attributes that were set since the
+layers were made, whether it was training, and a SHA-256 of each tensor with its name, dtype and shape, and of that
+object itself.
 """
 
 from __future__ import annotations
@@ -64,6 +65,9 @@ def save(model: Module, path: Path | BinaryIO) -> None:
     try:
         about["architecture"] = architecture.encode(model)
         about["inferred"] = _inferred_inside(model)
+        changed = architecture.changed(model)
+        if changed:
+            about["changed"] = changed
     except architecture.NotDescribableError as error:
         about["weights_only"] = str(error)
         warnings.warn(
@@ -127,6 +131,7 @@ def load(path: Path | BinaryIO, into: Module | None = None) -> Module:
     try:
         model = architecture.decode(about["architecture"])
         _infer_inside(model, about["inferred"])
+        architecture.change(model, about.get("changed", {}))
         floating = {tensor.dtype for tensor in tensors.values() if tensor.dtype.is_floating}
         if len(floating) == 1:  # the constructors make float32
             model.to(floating.pop())
