@@ -269,6 +269,9 @@ def test_an_optimizer_follows_its_schedule() -> None:
     [
         (lambda: Constant(-1.0), "Constant: rate must be finite and at least 0, found -1"),
         (lambda: Constant(float("nan")), "Constant: rate must be finite and at least 0, found nan"),
+        (lambda: Constant("0.1"), "Constant: rate must be a number, found str"),  # type: ignore[arg-type]
+        (lambda: OneCycle(1.0, 5, None), "OneCycle: pct_start must be a number, found NoneType"),  # type: ignore[arg-type]
+        (lambda: Product(0.1), "Product: schedules must be a list, found float"),  # type: ignore[arg-type]
         (lambda: StepDecay(1.0, every=0), "StepDecay: every must be finite and at least 1, found 0"),
         (lambda: StepDecay(1.0, every=1.5), "StepDecay: every must be an integer, found float"),
         (lambda: Exponential(1.0, -0.5), "Exponential: factor must be finite and at least 0, found -0.5"),

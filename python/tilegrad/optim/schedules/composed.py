@@ -23,6 +23,8 @@ def _rate(schedule: Rate | float, step: int) -> float:
 
 def _check_rates(schedule: Any, rates: Sequence[Rate | float]) -> None:
     """Each is a function, or a constant rate."""
+    if not isinstance(rates, Sequence) or isinstance(rates, str):
+        raise _C.ArgumentError(f"{type(schedule).__name__}: schedules must be a list, found {type(rates).__name__}")
     for rate in rates:
         if not callable(rate):
             check_number(type(schedule).__name__, "a constant rate", rate)
@@ -121,9 +123,9 @@ class Product:
     schedules: Sequence[Rate | float]
 
     def __post_init__(self) -> None:
+        _check_rates(self, self.schedules)
         if not self.schedules:
             raise _C.ArgumentError("Product: there are no schedules")
-        _check_rates(self, self.schedules)
 
     def __call__(self, step: int) -> float:
         return math.prod(_rate(schedule, step) for schedule in self.schedules)
