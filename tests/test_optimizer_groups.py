@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,12 @@ def test_groups_under_the_names_of_pytorch() -> None:
         optimizer.groups[0]["eps"] = 1.0
     with pytest.raises(TypeError, match="unexpected keyword argument 'beta'"):
         SGD([a], lr=1, beta=1)  # type: ignore[call-arg]
+
+
+def test_a_copied_optimizer_knows_its_own_parameters() -> None:
+    optimizer = copy.deepcopy(SGD(leaves([np.ones(2)]), lr=0.5))
+    with pytest.raises(tg.ArgumentError, match="given twice"):
+        optimizer.add_group({"params": optimizer.groups[0].parameters})
 
 
 def test_state_is_kept_only_where_it_is_needed() -> None:

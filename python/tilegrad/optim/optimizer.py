@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from .. import _C
 from ..capture import depends_on
+from ..nn.tree import Tree
 from ..scopes import named_scope
 from .group import ParameterGroup
 from .numbers import check_number
@@ -105,10 +106,17 @@ class Optimizer:
         self._clip_value: float | None = None
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.groups: list[ParameterGroup] = []
-        self._known: set[int] = set()
         if isinstance(params, _C.TensorBase):
             raise _C.ArgumentError(
                 f"{self._name}: params must be a sequence of tensors, found one tensor; put it in a list"
+            )
+        if isinstance(params, Mapping):
+            raise _C.ArgumentError(f"{self._name}: params is one group; put it in a list")
+        if isinstance(params, Tree):
+            raise _C.ArgumentError(f"{self._name}: params is a {type(params).__name__}; give its parameters()")
+        if not isinstance(params, Iterable):
+            raise _C.ArgumentError(
+                f"{self._name}: params must be a sequence of tensors or of groups, found {type(params).__name__}"
             )
         given: list[Any] = list(params)
         if not given:
@@ -166,12 +174,11 @@ class Optimizer:
         self._check_options(options)
         listed = group["params"]
         parameters: list[Any] = [listed] if isinstance(listed, _C.TensorBase) else list(listed)
-        known = set(self._known)
+        known = {id(parameter) for other in self.groups for parameter in other.parameters}
         for position, parameter in enumerate(parameters):
             self._check_parameter(position, parameter, known)
             known.add(id(parameter))
         self.groups.append(ParameterGroup(self, parameters, lr, options))
-        self._known = known
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """:meth:`add_group`, under PyTorch's name."""
