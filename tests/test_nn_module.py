@@ -258,6 +258,27 @@ def test_containers() -> None:
     assert names(heads.named_parameters()) == ["a.factor", "a.shift", "b.factor", "b.shift"]
     assert "a" in heads
     assert list(heads) == ["a", "b"]
+    for bad, told in (({1: Scale(1)}, "1 cannot be a module's name"), ({"a.b": Scale(1)}, "'a.b' cannot be")):
+        with pytest.raises(tg.ArgumentError, match=f"ModuleDict: {told}"):
+            nn.ModuleDict(bad)  # type: ignore[arg-type]
+    with pytest.raises(tg.ArgumentError, match="ModuleList: give a list of modules, found one Scale"):
+        nn.ModuleList(Scale(1))  # type: ignore[arg-type]
+
+
+def test_attributes_of_containers_are_found_and_not_run_through() -> None:
+    class Blocks(nn.ModuleList):
+        def __init__(self) -> None:
+            super().__init__([Scale(1)])
+            self.last = Scale(2)
+
+    blocks = Blocks()
+    assert len(blocks) == len(list(blocks)) == 1
+    assert [name for name in blocks.state_dict() if "factor" in name] == ["0.factor", "last.factor"]
+    assert not blocks.eval().last.training
+    blocks.set_submodule("last", Scale(3))
+    assert blocks.last.factor.size == 3
+    blocks.add_module("1", Scale(4))
+    assert [block.factor.size for block in blocks] == [1, 4]
 
 
 class Wrong(nn.Module):

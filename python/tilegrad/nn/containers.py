@@ -25,14 +25,22 @@ class _Container(Module):
                 f"{type(self).__name__}: {name!r} must be a module, found {type(module).__name__}"
                 + ("; give the layer itself, not its class" if isinstance(module, type) else "")
             )
-        if not name or "." in name:
+        if not isinstance(name, str) or not name or "." in name:
             raise _C.ArgumentError(f"{type(self).__name__}: {name!r} cannot be a module's name")
         self._modules[name] = module
         _C.changed()
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules, with their names."""
+        """The modules, with their names, and those that are attributes."""
         yield from self._modules.items()
+        yield from super().named_children()
+
+    def add_module(self, name: str, module: Module) -> None:
+        """Put a module under a name, behind the others if it is new."""
+        if isinstance(vars(self).get(name), Module):
+            super().add_module(name, module)
+        else:
+            self._put(name, module)
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -207,6 +215,8 @@ class ModuleList(_Numbered):
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.__dict__["_modules"] = {}
+        if isinstance(modules, Module) and not isinstance(modules, _Container):
+            raise _C.ArgumentError(f"ModuleList: give a list of modules, found one {type(modules).__name__}")
         for module in modules:
             self.append(module)
 

@@ -85,10 +85,7 @@ class Tree:
         owner, _, name = path.rpartition(".")
         self.get_submodule(path)  # raises where there is none
         holder = self.get_submodule(owner)
-        if hasattr(holder, "_put"):
-            holder._put(name, module)
-        else:
-            holder.add_module(name, module)
+        holder.add_module(name, module)
 
     def apply(self: T, function: Callable[[Module], Any]) -> T:
         """Call ``function(module)`` for all modules inside and then for this one; returns the module.
