@@ -73,6 +73,7 @@ def test_shape_layers() -> None:
     same(nn.ZeroPad2d(((1, 0), (2, 3)))(x), np.pad(x.numpy(), ((0, 0), (1, 0), (2, 3), (0, 0))))
     same(nn.Cropping2d(((1, 0), (2, 1)))(x), x.numpy()[:, 1:, 2:4])
     same(nn.Cropping2d(1)(nn.ZeroPad2d(1)(x)), x)
+    assert nn.Reshape((3, -1))(tg.zeros((0, 4, 6))).shape == (0, 3, 8)
     same(nn.Permute((3, 1, 2))(x), x.numpy().transpose(0, 3, 1, 2))
     assert nn.Identity()(x) is x
     same(nn.Lambda(lambda a, scale: a * scale)(x, scale=2.0), x.numpy() * 2)

@@ -48,7 +48,12 @@ class Reshape(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, ...] to [N, *shape]."""
-        return ops.reshape(x, (x.shape[0], *self.shape))
+        shape = self.shape
+        if x.ndim and not x.shape[0] and shape.count(-1) == 1:  # no element tells the size that is left out
+            given, size = -math.prod(shape), math.prod(x.shape[1:])
+            if given > 0 and size % given == 0:
+                shape = tuple(size // given if axis == -1 else axis for axis in shape)
+        return ops.reshape(x, (*x.shape[:1], *shape))
 
 
 @register
