@@ -376,6 +376,10 @@ def test_wrong_changes(tmp_path: Path, changed: Any, message: str) -> None:
 def test_a_missing_file_is_pythons_own_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         tg.load(tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError, match=r"folder does not exist: .*nowhere'$"):
+        tg.save(nn.ReLU(), tmp_path / "nowhere" / "m")
+    with pytest.raises(tg.ArgumentError, match="load: into must be a module, found int"):
+        tg.load(tmp_path / "nothing", into=5)  # type: ignore[type-var]
 
 
 # A death at every step of writing.

@@ -218,6 +218,8 @@ def test_gradients_reach_every_parameter() -> None:
         (lambda: nn.Linear(3, 3, activation="selu"), "Linear: activation must be one of relu, .* found 'selu'"),
         (lambda: nn.Conv2d(3, 3), "Conv2d: kernel_size must be a positive integer, found None"),
         (lambda: nn.Conv2d(3, 3, (3, 0)), "Conv2d: kernel_size must be a positive integer, found 0"),
+        (lambda: nn.Conv2d(3, 3, (3, 3, 3)), r"Conv2d: kernel_size must be an integer or a pair, found \(3, 3, 3\)"),
+        (lambda: nn.ConvTranspose2d(3, 3, (3,)), r"ConvTranspose2d: kernel_size must be .* a pair, found \(3,\)"),
         (lambda: nn.Conv2d(3, 4, 3, groups=2), "Conv2d: groups=2 must divide in_channels=3"),
         (lambda: nn.Conv2d(4, 3, 3, groups=2), "Conv2d: groups=2 must divide .* out_channels=3"),
         (lambda: nn.Dropout(1.0), "Dropout: p must be at least 0 and below 1, found 1.0"),

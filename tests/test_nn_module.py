@@ -164,6 +164,12 @@ def test_load_state_dict_lists_every_problem_and_changes_nothing() -> None:
         assert np.array_equal(tensor.numpy(), before[name])
 
 
+def test_load_state_dict_of_what_is_none() -> None:
+    for state in (None, [1.0], Scale(1)):
+        with pytest.raises(tg.StateDictError, match=f"of this Scale, found {type(state).__name__}"):
+            Scale(1).load_state_dict(state)  # type: ignore[arg-type]
+
+
 def test_load_state_dict_that_is_not_strict() -> None:
     layer = Scale(2)
     result = layer.load_state_dict({"factor": tg.full((2,), 4.0), "other": tg.ones(1)}, strict=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterable
@@ -24,6 +25,8 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[Chunk]) -> N
     target = Path(os.path.realpath(path))  # a link stays a link to the new content
     if target.is_dir():
         raise ArgumentError(f"save: {str(path)!r} is a folder; give the name of a file")
+    if not target.parent.is_dir():  # else the error would name the temporary file
+        raise FileNotFoundError(errno.ENOENT, "the file's folder does not exist", str(target.parent))
     partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:

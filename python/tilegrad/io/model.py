@@ -113,6 +113,10 @@ def load(path: Path | BinaryIO, into: Module | None = None) -> Module:
     Linear(2, 3)
     >>> filled = tg.load("linear.safetensors", into=tg.nn.Linear(2, 3))
     """
+    from ..nn.module import Module
+
+    if into is not None and not isinstance(into, Module):
+        raise _C.ArgumentError(f"load: into must be a module, found {type(into).__name__}")
     tensors, texts = safetensors.read(path)
     name = name_of(path)
     about: dict[str, Any] = {}

@@ -25,6 +25,7 @@ class Convolution(Module):
     in_channels: int | None
     kernel_size: tuple[int, ...]
     _letters: str  # the shape of the input
+    _kernel_axes = 2
     _transposed = False
 
     def _set(
@@ -35,6 +36,8 @@ class Convolution(Module):
         self.in_channels = check_optional_size(name, "in_channels", in_channels)
         self.out_channels = check_size(name, "out_channels", out_channels)
         self.kernel_size = tuple(check_size(name, "kernel_size", size) for size in kernel_size)
+        if len(kernel_size) != self._kernel_axes:
+            raise _C.ArgumentError(f"{name}: kernel_size must be an integer or a pair, found {kernel_size}")
         self.groups = check_size(name, "groups", groups)
         check_activation(name, activation)
         initial.check_initialiser(name, "weight_init", weight_init)
@@ -129,8 +132,8 @@ class Conv2d(Convolution):
         bias_init: initial.Initialiser = None,
     ) -> None:
         self.stride, self.padding, self.dilation = stride, padding, dilation
-        rows, columns = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
-        self._set(in_channels, out_channels, (rows, columns), groups, bias, activation, weight_init, bias_init)
+        sizes = tuple(kernel_size) if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
+        self._set(in_channels, out_channels, sizes, groups, bias, activation, weight_init, bias_init)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, H, W, C] to [N, P, Q, K]."""
@@ -174,7 +177,7 @@ class Conv1d(Convolution):
     (5, 32, 8)
     """
 
-    _letters = "[N, L, C]"
+    _letters, _kernel_axes = "[N, L, C]", 1
 
     def __init__(
         self,

@@ -67,8 +67,8 @@ class ConvTranspose2d(Convolution):
     ) -> None:
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.output_padding = output_padding
-        rows, columns = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
-        self._set(in_channels, out_channels, (rows, columns), groups, bias, activation, weight_init, bias_init)
+        sizes = tuple(kernel_size) if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
+        self._set(in_channels, out_channels, sizes, groups, bias, activation, weight_init, bias_init)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, P, Q, C] to [N, H, W, K]."""
@@ -96,7 +96,7 @@ class ConvTranspose1d(Convolution):
     (5, 14, 3)
     """
 
-    _letters, _transposed = "[N, L, C]", True
+    _letters, _kernel_axes, _transposed = "[N, L, C]", 1, True
 
     def __init__(
         self,

@@ -23,6 +23,8 @@ class Incompatible(NamedTuple):
 
 def load_state(targets: Mapping[str, Tensor], state: Mapping[str, Any], strict: bool, owner: str) -> Incompatible:
     """Copy ``state`` into ``targets`` in place; see :meth:`Module.load_state_dict`."""
+    if not isinstance(state, Mapping):
+        raise StateDictError(f"load_state_dict: expected a state dict of this {owner}, found {type(state).__name__}")
     missing = [path for path in targets if path not in state]
     unexpected = [path for path in state if path not in targets]
     problems: list[str] = []
