@@ -92,6 +92,24 @@ def test_gradient_is_scaled_where_it_lies(C: int, factor: float) -> None:
     np.testing.assert_array_equal(step().numpy(), plain * np.float32(factor))
 
 
+@pytest.mark.parametrize("target", [1.0, [0, 1], np.zeros(2, np.int64), None])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        tg.cross_entropy, tg.nll_loss, tg.multi_margin_loss, tg.kl_div, tg.mse_loss, tg.l1_loss, tg.huber_loss,
+        tg.smooth_l1_loss, tg.hinge_loss, tg.binary_cross_entropy, tg.binary_cross_entropy_with_logits,
+        lambda x, target: tg.cosine_embedding_loss(x, x, target),
+        lambda x, target: tg.contrastive_loss(x, x, target),
+        lambda x, target: tg.triplet_margin_loss(x, x, target),
+    ],
+)  # fmt: skip
+def test_a_target_that_is_no_tensor_is_told(loss: Any, target: Any) -> None:
+    x = tg.tensor([[0.5, 0.5], [0.25, 0.75]])
+    told = f"(target|negative) must be a tensor, found {type(target).__name__}; tg.tensor"
+    with pytest.raises(tg.DTypeError, match=told):
+        loss(x, target)
+
+
 def test_nan_is_not_hidden() -> None:
     nan = tg.tensor([[1.0, np.nan, 2.0]])
     assert np.isnan(tg.multi_margin_loss(nan, tg.tensor([0])).item())

@@ -13,3 +13,12 @@ def require_tensor(op: str, x: Any) -> None:
         raise _C.DTypeError(
             f"{op}: expected a tensor, found {type(x).__name__} (tg.tensor() makes one from other data)"
         )
+
+
+def require_tensors(op: str, **arguments: Any) -> None:
+    """The same of several, by name."""
+    for name, x in arguments.items():
+        if not isinstance(x, _C.TensorBase):
+            raise _C.DTypeError(
+                f"{op}: {name} must be a tensor, found {type(x).__name__}; tg.tensor() makes one from other data"
+            )

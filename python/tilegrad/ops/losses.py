@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .. import _C
 from ..autograd import grad_enabled, record
 from ..mixed_precision import in_float32
+from .arguments import require_tensors
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -80,6 +81,7 @@ def cross_entropy(
     tensor([[-0.25,  0.25],
             [ 0.  ,  0.  ]])
     """
+    require_tensors("cross_entropy", logits=logits, target=target)
     on = grad_enabled()
     loss: Tensor
     loss, gradient, target_gradient = _C.cross_entropy(
@@ -149,6 +151,7 @@ def nll_loss(
     >>> tg.nll_loss(tg.tensor([[-1.0, -2.0], [-3.0, -0.5]]), tg.tensor([0, 0]))
     tensor(2.)
     """
+    require_tensors("nll_loss", x=x, target=target)
     want = x.requires_grad and grad_enabled()
     loss: Tensor
     loss, gradient, _ = _C.nll_loss(x, target, weight, ignore_index, reduction, want)
@@ -214,6 +217,7 @@ def multi_margin_loss(
     >>> tg.multi_margin_loss(tg.tensor([[8.0, 14.0, 9.5, 10.0]]), tg.tensor([3]))
     tensor(5.5)
     """
+    require_tensors("multi_margin_loss", x=x, target=target)
     want = x.requires_grad and grad_enabled()
     loss: Tensor
     loss, gradient, _ = _C.multi_margin_loss(x, target, p, margin, weight, reduction, want)
@@ -269,6 +273,7 @@ def kl_div(x: Tensor, target: Tensor, reduction: str = "mean", log_target: bool 
     >>> tg.kl_div(tg.log(tg.tensor([[0.25, 0.75]])), tg.tensor([[1.0, 0.0]]))
     tensor(1.3862944)
     """
+    require_tensors("kl_div", x=x, target=target)
     on = grad_enabled()
     loss: Tensor
     loss, gradient, target_gradient = _C.kl_div(

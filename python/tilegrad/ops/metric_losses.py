@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .. import _C
 from ..mixed_precision import in_float32
 from .activation import relu
+from .arguments import require_tensors
 from .comparison import maximum, minimum, where
 from .elementwise import add, divide, multiply, square, subtract
 from .reduce import mean, norm
@@ -192,6 +193,7 @@ def _together(target: Tensor) -> Tensor:
 
 def _check_vectors(op: str, **vectors: Tensor) -> None:
     """All are of one shape and floating dtype, with an axis along which they lie."""
+    require_tensors(op, **vectors)
     first = next(iter(vectors))
     like = vectors[first]
     if not like.dtype.is_floating:
@@ -208,6 +210,7 @@ def _check_vectors(op: str, **vectors: Tensor) -> None:
 
 
 def _check_target(op: str, x: Tensor, target: Tensor) -> None:
+    require_tensors(op, target=target)
     if target.shape != x.shape[:-1]:
         raise _C.ShapeError(
             f"{op}: of vectors {list(x.shape)} the target must be {list(x.shape[:-1])}, found {list(target.shape)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _C
 from ..autograd import grad_enabled, record
 from ..mixed_precision import in_float32
+from .arguments import require_tensors
 from .losses import scaled
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def _paired(
     weight: Tensor | None = None,
     pos_weight: Tensor | None = None,
 ) -> Tensor:
+    require_tensors(native.__name__, x=x, target=target)
     on = grad_enabled()
     loss: Tensor
     loss, gradient, target_gradient = native(
