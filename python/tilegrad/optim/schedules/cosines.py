@@ -80,7 +80,8 @@ class OneCycle:
     """Up to ``rate`` during the first ``pct_start`` of the steps, then down to almost nothing, along half cosines.
 
     From ``rate / div_factor`` up to ``rate``, and from there down to ``rate / div_factor / final_div_factor`` at the
-    last step, ``steps - 1``. As PyTorch's OneCycleLR, with its numbers.
+    last step, ``steps - 1``. As PyTorch's OneCycleLR, with its numbers; but where the way up has no step of its own
+    (``pct_start * steps`` below 1) the first step takes ``rate``.
 
     Parameters
     ----------
