@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tilegrad as tg
-from tilegrad.optim import SGD, clip_grad_norm_, clip_grad_value_, max_norm_
+from tilegrad.optim import SGD, clip_grad_norm_, clip_grad_value_, max_norm_, penalties
 
 from .optimizer_formulas import drawn, leaves, set_gradients
 from .targets import AVAILABLE, THREADS, running_on
+
+
+@pytest.mark.parametrize(
+    ("name", "act"),
+    [
+        ("clip_grad_norm_", clip_grad_norm_),
+        ("clip_grad_value_", clip_grad_value_),
+        ("max_norm_", max_norm_),
+        ("l1", penalties.l1),
+        ("l2", penalties.l2),
+        ("elastic_net", lambda given, factor: penalties.elastic_net(given, factor, factor)),
+    ],
+)
+def test_what_are_no_parameters_is_told(name: str, act: Any) -> None:
+    for given, told in (
+        (tg.nn.Linear(2, 2), "parameters is a Linear; give its parameters()"),
+        (None, "parameter 0 must be a tensor, found NoneType"),
+        ([tg.zeros(2), 1.0], "parameter 1 must be a tensor, found float"),
+    ):
+        with pytest.raises(tg.ArgumentError) as caught:
+            act(given, 1.0)
+        assert str(caught.value) == f"{name}: {told}"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

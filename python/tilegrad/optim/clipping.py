@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
+from .given import given_tensors
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -13,9 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 
-def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Any]:
-    tensors = [parameters] if isinstance(parameters, _C.TensorBase) else list(parameters)
-    return [tensor.grad for tensor in tensors if tensor.grad is not None]
+def _gradients(owner: str, parameters: Tensor | Iterable[Tensor]) -> list[Any]:
+    return [tensor.grad for tensor in given_tensors(owner, parameters) if tensor.grad is not None]
 
 
 def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> Tensor:
@@ -51,7 +51,7 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> T
     >>> [round(value, 6) for value in x.grad.tolist()]
     [0.6, 0.8]
     """
-    gradients = _gradients(parameters)
+    gradients = _gradients("clip_grad_norm_", parameters)
     clip = _C.empty((2,), _C.float64, gradients[0].device if gradients else "cpu")
     _C.gradient_norm(clip, gradients, max_norm)
     _C.scale_all(clip, gradients)
@@ -77,4 +77,4 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     >>> x.grad
     tensor([ 3. , -3.5])
     """
-    _C.clip_all(_gradients(parameters), clip_value)
+    _C.clip_all(_gradients("clip_grad_value_", parameters), clip_value)

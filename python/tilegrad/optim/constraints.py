@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import _C
+from .given import given_tensors
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -45,7 +46,6 @@ def max_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> None:
     >>> [[round(value, 6) for value in row] for row in weight.tolist()]
     [[0.6, 0.3], [0.8, 0.4]]
     """
-    tensors: list[Any] = [parameters] if isinstance(parameters, _C.TensorBase) else list(parameters)
-    for tensor in tensors:
+    for tensor in given_tensors("max_norm_", parameters):
         if tensor.ndim > 1:
             _C.max_norm(tensor, max_norm)

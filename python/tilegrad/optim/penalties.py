@@ -16,6 +16,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from .. import _C, ops
+from .given import given_tensors
 from .numbers import check_number
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def elastic_net(parameters: Tensor | Iterable[Tensor], l1_factor: float, l2_fact
     >>> tg.optim.penalties.elastic_net(w, 0.5, 0.5).item()
     2.75
     """
-    tensors = _tensors(parameters)
+    tensors = given_tensors("elastic_net", parameters)
     return l1(tensors, l1_factor) + l2(tensors, l2_factor)
 
 
@@ -166,12 +167,8 @@ def l0(model: Module, factor: float) -> Tensor:
     return reduce(lambda a, b: a + b, terms) * check_number("l0", "factor", factor)
 
 
-def _tensors(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    return [parameters] if isinstance(parameters, _C.TensorBase) else list(parameters)
-
-
 def _total(owner: str, parameters: Tensor | Iterable[Tensor], term: Callable[[Tensor], Tensor]) -> Tensor:
-    terms = [term(parameter) for parameter in _tensors(parameters)]
+    terms = [term(parameter) for parameter in given_tensors(owner, parameters)]
     if not terms:
         raise _C.ArgumentError(f"{owner}: there are no parameters")
     return reduce(lambda a, b: a + b, terms)
