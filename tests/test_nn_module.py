@@ -132,6 +132,13 @@ def test_load_state_dict_copies_in_place() -> None:
     assert np.array_equal(target.factor.detach().numpy(), [3, 3])
 
 
+def test_load_state_dict_of_views_of_its_own_memory() -> None:
+    layer = nn.Linear(3, 3, bias=False)
+    before = layer.weight.numpy().copy()
+    layer.load_state_dict({"weight": layer.weight.detach().T})
+    assert np.array_equal(layer.weight.numpy(), before.T)
+
+
 def test_load_state_dict_takes_numpy_arrays() -> None:
     layer = Scale(2)
     layer.load_state_dict({"factor": np.float32([5, 6]), "shift": np.float32([1, 2]), "count": np.int64(7)})

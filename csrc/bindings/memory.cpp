@@ -1,5 +1,6 @@
 #include "bindings/bindings.h"
 #include "ops/creation.h"
+#include "ops/inplace.h"
 #include "ops/transfer.h"
 #include "ops/views.h"
 #include "tensor/exchange.h"
@@ -25,7 +26,8 @@ void register_memory(py::module_& m) {
   m.def("copy", &ops::copy, py::arg("x"));
   m.def("contiguous", &ops::contiguous, py::arg("x"));
   m.def(
-      "copy_into", [](const Array& x, const Array& y) { ops::copy_into(ops::to_device(x, y.device()), y); },
+      "copy_into",
+      [](const Array& x, const Array& y) { ops::copy_into(ops::readable(ops::to_device(x, y.device()), y), y); },
       py::arg("x"), py::arg("y"), "Writes x, of any device, broadcast, into y, outside any graph.");
   m.def(
       "as_bytes",

@@ -28,11 +28,6 @@ bool is_same_view(const Array& a, const Array& b) {
   return a.data() == b.data() && a.shape() == b.shape() && a.strides() == b.strides();
 }
 
-// The operand as it may be read while x is written: itself, or a copy where the two overlap.
-Array readable(const Array& other, const Array& x) {
-  return !is_same_view(other, x) && may_overlap(other, x) ? copy(other) : other;
-}
-
 }  // namespace
 
 void require_writable(const char* op, const Array& x) {
@@ -60,6 +55,10 @@ bool may_overlap(const Array& a, const Array& b) {
   if (a.numel() == 0 || b.numel() == 0) return false;
   const Span first = span_of(a), second = span_of(b);
   return first.begin < second.end && second.begin < first.end;
+}
+
+Array readable(const Array& other, const Array& x) {
+  return !is_same_view(other, x) && may_overlap(other, x) ? copy(other) : other;
 }
 
 void binary_in_place(const char* op, const KernelName<LoopNest<3>>& kernel, const Array& x, const Array& other) {

@@ -55,8 +55,8 @@ Normalised batch_norm(const Array& strided, const Array& strided_gamma, const Ar
   const BatchNorm p = batch_params(strided, momentum, epsilon, activation, training);
   if (training && p.M < 2 && p.C > 0) {
     fail(ErrorKind::shape,
-         "batch_norm: training needs more than one value per channel, found x %s with %lld; use a larger "
-         "batch, or eval()",
+         "batch_norm: training needs more than one value per channel, found x %s with %lld; use a batch "
+         "size that leaves no sample over by itself (or drop_last=True), or eval()",
          strided.str().c_str(), static_cast<long long>(p.M));
   }
   const Array x = contiguous(strided), gamma = contiguous_if(strided_gamma), beta = contiguous_if(strided_beta);
