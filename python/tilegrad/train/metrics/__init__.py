@@ -33,7 +33,9 @@ def as_metric(metric: Any, options: Mapping[str, Any]) -> Metric | Function:
         if metric not in NAMED:
             raise _C.ArgumentError(f"Trainer: metric {metric!r} is none of {', '.join(NAMED)}; give a function")
         made = NAMED[metric]()
-        vars(made).update({name: value for name, value in options.items() if name in vars(made)})
+        for option, value in options.items():
+            if hasattr(made, option):
+                setattr(made, option, value)
         return made
     if isinstance(metric, type) and issubclass(metric, Metric):
         raise _C.ArgumentError(f"Trainer: metric {metric.__name__} is a class; give {metric.__name__}()")
