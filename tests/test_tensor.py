@@ -399,3 +399,44 @@ def test_integers_above_int64_are_refused() -> None:
     assert tg.tensor(np.empty((0, 2), np.uint64)).dtype == tg.int64
     with pytest.raises(tg.OutOfRangeError, match="tensor: 9223372036854775808 of the uint64 array is above int64"):
         tg.tensor(np.uint64([1, 2**63]))
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "var", "std", "norm", "prod", "logsumexp"])
+def test_an_axis_may_be_numpys_integer(name: str) -> None:
+    """In the gradient as in the value."""
+    gradients = []
+    for axis in (1, np.int64(1)):
+        x = tg.tensor(A, requires_grad=True)
+        getattr(x, name)(axis=axis).sum().backward()
+        gradients.append(x.grad.tolist())
+    assert gradients[0] == gradients[1]
+
+
+def test_shapes_may_be_numpys_integers() -> None:
+    two, shape = np.int64(2), np.array([3, 2])
+    for made in (tg.zeros, tg.ones, tg.empty, tg.rand, lambda s: tg.full(s, 1)):
+        assert (made(two).shape, made(shape).shape) == ((2,), (3, 2))
+    x = tg.tensor(A)
+    assert x.reshape(shape).shape == x.reshape(tg.tensor([3, 2])).shape == x.view(shape).shape == (3, 2)
+    assert tg.reshape(x, 6).shape == (6,)
+    same(x.permute(np.array([1, 0])), A.T)
+    same(tg.concat(x.split(two)), A)
+    same(x.split(np.array([1, 2]), axis=1)[1], A[:, 1:])
+    same(tg.pad(x, np.int64(1)), np.pad(A, 1))
+    same(tg.pad(x, np.array([[1, 0], [0, 2]])), np.pad(A, [(1, 0), (0, 2)]))
+    same(x.flip(np.int64(1)), A[:, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: tg.zeros(2.0), r"zeros: shape must be an integer or a sequence of integers, found 2\.0"),
+        (lambda: tg.ones((2, 1.5)), r"ones: shape must be .* found \(2, 1\.5\)"),
+        (lambda: tg.ones(3).reshape(3.0), r"reshape: shape must be .* found 3\.0"),
+        (lambda: tg.ones(3).split([1.0, 2.0]), r"split: sizes must be .* found \[1\.0, 2\.0\]"),
+        (lambda: tg.pad(tg.ones(3), 1.5), r"pad: widths must be .* found 1\.5"),
+    ],
+)
+def test_what_is_no_shape_is_named(call: Any, message: str) -> None:
+    with pytest.raises(tg.ShapeError, match=message):
+        call()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _C
 from .autograd import record_in_place
+from .ops.arguments import integers
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -201,10 +202,7 @@ def _new(
     requires_grad: bool,
 ) -> Tensor:
     """A tensor of ``shape`` that the native function ``fill`` has written."""
-    sizes: Any = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
-    if any(not hasattr(size, "__index__") for size in sizes):
-        raise _C.ShapeError(f"{op}: shape must be an integer or a sequence of integers, found {shape!r}")
-    out: Tensor = _C.empty(sizes, dtype)
+    out: Tensor = _C.empty(integers(op, "shape", shape), dtype)
     _fill(out, generator, fill, *parameters)
     return type(out)(out, True) if requires_grad else out
 

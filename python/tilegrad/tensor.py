@@ -421,7 +421,7 @@ class Tensor(Conversions):
 
 
 def _sizes(values: tuple[Any, ...]) -> Sequence[int]:
-    return values[0] if len(values) == 1 and isinstance(values[0], (tuple, list)) else values
+    return values[0] if len(values) == 1 and not isinstance(values[0], int) else values
 
 
 _C.set_tensor_class(Tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from .. import _C
@@ -22,3 +23,16 @@ def require_tensors(op: str, **arguments: Any) -> None:
             raise _C.DTypeError(
                 f"{op}: {name} must be a tensor, found {type(x).__name__}; tg.tensor() makes one from other data"
             )
+
+
+def is_integer(value: Any) -> bool:
+    """Whether it is one integer of Python, NumPy or a 0-d tensor, and no sequence of them."""
+    return hasattr(value, "__index__") and not getattr(value, "ndim", 0)
+
+
+def integers(op: str, name: str, value: Any) -> tuple[int, ...]:
+    """One integer, or a sequence or array of integers, as a tuple; raise where it is something else."""
+    try:
+        return tuple(operator.index(number) for number in ((value,) if is_integer(value) else value))
+    except TypeError:
+        raise _C.ShapeError(f"{op}: {name} must be an integer or a sequence of integers, found {value!r}") from None

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _C
 from ..autograd import record
-from .arguments import require_tensor
+from .arguments import integers, require_tensor
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -103,10 +103,6 @@ def parse_dtype(dtype: DTypeLike) -> _C.DType:
     return _C.dtype(dtype)
 
 
-def _shape(shape: Shape) -> tuple[int, ...]:
-    return (shape,) if isinstance(shape, int) else tuple(shape)
-
-
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     """A tensor that shares the array's memory: a change on one side shows on the other.
 
@@ -150,7 +146,7 @@ def empty(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None)
     >>> tg.empty((2, 3)).shape
     (2, 3)
     """
-    return _C.empty(_shape(shape), dtype, device)
+    return _C.empty(integers("empty", "shape", shape), dtype, device)
 
 
 def full(
@@ -168,7 +164,11 @@ def full(
     >>> tg.full((2,), 7, dtype="int64")
     tensor([7, 7])
     """
-    out = _C.full(_shape(shape), value, dtype, device)
+    return _filled("full", shape, value, dtype, device, requires_grad)
+
+
+def _filled(op: str, shape: Shape, value: float, dtype: DTypeLike, device: str | None, requires_grad: bool) -> Tensor:
+    out = _C.full(integers(op, "shape", shape), value, dtype, device)
     return type(out)(out, True) if requires_grad else out
 
 
@@ -181,7 +181,7 @@ def zeros(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None,
     >>> tg.zeros(2)
     tensor([0., 0.])
     """
-    return full(shape, 0, dtype, device, requires_grad)
+    return _filled("zeros", shape, 0, dtype, device, requires_grad)
 
 
 def ones(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None, requires_grad: bool = False) -> Tensor:
@@ -193,7 +193,7 @@ def ones(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None, 
     >>> tg.ones(2)
     tensor([1., 1.])
     """
-    return full(shape, 1, dtype, device, requires_grad)
+    return _filled("ones", shape, 1, dtype, device, requires_grad)
 
 
 def empty_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:

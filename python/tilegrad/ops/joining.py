@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import record, record_shapes
-from .arguments import require_tensor
+from .arguments import integers, is_integer, require_tensor
 from .subscript import getitem
 
 if TYPE_CHECKING:
@@ -113,32 +113,34 @@ def split(x: Tensor, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor,
     >>> tg.split(tg.tensor([1, 2, 3]), [1, 2])
     (tensor([1]), tensor([2, 3]))
     """
+    require_tensor("split", x)
     axis = _C.normalize_axis("split", axis, x.ndim)
     length = x.shape[axis]
-    if isinstance(sizes, int):
-        if sizes < 1 or length % sizes:
-            raise _C.ShapeError(f"split: axis {axis} of size {length} cannot be cut into {sizes} equal parts")
-        sizes = [length // sizes] * sizes
-    if any(size < 0 for size in sizes) or sum(sizes) != length:
-        raise _C.ShapeError(f"split: sizes {list(sizes)} do not sum to {length}, the size of axis {axis}")
+    lengths = integers("split", "sizes", sizes)
+    if is_integer(sizes):
+        (count,) = lengths
+        if count < 1 or length % count:
+            raise _C.ShapeError(f"split: axis {axis} of size {length} cannot be cut into {count} equal parts")
+        lengths = (length // count,) * count
+    if any(size < 0 for size in lengths) or sum(lengths) != length:
+        raise _C.ShapeError(f"split: sizes {list(lengths)} do not sum to {length}, the size of axis {axis}")
     parts = []
     start = 0
-    for size in sizes:
+    for size in lengths:
         parts.append(getitem(x, (slice(None),) * axis + (slice(start, start + size),)))
         start += size
     return tuple(parts)
 
 
-def _widths(op: str, x: Tensor, widths: Widths) -> list[tuple[int, int]]:
+def _widths(op: str, x: Tensor, widths: Any) -> list[tuple[int, int]]:
     """(before, behind) of every axis, from NumPy's shorthands."""
-    if isinstance(widths, int):
+    if is_integer(widths):
         pairs: list[Any] = [(widths, widths)] * x.ndim
     else:
-        pairs = list(widths)
-        if len(pairs) == 2 and all(isinstance(w, int) for w in pairs):
+        pairs = list(widths) if hasattr(widths, "__len__") else [widths]
+        if len(pairs) == 2 and all(is_integer(w) for w in pairs):
             pairs = [tuple(pairs)] * x.ndim
-    fits = len(pairs) == x.ndim and all(not isinstance(p, int) and len(p) == 2 for p in pairs)
-    if not fits:
+    if len(pairs) != x.ndim or not all(_is_pair(pair) for pair in pairs):
         raise _C.ShapeError(
             f"{op}: widths must be a number, (before, behind), or such a pair for each of the {x.ndim} axes of "
             f"{list(x.shape)}, found {widths}"
@@ -146,6 +148,10 @@ def _widths(op: str, x: Tensor, widths: Widths) -> list[tuple[int, int]]:
     if any(w < 0 for p in pairs for w in p):
         raise _C.ArgumentError(f"{op}: widths must not be negative, found {widths}")
     return [(int(a), int(b)) for a, b in pairs]
+
+
+def _is_pair(value: Any) -> bool:
+    return hasattr(value, "__len__") and len(value) == 2 and all(is_integer(number) for number in value)
 
 
 def pad(x: Tensor, widths: Widths, mode: str = "constant", value: float = 0) -> Tensor:
@@ -243,7 +249,7 @@ def crop(x: Tensor, widths: Widths) -> Tensor:
 def _axes(op: str, x: Tensor, axis: int | Sequence[int] | None) -> list[int]:
     if axis is None:
         return list(range(x.ndim))
-    return [_C.normalize_axis(op, a, x.ndim) for a in ([axis] if isinstance(axis, int) else axis)]
+    return [_C.normalize_axis(op, a, x.ndim) for a in integers(op, "axis", axis)]
 
 
 def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:

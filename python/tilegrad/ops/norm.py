@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .. import _C
 from ..autograd import record
 from ..mixed_precision import in_float32
+from .arguments import integers
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -154,7 +155,7 @@ def layer_norm(
     tensor([[-0.999995,  0.999995],
             [-0.999995,  0.999995]])
     """
-    shape = _row_shape(normalized_shape, x, gamma, beta)
+    shape = _row_shape("layer_norm", normalized_shape, x, gamma, beta)
     out: Tensor
     out, mean, inverse = _C.layer_norm(x, gamma, beta, shape, eps)
     return record(out, _layer_norm_gradient, (x, gamma, beta), x, gamma, mean, inverse, shape)
@@ -201,7 +202,7 @@ def rms_norm(
     """
     if eps is None:
         eps = 2.0**-52 if x.dtype == "float64" else 2.0**-23
-    shape = _row_shape(normalized_shape, x, gamma)
+    shape = _row_shape("rms_norm", normalized_shape, x, gamma)
     out: Tensor
     out, mean, inverse = _C.rms_norm(x, gamma, shape, eps)
     return record(out, _rms_norm_gradient, (x, gamma), x, gamma, mean, inverse, shape)
@@ -220,8 +221,8 @@ def _rms_norm_gradient(
     return dx, dgamma
 
 
-def _row_shape(shape: int | Sequence[int] | None, x: Tensor, *like: Tensor | None) -> tuple[int, ...]:
+def _row_shape(op: str, shape: int | Sequence[int] | None, x: Tensor, *like: Tensor | None) -> tuple[int, ...]:
     """The axes that make a row: those that are given, those of a parameter, or the last of x."""
     if shape is not None:
-        return (shape,) if isinstance(shape, int) else tuple(shape)
+        return integers(op, "normalized_shape", shape)
     return next((tensor.shape for tensor in like if tensor is not None), x.shape[-1:])

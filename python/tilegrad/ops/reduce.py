@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .. import _C
 from ..autograd import grad_enabled, record
 from ..mixed_precision import in_float32
+from .arguments import integers
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -70,7 +71,7 @@ def with_axes(reduced: Tensor, shape: tuple[int, ...], axis: Axis, keepdims: boo
         return reduced
     if axis is None:
         return _C.reshape(reduced, (1,) * len(shape))
-    gone = {a % len(shape) for a in ((axis,) if isinstance(axis, int) else axis)}
+    gone = {a % len(shape) for a in integers("sum", "axis", axis)}
     return _C.reshape(reduced, tuple(1 if d in gone else size for d, size in enumerate(shape)))
 
 

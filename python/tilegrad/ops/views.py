@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import record
-from .arguments import require_tensor
+from .arguments import integers, require_tensor
 from .broadcasting import sum_to
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def reshape(x: Tensor, shape: Sequence[int]) -> Tensor:
     >>> tg.reshape(tg.tensor([[1, 2], [3, 4]]), (-1,))
     tensor([1, 2, 3, 4])
     """
-    return record(_C.reshape(x, tuple(shape)), _reshape_gradient, (x,), x.shape)
+    shape = shape if type(shape) is tuple else integers("reshape", "shape", shape)
+    return record(_C.reshape(x, shape), _reshape_gradient, (x,), x.shape)
 
 
 def _reshape_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -> Gradients:
@@ -74,7 +75,7 @@ def permute(x: Tensor, axes: Sequence[int]) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
-    axes = tuple(axes)
+    axes = axes if type(axes) is tuple else integers("permute", "axes", axes)
     return record(_C.permute(x, axes), _permute_gradient, (x,), axes)
 
 
