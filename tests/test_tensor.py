@@ -440,3 +440,31 @@ def test_shapes_may_be_numpys_integers() -> None:
 def test_what_is_no_shape_is_named(call: Any, message: str) -> None:
     with pytest.raises(tg.ShapeError, match=message):
         call()
+
+
+def test_data_keep_their_values() -> None:
+    """Python floats are doubles until they are cast, once: 2^24 + 1 is no float32, and the second no tie."""
+    assert tg.tensor([16777217.0], dtype="int64").tolist() == [16777217]
+    assert tg.tensor(1.00390625 + 2.0**-40, dtype="bfloat16").item() == 1.0078125
+    assert tg.tensor([2**63], dtype="float64").tolist() == [2.0**63]
+    assert tg.tensor(np.array([2**63], dtype=np.uint64), dtype="float32").tolist() == [2.0**63]
+    assert tg.tensor(0.1).dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype", "found"),
+    [
+        ([2**63], None, f"{2**63} does not fit in int64"),
+        (np.array([2**64 - 1], dtype=np.uint64), None, f"{2**64 - 1} does not fit in int64"),
+        ([1, 256], "uint8", "256 does not fit in uint8"),
+        (-1, "uint8", "-1 does not fit in uint8"),
+        ([[2**31]], "int32", f"{2**31} does not fit in int32"),
+    ],
+)
+def test_integers_do_not_wrap_on_the_way_in(data: Any, dtype: str | None, found: str) -> None:
+    with pytest.raises(tg.ArgumentError, match=f"tensor: the number {found}"):
+        tg.tensor(data, dtype=dtype)
+    x = tg.zeros(1, dtype="uint8")
+    with pytest.raises(tg.ArgumentError, match="the number 300 does not fit in uint8"):
+        x[:] = [300]
+    assert tg.tensor(np.array([300]), dtype="uint8").tolist() == [44]  # a cast, as astype's

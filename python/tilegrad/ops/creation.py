@@ -32,6 +32,7 @@ def tensor(data: Any, dtype: DTypeLike = None, device: str | None = None, requir
         A number, (nested) lists of numbers, a NumPy array, a tensor, or anything ``numpy.asarray`` understands.
     dtype
         The element type; by default that of the data, where Python floats are float32 and Python integers int64.
+        Arrays and tensors are cast as by :func:`astype`; Python integers must fit.
     device
         ``"cpu"`` or ``"cuda"``; by default that of a tensor, and the CPU for anything else.
     requires_grad
@@ -40,7 +41,11 @@ def tensor(data: Any, dtype: DTypeLike = None, device: str | None = None, requir
     Raises
     ------
     DTypeError
-        If the data has no tilegrad dtype (strings, objects, ragged lists, complex numbers).
+        If the data has no tilegrad dtype (strings, objects, complex numbers).
+    ShapeError
+        If nested lists do not have one shape.
+    ArgumentError
+        If a Python integer, or one of a uint64 array, does not fit in the dtype.
 
     Examples
     --------
@@ -59,8 +64,16 @@ def tensor(data: Any, dtype: DTypeLike = None, device: str | None = None, requir
         array = np.asarray(data)
     except ValueError as error:
         raise _C.ShapeError(f"tensor: the nested lists do not have one shape ({error})") from None
-    if array.dtype == np.float64 and not hasattr(data, "dtype"):
-        array = array.astype(np.float32) if wanted is None or wanted != _C.float64 else array
+    if not hasattr(data, "dtype"):
+        if array.dtype == np.float64 and (wanted is None or wanted == _C.float32):
+            array = array.astype(np.float32)
+        if wanted is not None:
+            _check_range(array, wanted)
+    if array.dtype == np.uint64:
+        if wanted is not None and wanted.is_floating:
+            array = array.astype(np.float64)
+        else:
+            _check_range(array, _C.int64)
     if array.dtype.kind not in "fiub":
         raise _C.DTypeError(f"tensor: data of NumPy dtype {array.dtype} has no tilegrad dtype; numbers and booleans do")
     out = _C.copy(_C.from_numpy(_writeable(array)))
@@ -68,6 +81,16 @@ def tensor(data: Any, dtype: DTypeLike = None, device: str | None = None, requir
         out = out.astype(wanted).detach()
     out = _on(device, out)
     return type(out)(out, requires_grad)
+
+
+def _check_range(array: np.ndarray[Any, Any], dtype: _C.DType) -> None:
+    """Raise where an integer does not fit in an integer dtype."""
+    if array.dtype.kind not in "iu" or array.size == 0 or dtype.is_floating or dtype == _C.bool:
+        return
+    range_of = np.iinfo(dtype.name)
+    for value in (int(array.min()), int(array.max())):
+        if not range_of.min <= value <= range_of.max:
+            raise _C.ArgumentError(f"tensor: the number {value} does not fit in {dtype.name}")
 
 
 def _on(device: str | None, x: Tensor) -> Tensor:
