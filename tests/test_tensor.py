@@ -380,6 +380,12 @@ def test_clip_gradient() -> None:
     x = tg.tensor(A, requires_grad=True)
     assert tg.gradcheck(lambda x: (x * 2.0).clip_(-1.0, 4.0), x)
     assert tg.gradcheck(lambda x: (x * 2.0).clip_(low=1.0), x)
+    low, high = (
+        tg.tensor([1.0, -1.0, 0.25], dtype="float64", requires_grad=True),
+        tg.tensor(B + 3.25, requires_grad=True),
+    )
+    assert tg.gradcheck(lambda x, low, high: (x * 2.0).clip_(low, high), [x, low, high])
+    assert tg.gradcheck(lambda low: tg.tensor(A).clip_(low=low), low)
 
 
 def test_empty_and_0d() -> None:

@@ -267,10 +267,10 @@ def clip(x: Tensor, low: Tensor | float | None = None, high: Tensor | float | No
         out = _C.minimum(x, high)
     else:
         out = _C.clip(x, low, high)
-    return record(out, _clip_gradient, (x, low, high), x, low, high)
+    return record(out, clip_gradient, (x, low, high), x, low, high)
 
 
-def _clip_gradient(
+def clip_gradient(
     needs: Needs, grad: Tensor, x: Tensor, low: Tensor | float | None, high: Tensor | float | None
 ) -> Gradients:
     # No x lies outside of itself: where there is no bound, nothing is held back.

@@ -22,7 +22,7 @@ Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
-def _needs_grad(value: Tensor | float) -> bool:
+def _needs_grad(value: Tensor | float | None) -> bool:
     return grad_enabled() and isinstance(value, _C.TensorBase) and value.requires_grad
 
 
@@ -90,17 +90,13 @@ def _div__gradient(needs: Needs, grad: Tensor, other: Tensor | float, before: Te
 
 def clip_(x: Tensor, low: Tensor | float | None = None, high: Tensor | float | None = None) -> Tensor:
     """``x = min(max(x, low), high)``."""
-    from .comparison import clip
+    from .comparison import clip, clip_gradient
 
     _C.check_in_place("clip_", x)
-    before = _C.copy(x) if _needs_grad(x) else None
-    low, high = _kept(x, low), _kept(x, high)
-    _C.assign("clip_", x, clip(x.detach(), low, high))
-    return record_in_place(x, _clip__gradient, (x,), before, low, high)
-
-
-def _clip__gradient(needs: Needs, grad: Tensor, x: Tensor, low: Any, high: Any) -> Gradients:
-    return (_C.clip_backward(grad, x, x if low is None else low, x if high is None else high),)
+    before = _C.copy(x) if any(map(_needs_grad, (x, low, high))) else None
+    kept_low, kept_high = _kept(x, low), _kept(x, high)
+    _C.assign("clip_", x, clip(x.detach(), kept_low, kept_high))
+    return record_in_place(x, clip_gradient, (x, low, high), before, kept_low, kept_high)
 
 
 def copy_(x: Tensor, source: Tensor | float) -> Tensor:
