@@ -264,6 +264,13 @@ def test_gradient_of_prod_with_zeros() -> None:
         np.testing.assert_allclose(x.grad.numpy(), expected)
 
 
+def test_gradient_of_std_where_nothing_varies() -> None:
+    """0, as in PyTorch, and not 0 / 0: a pixel that is black in a whole batch spoils nothing."""
+    x = tg.tensor([[1.0, 0.0], [1.0, 2.0], [1.0, 4.0]], dtype="float64", requires_grad=True)
+    x.std(axis=0).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), [[0.0, -(1.5**0.5) / 3], [0.0, 0.0], [0.0, 1.5**0.5 / 3]], rtol=1e-15)
+
+
 def test_mean_and_variance_of_nothing() -> None:
     nothing = tg.zeros((0, 3))
     assert np.isnan(tg.mean(nothing, axis=0).numpy()).all()

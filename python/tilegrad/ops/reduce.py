@@ -209,7 +209,7 @@ def _var_gradient(needs: Needs, grad: Tensor, x: Tensor, axis: Axis, correction:
 
 @in_float32
 def std(x: Tensor, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
-    """The standard deviation, the root of :func:`var`.
+    """The standard deviation, the root of :func:`var`; arguments as there. Its gradient where it is 0 is 0.
 
     Examples
     --------
@@ -226,8 +226,13 @@ def _std_gradient(
 ) -> Gradients:
     count = _C.reduced_count("std", x, axis)
     factor = 1.0 / (count - correction) if count > correction else float("nan")
-    each = with_axes(_C.divide(_C.multiply(grad, factor), out), x.shape, axis, keepdims)
+    each = with_axes(_C.divide(_C.multiply(grad, factor), _or_one(out)), x.shape, axis, keepdims)
     return (_C.multiply(_centered(x, axis), each),)
+
+
+def _or_one(x: Tensor) -> Tensor:
+    """A divisor for what is 0 wherever ``x`` is."""
+    return _C.where(_C.equal(x, 0.0), 1.0, x)
 
 
 @in_float32
@@ -275,9 +280,7 @@ def norm(x: Tensor, axis: Axis = None, ord: float = 2, keepdims: bool = False) -
 
 
 def _norm_gradient(needs: Needs, grad: Tensor, x: Tensor, out: Tensor, axis: Axis, keepdims: bool) -> Gradients:
-    # Where the norm is 0 so is x, and 0 / 1 is the gradient.
-    divisor = _C.where(_C.equal(out, 0.0), _C.full((), 1.0, out.dtype, out.device), out)
-    return (_C.multiply(x, with_axes(_C.divide(grad, divisor), x.shape, axis, keepdims)),)
+    return (_C.multiply(x, with_axes(_C.divide(grad, _or_one(out)), x.shape, axis, keepdims)),)
 
 
 @in_float32
