@@ -363,6 +363,12 @@ def test_draws_from_several_threads_take_different_streams() -> None:
          "randint: dtype must be int64, int32 or uint8, found float32"),
         (lambda: tg.bernoulli(1.5, 2), tg.ArgumentError, "bernoulli: p must be a probability, from 0 to 1, found 1.5"),
         (lambda: tg.permutation(-1), tg.ArgumentError, "permutation: n must be from 0 to 2**63 - 1, found -1"),
+        (lambda: tg.permutation(3, generator=3), tg.ArgumentError,
+         "permutation: generator must be a tg.Generator, found int"),
+        (lambda: tg.dropout(tg.ones(3), 0.5, True, generator=3), tg.ArgumentError,
+         "dropout: generator must be a tg.Generator, found int"),
+        (lambda: tg.scaled_dot_product_attention(*[tg.ones((1, 2, 4))] * 3, dropout_p=0.5, generator=3),
+         tg.ArgumentError, "scaled_dot_product_attention: generator must be a tg.Generator, found int"),
     ],
 )  # fmt: skip
 def test_bad_arguments(call: Callable[[], Any], error: type[Exception], message: str) -> None:

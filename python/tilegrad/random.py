@@ -207,11 +207,18 @@ def _new(
     return type(out)(out, True) if requires_grad else out
 
 
+def source_of(op: str, generator: Generator | None) -> Generator:
+    """What an op draws from."""
+    if generator is None:
+        return default_generator
+    if not isinstance(generator, Generator):
+        raise _C.ArgumentError(f"{op}: generator must be a tg.Generator, found {type(generator).__name__}")
+    return generator
+
+
 def _fill(out: Tensor, generator: Generator | None, fill: str, *parameters: Any) -> None:
     """Writes draws into ``out`` by the native function ``fill``."""
-    source = default_generator if generator is None else generator
-    if not isinstance(source, Generator):
-        raise _C.ArgumentError(f"{fill.rstrip('_')}: generator must be a tg.Generator, found {type(source).__name__}")
+    source = source_of(fill.rstrip("_"), generator)
     with source._lock:
         getattr(_C, fill)(out, source._state_on(out.device), *parameters)
 
@@ -411,7 +418,7 @@ def permutation(n: int, generator: Generator | None = None) -> Tensor:
     [0, 1, 2, 3, 4]
     """
     count = _integer("permutation", "n", n)
-    source = default_generator if generator is None else generator
+    source = source_of("permutation", generator)
     with source._lock:
         result: Tensor = _C.permutation(count, source._state_on("cpu"))
     return result

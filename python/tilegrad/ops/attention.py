@@ -104,7 +104,7 @@ def scaled_dot_product_attention(
     if dropped == 0:
         out, log_sum, used = _C.attention(q, k, v, mask, None, *options, recorded)
     else:
-        source = _random.default_generator if generator is None else generator
+        source = _random.source_of("scaled_dot_product_attention", generator)
         with source._lock:
             out, log_sum, used = _C.attention(q, k, v, mask, source._state_on(q.device), *options, recorded)
     if not recorded:

@@ -162,7 +162,7 @@ def _drop(
         )
     if not training or p == 0:
         return x
-    source = _random.default_generator if generator is None else generator
+    source = _random.source_of(op, generator)
     with source._lock:
         y, mask, *slope = native(x, p, source._state_on(x.device))
     result: Tensor = record(y, rule, (x,), mask, *(slope or (1 / (1 - p),)))
