@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,28 @@ def test_value_not_needed_may_change() -> None:
     y.mul_(2.0)
     y.sum().backward()
     assert grad_of(x) == [6.0, 6.0]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda y: y * 2.0,
+        lambda y: 2 * y,
+        lambda y: y / 2.0,
+        lambda y: y.mean(),
+        lambda y: y.mean(axis=0, keepdims=True),
+        lambda y: y.broadcast_to(3, 2).sum(),
+        lambda y: tg.scatter_add(tg.zeros(2), tg.tensor([0, 1]), y),
+    ],
+)
+def test_a_rule_keeps_no_more_than_it_needs(function: Callable[[tg.Tensor], tg.Tensor]) -> None:
+    """Beside a number, and in a mean, the values are not needed: they are let go of, and may change."""
+    x = leaf([1.0, 2.0])
+    y = x + 0.0
+    expected = tg.grad(function(y).sum(), x, retain_graph=True)[0]
+    z = function(y)
+    y.fill_(7.0)
+    assert tg.grad(z.sum(), x)[0].tolist() == expected.tolist()
 
 
 def test_in_place_on_a_leaf_is_refused() -> None:

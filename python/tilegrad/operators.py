@@ -56,7 +56,7 @@ class Operators(_C.TensorBase):
         return ops.multiply(self, _operand(other))
 
     def __rmul__(self, other: Operand) -> Tensor:
-        return ops.multiply(_operand(other), self)
+        return ops.multiply(self, _operand(other))
 
     def __truediv__(self, other: Operand) -> Tensor:
         return ops.divide(self, _operand(other))

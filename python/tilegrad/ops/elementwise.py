@@ -96,13 +96,19 @@ def multiply(a: Tensor | float, b: Tensor | float) -> Tensor:
     >>> tg.multiply(tg.tensor([1.0, 2.0]), 3)
     tensor([3., 6.])
     """
-    return record(_C.multiply(a, b), _multiply_gradient, (a, b), a, b)
+    out = _C.multiply(a, b)
+    return record_shapes(out, _multiply_gradient, (a, b), None if b.__class__ in _NUMBERS else a, b)
 
 
-def _multiply_gradient(needs: Needs, grad: Tensor, a: Tensor, b: Tensor) -> Gradients:
+_NUMBERS = frozenset({int, float})  # beside one of these the other operand's values are not kept
+
+
+def _multiply_gradient(
+    needs: Needs, grad: Tensor, a_shape: tuple[int, ...], b_shape: tuple[int, ...], a: Tensor, b: Tensor
+) -> Gradients:
     return (
-        sum_to(_C.multiply(grad, b), a) if needs[0] else None,
-        sum_to(_C.multiply(grad, a), b) if needs[1] else None,
+        sum_to(_C.multiply(grad, b), a_shape) if needs[0] else None,
+        sum_to(_C.multiply(grad, a), b_shape) if needs[1] else None,
     )
 
 
@@ -120,13 +126,16 @@ def divide(a: Tensor | float, b: Tensor | float) -> Tensor:
     >>> tg.divide(tg.tensor([1.0, 2.0]), 4)
     tensor([0.25, 0.5 ])
     """
-    return record(_C.divide(a, b), _divide_gradient, (a, b), a, b)
+    out = _C.divide(a, b)
+    return record_shapes(out, _divide_gradient, (a, b), None if b.__class__ in _NUMBERS else a, b)
 
 
-def _divide_gradient(needs: Needs, grad: Tensor, a: Tensor, b: Tensor) -> Gradients:
+def _divide_gradient(
+    needs: Needs, grad: Tensor, a_shape: tuple[int, ...], b_shape: tuple[int, ...], a: Tensor, b: Tensor
+) -> Gradients:
     grad_a = _C.divide(grad, b)
     grad_b = _C.negative(_C.multiply(grad_a, _C.divide(a, b))) if needs[1] else None
-    return sum_to(grad_a, a) if needs[0] else None, sum_to(grad_b, b) if grad_b is not None else None
+    return sum_to(grad_a, a_shape) if needs[0] else None, sum_to(grad_b, b_shape) if grad_b is not None else None
 
 
 def floor_divide(a: Tensor | float, b: Tensor | float) -> Tensor:

@@ -167,10 +167,10 @@ def scatter_add(x: Tensor, indices: Tensor, values: Tensor, axis: int = 0) -> Te
     indices = _as_indices("scatter_add", indices)
     out = _C.copy(x)
     _C.scatter_add("scatter_add", out, [indices if d == axis else None for d in range(x.ndim)], False, values)
-    return record(out, _scatter_add_gradient, (x, values), axis, indices, values)
+    return record(out, _scatter_add_gradient, (x, values), axis, indices, values.shape)
 
 
-def _scatter_add_gradient(needs: Needs, grad: Tensor, axis: int, indices: Tensor, values: Tensor) -> Gradients:
+def _scatter_add_gradient(needs: Needs, grad: Tensor, axis: int, indices: Tensor, values: tuple[int, ...]) -> Gradients:
     from .broadcasting import sum_to
 
     grad_values = None

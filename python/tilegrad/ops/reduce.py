@@ -6,6 +6,7 @@ layout in memory, the threads or the CPU.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -91,13 +92,13 @@ def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> tg.mean(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=1)
     tensor([1.5, 3.5])
     """
-    return record(_C.mean(x, axis, keepdims), _mean_gradient, (x,), x, axis, keepdims)
+    return record(_C.mean(x, axis, keepdims), _mean_gradient, (x,), x.shape, axis, keepdims)
 
 
-def _mean_gradient(needs: Needs, grad: Tensor, x: Tensor, axis: Axis, keepdims: bool) -> Gradients:
-    count = _C.reduced_count("mean", x, axis)
+def _mean_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Gradients:
+    count = math.prod(shape) // grad.size if grad.size else 0
     each = _C.multiply(grad, 1.0 / count) if count else grad
-    return (_C.broadcast_to(with_axes(each, x.shape, axis, keepdims), x.shape),)
+    return (_C.broadcast_to(with_axes(each, shape, axis, keepdims), shape),)
 
 
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:

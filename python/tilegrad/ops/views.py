@@ -158,11 +158,11 @@ def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
             [1, 2]])
     """
     require_tensor("broadcast_to", x)
-    return record(_C.broadcast_to(x, tuple(shape)), _broadcast_to_gradient, (x,), x)
+    return record(_C.broadcast_to(x, tuple(shape)), _broadcast_to_gradient, (x,), x.shape)
 
 
-def _broadcast_to_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
-    return (sum_to(grad, x),)
+def _broadcast_to_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -> Gradients:
+    return (sum_to(grad, shape),)
 
 
 def copy(x: Tensor) -> Tensor:
