@@ -112,9 +112,6 @@ def _writeable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
             if array.dtype.kind == "f":
                 raise _C.DTypeError(f"tensor: NumPy dtype {array.dtype} has no tilegrad dtype")
             native = np.int32 if array.dtype.itemsize < 4 else np.int64
-            largest = array.max(initial=0) if array.dtype == np.uint64 else 0
-            if largest > np.iinfo(np.int64).max:
-                raise _C.OutOfRangeError(f"tensor: {largest} of the uint64 array is above int64's largest number")
     strides_fit = all(stride % array.itemsize == 0 for stride in array.strides)
     if array.dtype != native or not array.flags.writeable or not array.flags.aligned or not strides_fit:
         return array.astype(native)
