@@ -6,7 +6,8 @@ python examples/17_cifar_resnet.py --data DIR --seed 1
 What makes it quick: a small network whose first layer whitens patches of the images and is not trained; filters that
 start as the identity; large batches and rates with momentum; weights that are drawn back to their average every five
 steps; on a GPU, products in bfloat16; and a whole step, augmentation included, captured. Images are shifted by up to
-two pixels, and mirrored in every other epoch. When it tests, it looks at each image and its mirror image, in three places.
+two pixels, and mirrored in every other epoch. When it tests, it looks at each image and its mirror image, in three
+places.
 
 The recipe is Keller Jordan's ("94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024), whose larger networks have the
 residual blocks (He, Zhang, Ren and Sun, 2016).
