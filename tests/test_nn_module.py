@@ -316,6 +316,35 @@ def test_a_forward_that_is_missing_says_so() -> None:
         nn.Module()(1)
 
 
+@pytest.mark.parametrize(
+    ("layer", "kind"),
+    [
+        (nn.Flatten(), "Flatten"), (nn.MaxPool2d(2), "MaxPool2d"), (nn.BatchNorm2d(1), "BatchNorm2d"),
+        (nn.Conv2d(1, 2, 3), "Conv2d"), (nn.Conv2d(None, 2, 3), "Conv2d"), (nn.LSTM(1, 2), "LSTM"),
+        (nn.Sequential(nn.Dropout(0.5), nn.ReLU()), r"0 \(Dropout\)"),
+    ],
+)  # fmt: skip
+def test_arrays_for_tensors(layer: nn.Module, kind: str) -> None:
+    """The first mistake of all: a layer says that it was given an array, and how to make a tensor of it."""
+    with pytest.raises(tg.DTypeError, match=rf"^{kind}: .*tensor, found (numpy\.)?ndarray.*tg.tensor\(\)"):
+        layer(np.ones((2, 4, 4, 1), np.float32))
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), nn.MSELoss(), nn.BCEWithLogitsLoss(), nn.NLLLoss()])
+def test_arrays_for_targets(loss: nn.Module) -> None:
+    with pytest.raises(tg.DTypeError, match=r"target must be a tensor, found numpy.ndarray; tg.tensor\(\)"):
+        loss(tg.zeros((2, 3)), np.zeros(2, np.int64))
+
+
+def test_mistakes_of_a_module_of_ones_own_are_its_own() -> None:
+    class Wrong(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.no_such_thing
+
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        Wrong()(np.ones(3))
+
+
 def test_summary_counts_parameters() -> None:
     model = nn.Sequential(OrderedDict(a=Scale(2), b=nn.Sequential(Lazy())))
     model.a.freeze()

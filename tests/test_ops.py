@@ -286,6 +286,27 @@ def test_bad_input(op: Op, bad: Any, target: str) -> None:
     assert re.fullmatch(bad.message, message, re.DOTALL), message
 
 
+WITHOUT_TENSOR = {"arange", "linspace", "eye", "concat", "stack"}  # or with a list of them
+
+
+@pytest.mark.parametrize(
+    "op", [pytest.param(op, id=op.name) for op in OPS if op.function is None and op.name not in WITHOUT_TENSOR]
+)
+def test_array_for_a_tensor(op: Op) -> None:
+    """A NumPy array in place of the first tensor is taken as one, or refused in words, not by a native signature."""
+    sample = next(s for s in op.draw() if any(map(is_tensor_argument, s.args)))
+    first = next(i for i, value in enumerate(sample.args) if is_tensor_argument(value))
+    make = lambda a: cast(a, op.dtypes[0])  # noqa: E731
+    args = [value if i == first else tree_map(make, value) for i, value in enumerate(sample.args)]
+    raised: Exception | None = None
+    try:
+        op(*args, **{name: tree_map(make, value) for name, value in sample.kwargs.items()})
+    except Exception as error:
+        raised = error
+    assert raised is None or isinstance(raised, tg.DTypeError), raised
+    assert raised is None or re.match(rf"{op.name}: .*(ndarray|tensor)", str(raised)), raised
+
+
 def finished(result: Any, target: str) -> Any:
     """The result when everything launched has run."""
     if target == "cuda":

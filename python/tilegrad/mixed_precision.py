@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from . import _C
+from .operands import other_data
 
 __all__ = ["autocast"]
 
@@ -100,7 +101,10 @@ def _casting(function: Callable[P, R], dtype_for: Callable[[Any, Any], Any]) -> 
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         dtype = _chosen.get()
         if dtype is None:
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except (TypeError, AttributeError) as error:
+                raise other_data(error, function, args, kwargs, f"{function.__name__}: ") from None
 
         def cast(x: Any) -> Any:
             if not isinstance(x, _C.TensorBase):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 from .. import _C
 from ..autograd import no_grad
 from ..capture import depends_on
+from ..operands import other_data
 from ..scopes import layer_scope
 from ..tensor import Tensor
 from .hooked import Hooked
@@ -89,6 +90,12 @@ class Module(Tree, Hooked):
         except _C.TilegradError as error:
             name_layer(error, self)
             raise
+        except (TypeError, AttributeError) as error:
+            refused = other_data(error, self.forward, inputs, named)
+            if not isinstance(refused, _C.TilegradError):
+                raise
+            name_layer(refused, self)
+            raise refused from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, (list, tuple, dict)):

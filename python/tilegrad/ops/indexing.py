@@ -62,6 +62,7 @@ def take(x: Tensor, indices: Tensor, axis: int | None = None) -> Tensor:
     tensor([[3, 1],
             [6, 4]])
     """
+    require_tensor("take", x)
     if axis is None:
         from .views import reshape
 
@@ -104,6 +105,7 @@ def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
     tensor([[3],
             [4]])
     """
+    require_tensor("take_along_axis", x)
     axis = _C.normalize_axis("take_along_axis", axis, x.ndim)
     indices = _as_indices("take_along_axis", indices)
     if indices.ndim == x.ndim:
@@ -163,6 +165,8 @@ def scatter_add(x: Tensor, indices: Tensor, values: Tensor, axis: int = 0) -> Te
     >>> tg.scatter_add(tg.zeros(3), tg.tensor([0, 2, 0]), tg.tensor([1.0, 2.0, 3.0]))
     tensor([4., 0., 2.])
     """
+    require_tensor("scatter_add", x)
+    require_tensor("scatter_add", values)
     axis = _C.normalize_axis("scatter_add", axis, x.ndim)
     indices = _as_indices("scatter_add", indices)
     out = _C.copy(x)
@@ -210,6 +214,7 @@ def embedding(weight: Tensor, indices: Tensor, padding_idx: int | None = None) -
             [3., 4.],
             [1., 2.]])
     """
+    require_tensor("embedding", weight)
     indices = _as_indices("embedding", indices)
     out = _C.embedding(weight, indices)
     if padding_idx is not None:

@@ -184,6 +184,7 @@ def pad(x: Tensor, widths: Widths, mode: str = "constant", value: float = 0) -> 
     >>> tg.pad(tg.tensor([1, 2, 3]), 2, mode="reflect")
     tensor([3, 2, 1, 2, 3, 2, 1])
     """
+    require_tensor("pad", x)
     pairs = _widths("pad", x, widths)
     if mode == "constant":
         out = _C.full([a + size + b for (a, b), size in zip(pairs, x.shape, strict=True)], 0, x.dtype, x.device)

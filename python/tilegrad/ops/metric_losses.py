@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .. import _C
 from ..mixed_precision import in_float32
 from .activation import relu
-from .arguments import require_tensors
+from .arguments import require_tensor, require_tensors
 from .comparison import maximum, minimum, where
 from .elementwise import add, divide, multiply, square, subtract
 from .reduce import mean, norm
@@ -50,6 +50,8 @@ def cosine_similarity(a: Tensor, b: Tensor, axis: int = -1, eps: float = 1e-8) -
     >>> tg.cosine_similarity(tg.tensor([3.0, 4.0]), tg.tensor([0.0, 2.0]))
     tensor(0.8)
     """
+    require_tensor("cosine_similarity", a)
+    require_tensor("cosine_similarity", b)
     lengths = multiply(maximum(norm(a, axis, keepdims=True), eps), maximum(norm(b, axis, keepdims=True), eps))
     return sum_axes(divide(multiply(a, b), lengths), axis)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import record
+from .arguments import require_tensor
 from .broadcasting import sum_to
 from .reduce import max as largest
 from .views import reshape
@@ -124,6 +125,8 @@ def prelu(x: Tensor, slope: Tensor) -> Tensor:
     >>> tg.prelu(tg.tensor([[-2.0, -2.0]]), tg.tensor([0.5, 0.25]))
     tensor([[-1. , -0.5]])
     """
+    require_tensor("prelu", x)
+    require_tensor("prelu", slope)
     return record(_C.prelu(x, slope), _prelu_gradient, (x, slope), x, slope)
 
 

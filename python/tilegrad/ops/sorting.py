@@ -99,6 +99,7 @@ def topk(x: Tensor, k: int, axis: int = -1, largest: bool = True) -> tuple[Tenso
     >>> tg.topk(tg.tensor([3.0, 1.0, 2.0]), 2)
     (tensor([3., 2.]), tensor([0, 2]))
     """
+    require_tensor("topk", x)
     axis = _C.normalize_axis("topk", axis, x.ndim)
     values, indices = _C.top("topk", x, axis, k, largest)
     return record(values, _topk_gradient, (x,), x.shape, axis, indices), indices

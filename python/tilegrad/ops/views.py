@@ -50,6 +50,7 @@ def reshape(x: Tensor, shape: Sequence[int]) -> Tensor:
     >>> tg.reshape(tg.tensor([[1, 2], [3, 4]]), (-1,))
     tensor([1, 2, 3, 4])
     """
+    require_tensor("reshape", x)
     shape = shape if type(shape) is tuple else integers("reshape", "shape", shape)
     return record(_C.reshape(x, shape), _reshape_gradient, (x,), x.shape)
 
@@ -75,6 +76,7 @@ def permute(x: Tensor, axes: Sequence[int]) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
+    require_tensor("permute", x)
     axes = axes if type(axes) is tuple else integers("permute", "axes", axes)
     return record(_C.permute(x, axes), _permute_gradient, (x,), axes)
 
