@@ -99,10 +99,10 @@ class Operators(_C.TensorBase):
 
     # Comparisons give bool tensors; a tensor's hash is its identity.
 
-    def __eq__(self, other: object) -> Any:
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
         return ops.equal(self, _operand(other)) if _comparable(other) else NotImplemented
 
-    def __ne__(self, other: object) -> Any:
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
         return ops.not_equal(self, _operand(other)) if _comparable(other) else NotImplemented
 
     def __lt__(self, other: Operand) -> Tensor:
