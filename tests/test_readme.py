@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "examples" / "README.md"])
 
 
 def test_example_runs(tmp_path: Path) -> None:
@@ -46,8 +46,18 @@ def test_named_files_exist(page: Path) -> None:
     """A path in code font that names a folder of ours is there."""
     folders = "csrc|python|tests|tools|bench|examples|docs"
     for path in re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text()):
-        made_by_page = page.name == "adding-an-op.md" and "softsign" in path
+        made_by_page = (page.name == "adding-an-op.md" and "softsign" in path) or "MACHINE-DATE" in path
         assert made_by_page or (ROOT / path).exists(), f"{page.name} names {path}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tables(page: Path) -> None:
+    """Each row of a table has the cells of its head, on one line."""
+    for table in re.findall(r"^(?:\|.*\n)+", page.read_text(), re.M):
+        cells = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
+        assert len(cells) == 1, table
+        assert re.search(r"^\|[-| ]+\|$", table, re.M), table
+        assert all(row.rstrip().endswith("|") for row in table.splitlines()), table
 
 
 def test_nothing_is_left_to_fill_in() -> None:
