@@ -344,6 +344,7 @@ def test_draws_from_several_threads_take_different_streams() -> None:
         (lambda: tg.rand((2**40, 2**40)), tg.ArgumentError, "does not fit in 64 bits"),
         (lambda: tg.rand(2**70), tg.ArgumentError, "does not fit in 64 bits"),
         (lambda: tg.rand(1.5), tg.ShapeError, "rand: shape must be an integer or a sequence of integers, found 1.5"),
+        (lambda: tg.randn(3, 4), tg.ShapeError, "randn: the sizes are one argument: write randn((3, 4, ...))"),
         (lambda: tg.rand(2, "int64"), tg.DTypeError, "uniform: dtype must be float32 or float64, found int64"),
         (lambda: tg.rand(2, generator=3), tg.ArgumentError, "generator must be a tg.Generator, found int"),
         (lambda: tg.uniform(1, 0, 2), tg.ArgumentError, "uniform: low must not be above high, found low 1 and high 0"),

@@ -469,3 +469,29 @@ def test_integers_do_not_wrap_on_the_way_in(data: Any, dtype: str | None, found:
     with pytest.raises(tg.ArgumentError, match="the number 300 does not fit in uint8"):
         x[:] = [300]
     assert tg.tensor(np.array([300]), dtype="uint8").tolist() == [44]  # a cast, as astype's
+
+
+@pytest.mark.parametrize("shape", [3, np.int64(3), [2, 3], np.array([2, 3]), (np.int32(2), 3), ()])
+def test_shapes_are_what_numpy_takes(shape: Any) -> None:
+    expected = np.zeros(shape).shape
+    made = [make(shape) for make in (tg.zeros, tg.ones, tg.empty, tg.rand)]
+    assert {x.shape for x in [*made, tg.full(shape, 2.0)]} == {expected}
+    assert tg.reshape(tg.zeros(shape), shape).shape == tg.broadcast_to(tg.ones(()), shape).shape == expected
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: tg.zeros(3, 4), r"zeros: the sizes are one argument: write zeros\(\(3, 4, \.\.\.\)\)"),
+        (lambda: tg.ones(3, 4, 5), r"ones: the sizes are one argument"),
+        (lambda: tg.empty(3, 4), r"empty: the sizes are one argument"),
+        (lambda: tg.zeros(3.0), r"zeros: shape must be an integer or a sequence of integers, found 3\.0"),
+        (lambda: tg.zeros((3, 2.5)), r"zeros: shape must be .*, found \(3, 2\.5\)"),
+        (lambda: tg.full("ab", 0), r"full: shape must be .*, found 'ab'"),
+        (lambda: tg.zeros((2, 3)).reshape(6 / 2, 2), r"reshape: shape must be .* integers, found \(3\.0, 2\)"),
+        (lambda: tg.broadcast_to(tg.zeros(3), None), r"broadcast_to: shape must be .* integers, found None"),
+    ],
+)  # fmt: skip
+def test_shapes_that_are_none(call: Any, message: str) -> None:
+    with pytest.raises(tg.ShapeError, match=f"^{message}"):
+        call()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _C
 from .autograd import record_in_place
-from .ops.arguments import integers
+from .ops.arguments import sizes_of
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -202,7 +202,7 @@ def _new(
     requires_grad: bool,
 ) -> Tensor:
     """A tensor of ``shape`` that the native function ``fill`` has written."""
-    out: Tensor = _C.empty(integers(op, "shape", shape), dtype)
+    out: Tensor = _C.empty(sizes_of(op, shape, dtype), dtype)
     _fill(out, generator, fill, *parameters)
     return type(out)(out, True) if requires_grad else out
 

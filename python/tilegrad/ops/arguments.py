@@ -36,3 +36,10 @@ def integers(op: str, name: str, value: Any) -> tuple[int, ...]:
         return tuple(operator.index(number) for number in ((value,) if is_integer(value) else value))
     except TypeError:
         raise _C.ShapeError(f"{op}: {name} must be an integer or a sequence of integers, found {value!r}") from None
+
+
+def sizes_of(op: str, shape: Any, dtype: Any) -> tuple[int, ...]:
+    """The sizes of a shape; raise also where ``dtype`` is a size, because sizes were given one by one."""
+    if isinstance(dtype, int):
+        raise _C.ShapeError(f"{op}: the sizes are one argument: write {op}(({shape!r}, {dtype!r}, ...))")
+    return integers(op, "shape", shape)

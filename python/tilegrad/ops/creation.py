@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _C
 from ..autograd import record
-from .arguments import integers, require_tensor
+from .arguments import require_tensor, sizes_of
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -166,7 +166,7 @@ def empty(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None)
     >>> tg.empty((2, 3)).shape
     (2, 3)
     """
-    return _C.empty(integers("empty", "shape", shape), dtype, device)
+    return _C.empty(sizes_of("empty", shape, dtype), dtype, device)
 
 
 def full(
@@ -188,7 +188,7 @@ def full(
 
 
 def _filled(op: str, shape: Shape, value: float, dtype: DTypeLike, device: str | None, requires_grad: bool) -> Tensor:
-    out = _C.full(integers(op, "shape", shape), value, dtype, device)
+    out = _C.full(sizes_of(op, shape, dtype), value, dtype, device)
     return type(out)(out, True) if requires_grad else out
 
 

@@ -29,7 +29,7 @@ Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
-def reshape(x: Tensor, shape: Sequence[int]) -> Tensor:
+def reshape(x: Tensor, shape: int | Sequence[int]) -> Tensor:
     """The same elements, row-major, in another shape; a view where the strides allow it.
 
     Parameters
@@ -42,7 +42,7 @@ def reshape(x: Tensor, shape: Sequence[int]) -> Tensor:
     Raises
     ------
     ShapeError
-        If the number of elements differs.
+        If the number of elements differs, or a size is no integer (``n / 2`` is a float: write ``n // 2``).
 
     Examples
     --------
@@ -50,9 +50,12 @@ def reshape(x: Tensor, shape: Sequence[int]) -> Tensor:
     >>> tg.reshape(tg.tensor([[1, 2], [3, 4]]), (-1,))
     tensor([1, 2, 3, 4])
     """
-    require_tensor("reshape", x)
-    shape = shape if type(shape) is tuple else integers("reshape", "shape", shape)
-    return record(_C.reshape(x, shape), _reshape_gradient, (x,), x.shape)
+    try:
+        y = _C.reshape(x, tuple(shape))  # type: ignore[arg-type]
+    except TypeError:  # looked into when it has failed: reshape is too common to check twice
+        require_tensor("reshape", x)
+        y = _C.reshape(x, integers("reshape", "shape", shape))
+    return record(y, _reshape_gradient, (x,), x.shape)
 
 
 def _reshape_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -> Gradients:
@@ -149,7 +152,7 @@ def squeeze(x: Tensor, axis: int | None = None) -> Tensor:
     return record(out, _reshape_gradient, (x,), x.shape)
 
 
-def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+def broadcast_to(x: Tensor, shape: int | Sequence[int]) -> Tensor:
     """A view stretched to ``shape`` by NumPy's rule.
 
     Examples
@@ -160,7 +163,8 @@ def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
             [1, 2]])
     """
     require_tensor("broadcast_to", x)
-    return record(_C.broadcast_to(x, tuple(shape)), _broadcast_to_gradient, (x,), x.shape)
+    sizes = integers("broadcast_to", "shape", shape)
+    return record(_C.broadcast_to(x, sizes), _broadcast_to_gradient, (x,), x.shape)
 
 
 def _broadcast_to_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -> Gradients:
