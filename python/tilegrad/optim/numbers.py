@@ -16,6 +16,8 @@ def check_number(
 ) -> float:
     """A finite number in [low, high), or (low, high) with ``open_low``."""
     try:
+        if isinstance(value, (str, bytes)):  # which float() would read
+            raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise _C.ArgumentError(f"{owner}: {name} must be a number, found {type(value).__name__}") from None

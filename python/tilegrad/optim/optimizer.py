@@ -114,7 +114,7 @@ class Optimizer:
             raise _C.ArgumentError(f"{self._name}: params is one group; put it in a list")
         if isinstance(params, Tree):
             raise _C.ArgumentError(f"{self._name}: params is a {type(params).__name__}; give its parameters()")
-        if not isinstance(params, Iterable):
+        if not isinstance(params, Iterable) or isinstance(params, str):
             raise _C.ArgumentError(
                 f"{self._name}: params must be a sequence of tensors or of groups, found {type(params).__name__}"
             )
@@ -192,7 +192,8 @@ class Optimizer:
     def _check_parameter(self, position: int, parameter: Any, known: set[int]) -> None:
         where = f"{self._name}: parameter {position}"
         if not isinstance(parameter, _C.TensorBase):
-            raise _C.ArgumentError(f"{where} must be a tensor, found {type(parameter).__name__}")
+            hint = "; .parameters() gives tensors without their names" if isinstance(parameter, tuple) else ""
+            raise _C.ArgumentError(f"{where} must be a tensor, found {type(parameter).__name__}{hint}")
         described = f"{parameter.dtype.name} {list(parameter.shape)}"
         if id(parameter) in known:
             raise _C.ArgumentError(f"{where} ({described}) is given twice, and would be updated twice in each step")
