@@ -28,7 +28,11 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[Chunk]) -> N
     if not target.parent.is_dir():  # else the error would name the temporary file
         raise FileNotFoundError(errno.ENOENT, "the file's folder does not exist", str(target.parent))
     partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    except OSError as error:  # of a folder that is not there, or not ours: tell the path that was given
+        error.filename = os.fspath(path)
+        raise
     try:
         try:
             for chunk in chunks:
