@@ -269,6 +269,8 @@ def test_mnist_from_a_folder(tmp_path: Path) -> None:
 def test_mnist_that_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(tg.DataError, match=r"neither train-images-idx3-ubyte.gz nor"):
         data.MNIST(tmp_path)
+    with pytest.raises(tg.DataError, match=r"nowhere: no such folder; without a folder the files are downloaded"):
+        data.MNIST(tmp_path / "nowhere")
     with pytest.raises(tg.DataError, match=r"has 5 images, but .* has 6 labels"):
         data.MNIST(mnist_folder(tmp_path, labels=6))
     mnist_folder(tmp_path)

@@ -82,6 +82,8 @@ class MNIST(ArrayDataset):
         for path in (Path(root) / f"{name}.gz", Path(root) / name):
             if path.is_file():
                 return path
+        if not Path(root).is_dir():
+            raise DataError(f"{os.fspath(root)}: no such folder; without a folder the files are downloaded")
         raise DataError(f"{os.fspath(root)}: neither {name}.gz nor {name} is in this folder")
 
 
