@@ -79,6 +79,28 @@ def test_functions_as_metrics() -> None:
         tg.train.Trainer(t.model, t.loss, t.optimizer, metrics=["speed"])
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("model", "mlp", "model must be a module, found 'mlp'"),
+        ("loss", "cross_entropy", "loss must be a function or layer of (output, target), such as"),
+        ("loss", tg.nn.CrossEntropyLoss, "found the class CrossEntropyLoss"),
+        (
+            "optimizer",
+            "adam",
+            "optimizer must be an optimizer, such as tg.optim.Adam(model.parameters()), found 'adam'",
+        ),
+        ("optimizer", tg.optim.Adam, "found the class Adam"),
+    ],
+)
+def test_what_a_trainer_is_made_of(name: str, value: Any, message: str) -> None:
+    t = trainer()
+    with pytest.raises(tg.ArgumentError) as caught:
+        tg.train.Trainer(**{"model": t.model, "loss": t.loss, "optimizer": t.optimizer, name: value})
+    assert str(caught.value).startswith(f"Trainer: {name} must be ")
+    assert message in str(caught.value)
+
+
 def test_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     trainer().fit((X, Y), verbose=0)
     assert capsys.readouterr() == ("", "")

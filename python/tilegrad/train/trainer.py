@@ -67,7 +67,6 @@ class Trainer:
         Why the last fit ended before its last epoch, or None.
     run_folder
         Where the last (or current) fit keeps its checkpoints and history, or None.
-
     data
         What the last (or current) fit trains with, in a form that :meth:`evaluate` takes.
 
@@ -94,6 +93,14 @@ class Trainer:
         penalty: Callable[[Module], Tensor] | None = None,
         accumulate: int = 1,
     ) -> None:
+        for name, value, needed, form in (
+            ("model", model, "named_parameters", "a module"),
+            ("loss", loss, "__call__", "a function or layer of (output, target), such as nn.CrossEntropyLoss()"),
+            ("optimizer", optimizer, "groups", "an optimizer, such as tg.optim.Adam(model.parameters())"),
+        ):
+            if isinstance(value, type) or not hasattr(value, needed):
+                found = f"the class {value.__name__}" if isinstance(value, type) else repr(value)[:80]
+                raise _C.ArgumentError(f"Trainer: {name} must be {form}, found {found}")
         if isinstance(metrics, str) or not isinstance(metrics, Sequence):
             raise _C.ArgumentError(f"Trainer: metrics must be a list, found {metrics!r}")
         if type(accumulate) is not int or accumulate < 1:
