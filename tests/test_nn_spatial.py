@@ -85,6 +85,12 @@ def test_shape_layers() -> None:
         (lambda: nn.ZeroPad2d(-1), tg.ArgumentError, "ZeroPad2d: expected a number of pixels, .*found -1"),
         (lambda: nn.Cropping2d((1, 2, 3)), tg.ArgumentError, r"Cropping2d: expected .*found \(1, 2, 3\)"),
         (lambda: nn.ZeroPad2d(1)(tg.zeros((2, 3))), tg.ShapeError, r"zero_pad2d: x must have 4 dimensions"),
+        (
+            lambda: nn.Conv2d(3, 8, (3, 3, 3)),
+            tg.ArgumentError,
+            r"Conv2d: kernel_size must be an integer or \(rows, colu",
+        ),  # type: ignore[arg-type]
+        (lambda: nn.ConvTranspose2d(3, 8, (3,)), tg.ArgumentError, r"ConvTranspose2d: kernel_size .*found \(3,\)"),  # type: ignore[arg-type]
         (lambda: nn.Permute((0, 1)), tg.ArgumentError, "Permute: axes must be the numbers 1 to 2"),
         (lambda: nn.Lambda(3), tg.ArgumentError, "Lambda: function must be callable, found int"),  # type: ignore[arg-type]
         (lambda: nn.Upsample(), tg.ArgumentError, "Upsample: give either size or scale_factor"),
