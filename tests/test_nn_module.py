@@ -95,6 +95,25 @@ def test_a_plain_list_of_modules_warns() -> None:
         layer.others = [Scale(1)]  # type: ignore[attr-defined]
 
 
+def test_a_tensor_is_not_lost_in_the_place_of_a_parameter() -> None:
+    layer = nn.Linear(3, 2)
+    for value in (tg.zeros((3, 2)), np.zeros((3, 2), np.float32)):
+        with pytest.raises(tg.DTypeError, match=r"^Linear\.weight is a parameter.*assign nn\.Parameter\(tensor\)"):
+            layer.weight = value  # type: ignore[assignment]
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+    layer.weight = nn.Parameter(tg.zeros((3, 2)))
+    layer.bias = None
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+
+
+def test_a_leaf_that_is_no_parameter_warns() -> None:
+    module = Scale(2)
+    with pytest.warns(UserWarning, match=r"Scale\.extra is a tensor that wants a gradient but no parameter.*Parameter"):
+        module.extra = tg.zeros(2, requires_grad=True)
+    module.result = nn.Parameter(tg.ones(2)) * 2.0
+    module.constant = tg.zeros(2)
+
+
 def test_train_and_eval_reach_every_module() -> None:
     model = Pair(Scale(2), nn.Sequential(Scale(3)))
     assert all(m.training for m in model.modules())
@@ -175,6 +194,8 @@ def test_load_state_dict_of_what_is_none() -> None:
     for state in (None, [1.0], Scale(1)):
         with pytest.raises(tg.StateDictError, match=f"of this Scale, found {type(state).__name__}"):
             Scale(1).load_state_dict(state)  # type: ignore[arg-type]
+    with pytest.raises(tg.StateDictError, match=r"found str; tg\.load\(\) reads a model file"):
+        Scale(1).load_state_dict("layer.safetensors")  # type: ignore[arg-type]
 
 
 def test_load_state_dict_that_is_not_strict() -> None:
@@ -198,6 +219,14 @@ def test_to_changes_floating_dtypes_and_keeps_sharing() -> None:
         model.to("cuda:9")
     with pytest.raises(tg.DTypeError, match="int64"):
         model.to(tg.int64)
+
+
+@pytest.mark.parametrize("moved", [nn.Linear(2, 1), tg.zeros(2)], ids=["module", "tensor"])
+def test_to_nowhere(moved: Any) -> None:
+    with pytest.raises(
+        tg.DTypeError, match=r"^to: 'gpu' is no device \('cpu', 'cuda', 'cuda:1'\); dtype 'gpu' is not one"
+    ):
+        moved.to("gpu")
 
 
 def test_sizes_are_inferred_at_build_and_at_the_first_call() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from . import _C, ops
 from .hooks import HookHandle, add_hook
 from .operators import Operators
+from .ops.transfer import names_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +134,7 @@ class Conversions(_Casts):
 
         Devices are ``"cpu"``, ``"cuda"`` and ``"cuda:1"``; see :func:`tilegrad.to_device`.
         """
-        if isinstance(device_or_dtype, str) and device_or_dtype.split(":")[0] in ("cpu", "cuda"):
+        if names_device(device_or_dtype):
             return ops.to_device(self, device_or_dtype)
         return ops.astype(self, device_or_dtype)
 

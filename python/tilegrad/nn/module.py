@@ -11,6 +11,7 @@ from .. import _C
 from ..autograd import no_grad
 from ..capture import depends_on
 from ..operands import other_data
+from ..ops.transfer import names_device
 from ..scopes import layer_scope
 from ..tensor import Tensor
 from .hooked import Hooked
@@ -106,6 +107,17 @@ class Module(Tree, Hooked):
                     "are not found there (not trained, not saved): use nn.ModuleList or nn.ModuleDict",
                     stacklevel=2,
                 )
+        elif isinstance(self.__dict__.get(name), Parameter) and not (value is None or isinstance(value, Parameter)):
+            raise _C.DTypeError(
+                f"{type(self).__name__}.{name} is a parameter, which a {type(value).__name__} would replace, not to be "
+                "trained or saved any more: assign nn.Parameter(tensor), or copy values by .copy_() under tg.no_grad()"
+            )
+        elif isinstance(value, Tensor) and not isinstance(value, Parameter) and value.requires_grad and value.is_leaf:
+            warnings.warn(
+                f"{type(self).__name__}.{name} is a tensor that wants a gradient but no parameter, so it is not found "
+                "(not trained, not saved): use nn.Parameter(tensor)",
+                stacklevel=2,
+            )
         object.__setattr__(self, name, value)
         _C.changed()
 
@@ -220,7 +232,7 @@ class Module(Tree, Hooked):
         target
             ``"cpu"``, ``"cuda"`` or ``"cuda:1"``, or a floating dtype as in :meth:`Tensor.astype`.
         """
-        if isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda"):
+        if names_device(target):
             device = _C.parse_device(target)
             return self._replace_tensors(lambda value: value if value.device == device else _C.to_device(value, device))
         dtype = _C.dtype(target)

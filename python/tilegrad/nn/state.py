@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -24,7 +25,10 @@ class Incompatible(NamedTuple):
 def load_state(targets: Mapping[str, Tensor], state: Mapping[str, Any], strict: bool, owner: str) -> Incompatible:
     """Copy ``state`` into ``targets`` in place; see :meth:`Module.load_state_dict`."""
     if not isinstance(state, Mapping):
-        raise StateDictError(f"load_state_dict: expected a state dict of this {owner}, found {type(state).__name__}")
+        hint = "; tg.load() reads a model file" if isinstance(state, (str, os.PathLike)) else ""
+        raise StateDictError(
+            f"load_state_dict: expected a state dict of this {owner}, found {type(state).__name__}{hint}"
+        )
     missing = [path for path in targets if path not in state]
     unexpected = [path for path in state if path not in targets]
     problems: list[str] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import record
@@ -45,6 +45,25 @@ def to_device(x: Tensor, device: str) -> Tensor:
     if x.device == target:
         return x
     return record(_C.to_device(x, target), _to_device_gradient, (x,), x.device)
+
+
+def names_device(target: Any) -> bool:
+    """Whether what ``.to()`` was given is a device, not a dtype.
+
+    Raises
+    ------
+    DTypeError
+        If it is a text that is neither.
+    """
+    if not isinstance(target, str):
+        return False
+    if target.split(":")[0] in ("cpu", "cuda"):
+        return True
+    try:
+        _C.dtype(target)
+    except _C.DTypeError as error:
+        raise _C.DTypeError(f"to: {target!r} is no device ('cpu', 'cuda', 'cuda:1'); {error}") from None
+    return False
 
 
 def _to_device_gradient(needs: tuple[bool, ...], grad: Tensor, device: str) -> tuple[Tensor]:
