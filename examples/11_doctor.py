@@ -1,7 +1,7 @@
 """11. The doctor: a run that learns nothing, what is wrong with it, and the same run mended.
 
 python examples/11_doctor.py            # scikit-learn's digits: a few seconds
-python examples/11_doctor.py --epochs 5 # quicker still
+python examples/11_doctor.py --quick    # quicker still
 
 The first run has four faults that are easy to make: pixels from 0 to 255, initial weights that are too large, a rate
 ten times too high, and a loader that gives the classes one after the other. The doctor is asked before and after
@@ -104,6 +104,7 @@ def main() -> None:
     """Break, ask, mend."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--quick", action="store_const", const=5, dest="epochs", help="five epochs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="a new folder for the runs and their pages")
     options = parser.parse_args()

@@ -34,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights and the shuffles")
     parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--quick", action="store_const", const=2, dest="epochs", help="two epochs")
     parser.add_argument("--model", default="digits.safetensors", help="where to save the model")
     parser.add_argument("--plot", metavar="FILE", help="write a figure of the misclassified digits")
     options = parser.parse_args()

@@ -16,6 +16,7 @@ import tilegrad as tg
 from .test_data import MEMBERS, cifar_archive, mnist_folder
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+PAGE = (EXAMPLES / "README.md").read_text()
 
 
 def run(folder: Path, name: str, *arguments: str) -> str:
@@ -28,6 +29,15 @@ def run(folder: Path, name: str, *arguments: str) -> str:
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_each_has_what_the_page_says(example: str) -> None:
+    """The first lines are its help, it has a line in the list, and --quick runs it on little."""
+    text = (EXAMPLES / example).read_text()
+    assert "description=__doc__" in text
+    assert '"--quick"' in text
+    assert f"`{example}`" in PAGE or f"]({example})" in PAGE
 
 
 def accuracy(printed: str) -> float:
@@ -50,7 +60,7 @@ def test_digits(tmp_path: Path) -> None:
 def test_doctor(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     pytest.importorskip("matplotlib")
-    printed = run(tmp_path, "11_doctor.py", "--epochs", "5", "--out", "runs")
+    printed = run(tmp_path, "11_doctor.py", "--quick", "--out", "runs")
     assert printed.startswith("run 1: Choices(scale=255.0, weights=('normal', {'std': 1.0}), rate=0.3, shuffle=False)")
     found = [float(value) for value in re.findall(r"^test accuracy (\d\.\d{4}), training loss", printed, re.MULTILINE)]
     assert found[0] < 0.3
