@@ -101,6 +101,11 @@ def test_what_a_trainer_is_made_of(name: str, value: Any, message: str) -> None:
     assert message in str(caught.value)
 
 
+def test_inputs_and_targets_one_by_one() -> None:
+    with pytest.raises(tg.ArgumentError, match=r"found ndarray; inputs and targets are one argument: fit\(\(x, y\)\)$"):
+        trainer().fit(X, Y)  # type: ignore[arg-type]
+
+
 def test_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     trainer().fit((X, Y), verbose=0)
     assert capsys.readouterr() == ("", "")

@@ -196,7 +196,10 @@ class Trainer:
         """
         for name, value, least in (("epochs", epochs, 0), ("batch_size", batch_size, 1)):
             if type(value) is not int or value < least:
-                raise _C.ArgumentError(f"fit: {name} must be an integer from {least}, found {value!r}")
+                found = repr(value)
+                if hasattr(value, "shape") or isinstance(value, (list, tuple)):
+                    found = f"{type(value).__name__}; inputs and targets are one argument: fit((x, y))"
+                raise _C.ArgumentError(f"fit: {name} must be an integer from {least}, found {found}")
         if steps_per_epoch is not None and (type(steps_per_epoch) is not int or steps_per_epoch < 1):
             raise _C.ArgumentError(
                 f"fit: steps_per_epoch must be a positive integer or None, found {steps_per_epoch!r}"
