@@ -30,7 +30,7 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[Chunk]) -> N
     partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    except OSError as error:  # of a folder that is not there, or not ours: tell the path that was given
+    except OSError as error:  # of a folder that is not ours: tell the path that was given
         error.filename = os.fspath(path)
         raise
     try:

@@ -35,8 +35,6 @@ class Convolution(Module):
         name = type(self).__name__
         self.in_channels = check_optional_size(name, "in_channels", in_channels)
         self.out_channels = check_size(name, "out_channels", out_channels)
-        if len(kernel_size) != len(self._letters.split()) - 2:
-            raise _C.ArgumentError(f"{name}: kernel_size must be an integer or (rows, columns), found {kernel_size!r}")
         self.kernel_size = tuple(check_size(name, "kernel_size", size) for size in kernel_size)
         if len(kernel_size) != self._kernel_axes:
             raise _C.ArgumentError(f"{name}: kernel_size must be an integer or a pair, found {kernel_size}")
