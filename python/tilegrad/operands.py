@@ -7,7 +7,7 @@ from typing import Any
 
 from . import _C
 
-__all__ = ["other_data"]
+__all__ = ["no_tensor", "other_data"]
 
 
 def other_data(
@@ -46,8 +46,11 @@ def other_data(
         if kind not in ("Tensor", "Tensor | None") or isinstance(value, _C.TensorBase):
             continue
         if value is not None or kind == "Tensor":
-            found = f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
-            return _C.DTypeError(
-                f"{caller}{name} must be a tensor, found {found}; tg.tensor() makes one from other data"
-            )
+            return no_tensor(f"{caller}{name}", value)
     return error
+
+
+def no_tensor(argument: str, value: Any) -> _C.DTypeError:
+    """The error for an argument that is something else."""
+    found = f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
+    return _C.DTypeError(f"{argument} must be a tensor, found {found}; tg.tensor() makes one from other data")

@@ -6,6 +6,7 @@ import operator
 from typing import Any
 
 from .. import _C
+from ..operands import no_tensor
 
 
 def require_tensor(op: str, x: Any) -> None:
@@ -20,9 +21,7 @@ def require_tensors(op: str, **arguments: Any) -> None:
     """The same of several, by name."""
     for name, x in arguments.items():
         if not isinstance(x, _C.TensorBase):
-            raise _C.DTypeError(
-                f"{op}: {name} must be a tensor, found {type(x).__name__}; tg.tensor() makes one from other data"
-            )
+            raise no_tensor(f"{op}: {name}", x)
 
 
 def is_integer(value: Any) -> bool:
