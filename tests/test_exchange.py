@@ -171,6 +171,15 @@ def test_dlpack_with_numpy(dtype: str) -> None:
     np.testing.assert_array_equal(tg.from_dlpack(array[::-1, ::2]).numpy(), array[::-1, ::2])
 
 
+def test_dlpack_exports_nothing_backwards() -> None:
+    """PyTorch ends the process where it is given such a tensor."""
+    x = tg.arange(6).reshape(2, 3)
+    with pytest.raises(BufferError, match=r"axis 1 of the tensor runs backwards; export its contiguous\(\)"):
+        np.from_dlpack(x[:, ::-1])
+    np.testing.assert_array_equal(np.from_dlpack(x[:, ::-1].contiguous()), [[2, 1, 0], [5, 4, 3]])
+    np.testing.assert_array_equal(np.from_dlpack(x[:1][::-1]), [[0, 1, 2]])  # of one row there is no back
+
+
 def test_dlpack_with_itself_has_bfloat16() -> None:
     tensor = tg.full((2, 3), 1.5, dtype="bfloat16")
     other = tg.from_dlpack(tensor)

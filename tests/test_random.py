@@ -263,6 +263,18 @@ def test_bernoulli() -> None:
         assert abs(found.mean() - p) <= 4.5 * np.sqrt(p * (1 - p) / 40_000) + 2.0**-32
 
 
+def test_bernoulli_of_a_mask() -> None:
+    drawn = [tg.bernoulli(0.3, (7, 11), dtype, generator=tg.Generator(2)).tolist() for dtype in ("bool", "uint8")]
+    assert drawn[0] == drawn[1]
+    assert tg.bernoulli(1.0, 2, "bool").dtype == tg.bool_
+
+
+@pytest.mark.parametrize("name", ["uniform_", "normal_", "truncated_normal_", "bernoulli_"])
+def test_a_broadcast_view_is_not_drawn_into(name: str) -> None:
+    with pytest.raises(tg.ArgumentError, match=f"^{name[:-1]}: axis 0 of .* is a broadcast view"):
+        getattr(tg.zeros((1, 3)).expand(2, 3), name)()
+
+
 def test_permutation() -> None:
     for n in (0, 1, 2, 5, 1000):
         assert sorted(tg.permutation(n, generator=tg.Generator(1)).tolist()) == list(range(n))

@@ -400,6 +400,13 @@ def test_empty_and_0d() -> None:
     assert scalar[...].item() == 5.0
 
 
+def test_dtypes_are_numpys_too() -> None:
+    for dtype in ("float32", "float64", "float16", "int64", "int32", "uint8"):
+        ours = getattr(tg, dtype)
+        assert ours == np.dtype(dtype) == ours == getattr(np, dtype) == ours == dtype
+    assert all(tg.float32 != other for other in (np.float64, np.dtype("float64"), float, 5, None))
+
+
 @pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "var", "std", "norm", "prod", "logsumexp"])
 def test_an_axis_may_be_numpys_integer(name: str) -> None:
     """In the gradient as in the value."""
@@ -487,6 +494,7 @@ def test_shapes_are_what_numpy_takes(shape: Any) -> None:
         (lambda: tg.empty(3, 4), r"empty: the sizes are one argument"),
         (lambda: tg.zeros(3.0), r"zeros: shape must be an integer or a sequence of integers, found 3\.0"),
         (lambda: tg.zeros((3, 2.5)), r"zeros: shape must be .*, found \(3, 2\.5\)"),
+        (lambda: tg.ones(4).reshape((np.array([2, 2]),)), r"reshape: shape must be .*, found \(array"),
         (lambda: tg.full("ab", 0), r"full: shape must be .*, found 'ab'"),
         (lambda: tg.zeros((2, 3)).reshape(6 / 2, 2), r"reshape: shape must be .* integers, found \(3\.0, 2\)"),
         (lambda: tg.broadcast_to(tg.zeros(3), None), r"broadcast_to: shape must be .* integers, found None"),

@@ -37,6 +37,10 @@ struct type_caster<tilegrad::Dims> {
       const object element = reinterpret_steal<object>(PySequence_GetItem(source.ptr(), i));
       if (!element || !PyIndex_Check(element.ptr())) return false;
       const object number = reinterpret_steal<object>(PyNumber_Index(element.ptr()));
+      if (!number) {  // an array looks like an index until it is asked for one
+        PyErr_Clear();
+        return false;
+      }
       int overflow = 0;
       const long long size = PyLong_AsLongLongAndOverflow(number.ptr(), &overflow);
       if (overflow) {

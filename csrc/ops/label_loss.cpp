@@ -72,8 +72,9 @@ TargetKind check_target(const Array& logits, const Array& target, std::optional<
   if (is_floating(target.dtype())) {
     require_same_kind("cross_entropy", logits, target);
     if (!(target.shape() == logits.shape())) {
-      fail(ErrorKind::shape, "cross_entropy: logits are %s and the soft targets %s; they must have one shape",
-           logits.str().c_str(), target.str().c_str());
+      fail(ErrorKind::shape, "cross_entropy: logits are %s and the soft targets %s; they must have one shape%s",
+           logits.str().c_str(), target.str().c_str(),
+           target.ndim() == logits.ndim() - 1 ? ". Labels of classes are integers: .astype(\"int64\")" : "");
     }
     if (ignore_index) {
       fail(ErrorKind::argument, "cross_entropy: ignore_index needs integer labels, and the target is %s",

@@ -5,6 +5,7 @@
 
 #include "core/launch.h"
 #include "formulas/philox.h"
+#include "ops/inplace.h"
 #include "ops/random_state.h"
 #include "ops/views.h"
 
@@ -27,15 +28,17 @@ void require_finite(const char* op, const char* argument, double value, DType dt
 
 // Kernels fill memory without gaps; a strided y takes a copy of it.
 template <typename Fill>
-void fill_contiguous(const Array& y, Fill fill) {
+void fill_contiguous(const char* op, const Array& y, Fill fill) {
+  require_writable(op, y);
   if (y.is_contiguous()) return fill(y);
   const Array values = Array::empty(y.shape(), y.dtype(), y.device());
   fill(values);
   copy_into(values, y);
 }
 
-void draw_real(const RealKernel& kernel, const Array& y, const Array& state, Bounds parameters, double nanoseconds) {
-  fill_contiguous(y, [&](const Array& values) {
+void draw_real(const char* op, const RealKernel& kernel, const Array& y, const Array& state, Bounds parameters,
+               double nanoseconds) {
+  fill_contiguous(op, y, [&](const Array& values) {
     launch(kernel, y.dtype(), {values.numel(), parameters.first, parameters.second}, {updates(state), writes(values)},
            Cost::elements(static_cast<double>(values.numel()), nanoseconds));
   });
@@ -73,19 +76,19 @@ void random_uniform(const Array& y, const Array& state, Bounds low_high) {
     fail(ErrorKind::argument, "uniform: low must not be above high, found low %g and high %g", low_high.first,
          low_high.second);
   }
-  draw_real(kernels::random_uniform, y, state, low_high, 0.7);
+  draw_real("uniform", kernels::random_uniform, y, state, low_high, 0.7);
 }
 
 void random_normal(const Array& y, const Array& state, Bounds mean_deviation) {
   require_state("normal", state);
   require_normal("normal", y, mean_deviation);
-  draw_real(kernels::random_normal, y, state, mean_deviation, 2.5);
+  draw_real("normal", kernels::random_normal, y, state, mean_deviation, 2.5);
 }
 
 void random_truncated_normal(const Array& y, const Array& state, Bounds mean_deviation) {
   require_state("truncated_normal", state);
   require_normal("truncated_normal", y, mean_deviation);
-  draw_real(kernels::random_truncated_normal, y, state, mean_deviation, 7);
+  draw_real("truncated_normal", kernels::random_truncated_normal, y, state, mean_deviation, 7);
 }
 
 void random_integers(const Array& y, const Array& state, int64_t low, int64_t high) {
@@ -107,7 +110,7 @@ void random_integers(const Array& y, const Array& state, int64_t low, int64_t hi
     fail(ErrorKind::argument, "randint: numbers from %lld to %lld do not fit in %s; ask for dtype=\"int64\"",
          static_cast<long long>(low), static_cast<long long>(high - 1), name(y.dtype()));
   }
-  fill_contiguous(y, [&](const Array& values) {
+  fill_contiguous("randint", y, [&](const Array& values) {
     launch(kernels::random_integers, y.dtype(),
            {values.numel(), low, static_cast<uint64_t>(high) - static_cast<uint64_t>(low)},
            {updates(state), writes(values)}, Cost::elements(static_cast<double>(values.numel()), 10));
@@ -117,8 +120,10 @@ void random_integers(const Array& y, const Array& state, int64_t low, int64_t hi
 void random_choice(const Array& y, const Array& state, double probability) {
   require_state("bernoulli", state);
   const RandomChoice one = choice("bernoulli", probability, y.numel());
-  fill_contiguous(y, [&](const Array& values) {
-    launch(kernels::random_choice, y.dtype(), one, {updates(state), writes(values)},
+  const bool is_mask = y.dtype() == DType::boolean;  // bytes of 0 and 1
+  const Array numbers = is_mask ? Array(y.storage_ref(), y.offset(), y.shape(), y.strides(), DType::uint8) : y;
+  fill_contiguous("bernoulli", numbers, [&](const Array& values) {
+    launch(kernels::random_choice, values.dtype(), one, {updates(state), writes(values)},
            Cost::elements(static_cast<double>(values.numel()), 0.7));
   });
 }

@@ -65,7 +65,8 @@ Windows place_windows(const char* op, const char* what, Pair image, Pair kernel,
 void require_images(const char* op, const char* argument, const Array& x) {
   if (x.ndim() != 4) {
     fail(ErrorKind::shape, "%s: %s must have 4 dimensions [N, H, W, C], found %s%s", op, argument,
-         x.shape().str().c_str(), x.ndim() == 3 ? "; add a batch dimension of 1 in front" : "");
+         x.shape().str().c_str(),
+         x.ndim() == 3 ? "; add a batch dimension of 1 in front, or a channel axis of 1 at the end" : "");
   }
   // 16-bit types are for GPUs.
   const bool is_wide = x.dtype() == DType::float32 || x.dtype() == DType::float64;

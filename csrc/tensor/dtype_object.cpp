@@ -25,12 +25,13 @@ PyObject* get_name(PyObject* self, void*) { return PyUnicode_FromString(name(val
 PyObject* get_itemsize(PyObject* self, void*) { return PyLong_FromSize_t(item_size(value_of(self))); }
 PyObject* get_is_floating(PyObject* self, void*) { return PyBool_FromLong(is_floating(value_of(self))); }
 
-// Equal to itself, to its name and to the NumPy dtype of the same name.
+// Equal to itself, to its name and to the NumPy dtype, or NumPy's class, of the same name.
 PyObject* compare(PyObject* self, PyObject* other, int operation) {
   if (operation != Py_EQ && operation != Py_NE) Py_RETURN_NOTIMPLEMENTED;
   bool equal = self == other;
   if (!equal && Py_TYPE(other) != dtype_type) {
-    PyObject* text = PyUnicode_Check(other) ? Py_NewRef(other) : PyObject_GetAttrString(other, "name");
+    PyObject* text = PyUnicode_Check(other) ? Py_NewRef(other)
+                                            : PyObject_GetAttrString(other, PyType_Check(other) ? "__name__" : "name");
     if (!text) {
       PyErr_Clear();
       Py_RETURN_NOTIMPLEMENTED;

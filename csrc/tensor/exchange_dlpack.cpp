@@ -190,6 +190,13 @@ PyObject* to_dlpack(PyObject* self, PyObject* arguments, PyObject* keywords) {
       PyErr_SetString(PyExc_BufferError, "the tensor requires a gradient; export its detach()");
       throw PythonError();
     }
+    for (int d = 0; d < tensor->array.ndim(); ++d) {
+      // PyTorch, which cannot take it, ends the process.
+      if (tensor->array.stride(d) < 0 && tensor->array.size(d) > 1) {
+        PyErr_Format(PyExc_BufferError, "axis %d of the tensor runs backwards; export its contiguous()", d);
+        throw PythonError();
+      }
+    }
     if (copy == Py_True) {
       PyErr_SetString(PyExc_BufferError, "tensors are exported without a copy; call .clone() first");
       throw PythonError();
