@@ -1,4 +1,4 @@
-"""17. A residual network to 94 % on CIFAR-10: seconds on a GPU, an hour on a laptop.
+"""17. A residual network to 94 % on CIFAR-10, in an hour on two cores.
 
 python examples/17_cifar_resnet.py --data DIR                    # on the GPU if there is one
 python examples/17_cifar_resnet.py --data DIR --seed 1
@@ -12,6 +12,8 @@ places.
 The recipe is Keller Jordan's ("94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024), whose larger networks have the
 residual blocks (He, Zhang, Ren and Sun, 2016).
 
+On the CPU, 16 epochs, seed 0: test accuracy 0.9458, and 0.9367 with one look at each image; 68 minutes on two cores
+without AVX-512 that did other work as well. On a GPU it has not been run yet.
 """
 
 from __future__ import annotations

@@ -36,6 +36,13 @@ def example(folder: Path, code: str) -> None:
     (folder / "examples" / "fake.py").write_text(code)
 
 
+def test_each_figure_has_its_bound() -> None:
+    pair = Reference("fake", "", "fake.py", least=(0.93, 0.94))
+    assert pair.bounds() == ">= 0.93/0.94"
+    assert [pair.is_met(means) for means in ([0.93, 0.94], [0.94, 0.93], [0.92, 0.95])] == [True, False, False]
+    assert Reference("fake", "", "fake.py", least=4, most=4).bounds() == ">= 4, <= 4"
+
+
 def test_means_over_seeds_are_judged_and_runs_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
