@@ -5,6 +5,8 @@ compared for every op in test_ops.py.)
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -260,6 +262,43 @@ def test_more_threads_than_cpus_and_than_work() -> None:
         x = tg.tensor(np.arange(5.0, dtype=np.float32))
         assert (x + x).tolist() == [0, 2, 4, 6, 8]
         assert tg.ones((100, 100)).numpy().sum() == 10000
+
+
+# Workers (all threads but the first) need 2 ms from an offer of work to their answer: meanwhile it is withdrawn, after
+# 0.1 ms, and the next one is made.
+LATE = """
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <unistd.h>
+int sched_getcpu(void) {
+  if (syscall(SYS_gettid) != getpid()) usleep(2000);
+  return -1;
+}
+"""
+
+
+@needs_linux
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one CPU: no offer is withdrawn")
+def test_an_offer_that_was_withdrawn_does_not_hide_the_next(tmp_path: Path) -> None:
+    """A caller waits for an answer where the team is larger than the CPUs are."""
+    source, library = tmp_path / "late.c", tmp_path / "late.so"
+    source.write_text(LATE)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    program = """
+        import os
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+        import tilegrad as tg
+        from tilegrad import _C
+        _C.set_work_per_member(0)
+        x = tg.ones(4)
+        for _ in range(30):
+            for threads in (2, 3):
+                tg.set_num_threads(threads)
+                assert tg.negative(x).tolist() == [-1, -1, -1, -1]
+    """
+    preload = os.environ.get("LD_PRELOAD", "")
+    run_python(program, environment={"LD_PRELOAD": f"{preload} {library}".strip()})
 
 
 def test_a_thread_in_the_background_leaves_the_team_alone() -> None:

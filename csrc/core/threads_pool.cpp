@@ -142,8 +142,11 @@ class Pool {
       const uint32_t state = seen % Worker::kStates;
       if (state == Worker::offered) {
         worker.cpu.store(current_cpu(), std::memory_order_release);
-        const uint32_t accepted = seen - Worker::offered + Worker::accepted;
-        if (worker.word.compare_exchange_strong(seen, accepted, std::memory_order_acq_rel)) {
+        // Withdrawn meanwhile, it may be offered anew already: then `seen` must stay the old offer, or the new one would
+        // be waited on as if it had been answered, and a caller who waits for this answer would wait for ever.
+        uint32_t offer = seen;
+        const uint32_t accepted = offer - Worker::offered + Worker::accepted;
+        if (worker.word.compare_exchange_strong(offer, accepted, std::memory_order_acq_rel)) {
           seen = accepted;
           worker.word.notify_one();  // the caller may sleep
         }
