@@ -88,7 +88,10 @@ template <typename T>
 __device__ __forceinline__ void add_all(int64_t rows, Divisor divisor, const RowLosses<T>& losses,
                                         RowRoom<Wide<T>>& room) {
   const BlockRow<Wide<T>> all(&room);
-  const SumTotal<Wide<T>> total = all.sum(rows, [&](int64_t n) { return fresh(losses.scratch + n); });
+  // The other blocks have ended: what is under way at a time is this one's alone.
+  constexpr int kAtOnce = 64 / static_cast<int>(sizeof(Wide<T>));
+  const SumTotal<Wide<T>> total =
+      all.template sum<kAtOnce>(rows, [&](int64_t n) { return fresh(losses.scratch + n); });
   if (threadIdx.x == 0) *losses.each = narrow<T>(total.quotient(divisor.get()));
 }
 

@@ -79,7 +79,7 @@ struct BlockRow {
   __device__ __forceinline__ static int groups() { return 1; }
   __device__ __forceinline__ void meet() const { __syncthreads(); }
 
-  template <typename F>
+  template <int kUnrolled = kRowUnroll<A>, typename F>
   __device__ __forceinline__ SumTotal<A> sum(int64_t length, F f) const {
     const int used = static_cast<int>(smaller<int64_t>(kLanes, ceil_div(length, kSumChunk)));  // accumulators
     __syncthreads();
@@ -87,7 +87,7 @@ struct BlockRow {
       SumTotal<A> mine;
       for (int64_t begin = int64_t{a} * kSumChunk; begin < length; begin += kLanes * kSumChunk) {
         const int count = static_cast<int>(smaller<int64_t>(kSumChunk, length - begin));
-        mine.add(sum_chunk_of_long<A, kRowUnroll<A>>(count, [&](int i) { return f(begin + i); }));
+        mine.add(sum_chunk_of_long<A, kUnrolled>(count, [&](int i) { return f(begin + i); }));
       }
       if (team_lane() == 0) room->totals[a] = mine;
     }
