@@ -39,7 +39,10 @@ std::unique_ptr<Graph> Graph::record(const std::function<void()>& launches) {
   if (!error && status == cudaSuccess) status = cudaGraphInstantiate(&made->parts_->executable, graph, 0);
   if (graph) cudaGraphDestroy(graph);
   cudaStreamDestroy(stream.handle);
-  if (error) std::rethrow_exception(error);
+  if (error) {
+    cudaGetLastError();  // of a recording that was broken off: it is not the next launch's
+    std::rethrow_exception(error);
+  }
   TILEGRAD_CUDA_CALL(status);
   return made;
 }
