@@ -111,6 +111,26 @@ def test_elements_of_high_rank(rank: int, dtype: str) -> None:
     on_both(run)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int64", "uint8"])
+@pytest.mark.parametrize("width", [1, 4, 6, 8, 48])  # whole vectors of some types, of all, and of none
+def test_elements_beside_rows_and_columns(width: int, dtype: str) -> None:
+    values = np.random.default_rng(width).integers(0, 9, (70, 3, width + 4))
+
+    def run(device: str) -> list[Any]:
+        own = "float32" if (device, dtype) == ("cpu", "bfloat16") else dtype  # exact in both
+        all_of = tg.tensor(values, dtype=own, device=device)
+        x = all_of[:, :, :width].contiguous()
+        views = [all_of[:, :, :width], all_of[:, :, 1 : width + 1], all_of[:, :1, 4:], x[::-1], x.transpose(1, 0, 2)]
+        rows, columns = x[0, 0], x[:, :, :1]
+        found = [f for a in (x, *views) for f in (a + rows[:width], rows[:width] * a, a[..., :1] + rows, a < rows)]
+        found += [x + columns, columns * x, x + columns[:1], x[:, :1] + columns, tg.where(x > columns, rows, x)]
+        found += [a.astype(to) for a in views[:3] for to in ("float32", "int64")]
+        x += rows
+        return [y if y.dtype != "bfloat16" else y.astype("float32") for y in (*found, x)]
+
+    on_both(run)
+
+
 @pytest.mark.parametrize("images", ["uint8", "float32"])
 @pytest.mark.parametrize("mixed", [False, True])
 def test_augmentation(images: str, mixed: bool) -> None:
