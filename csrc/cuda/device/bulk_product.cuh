@@ -15,6 +15,8 @@ using BulkTile = WgmmaTile<T, 256, 4, 1>;  // the sums and where they go
 
 inline constexpr int kBulkStages = 4;
 inline constexpr int kBulkThreads = 3 * 128;  // the third warpgroup copies
+// 132 tiles under way are 16 x 8.25 of them: as high as wide, so that they share the most of what they copy.
+inline constexpr uint32_t kBulkWalk = 16;
 
 struct BulkBarriers {
   uint64_t full[kBulkStages], empty[kBulkStages];
@@ -85,7 +87,7 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
     leave_registers<40>();
     if (threadIdx.x == Tile::kTeam) {
       for (uint32_t block = blockIdx.x; block < blocks; block += gridDim.x) {
-        const Place place = place_of(layout, block);
+        const Place place = place_of<kBulkWalk>(layout, block);
         const int64_t m = int64_t{place.m} * Tile::kM, n = int64_t{place.n} * Tile::kN;
         for (int b = 0; b < count; ++b, next()) {
           barrier_wait(&barriers.empty[stage], phase ^ 1);
@@ -112,7 +114,7 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
     const int row = static_cast<int>(threadIdx.x) / 128 * 64;
     const auto view = problem.view(0);
     for (uint32_t block = blockIdx.x; block < blocks; block += gridDim.x) {
-      const Place place = place_of(layout, block);
+      const Place place = place_of<kBulkWalk>(layout, block);
       const int64_t m = int64_t{place.m} * Tile::kM, n = int64_t{place.n} * Tile::kN;
       Tile tile;
 #pragma unroll

@@ -19,7 +19,7 @@ struct Layout {
   int64_t M, N, K, count;
   int64_t parts, length;
   uint32_t tiles_m, tiles_n;
-  uint32_t blocks() const { return tiles_m * tiles_n * static_cast<uint32_t>(parts); }  // of one product
+  constexpr uint32_t blocks() const { return tiles_m * tiles_n * static_cast<uint32_t>(parts); }  // of one product
 };
 
 // Sizes and parts of a layout by tiles of [m, n] outputs. That the blocks of a product can be counted in 32 bits is a matter
@@ -33,22 +33,23 @@ inline Layout layout_of(int64_t M, int64_t N, int64_t K, int64_t count, int64_t 
   return layout;
 }
 
-// Blocks that run at the same time should share rows and columns: they walk down 8 tiles of a column before the next.
+// Blocks that run at the same time should share rows and columns: they walk down so many tiles of a column before the next.
 inline constexpr uint32_t kWalk = 8;
 
 // Which tile of which part a block computes.
 struct Place {
   uint32_t part, m, n;
 };
-__device__ __forceinline__ Place place_of(const Layout& layout, uint32_t block) {
-  Place place;
+template <uint32_t kDown = kWalk>
+__host__ __device__ __forceinline__ constexpr Place place_of(const Layout& layout, uint32_t block) {
+  Place place{};
   const uint32_t tiles = layout.tiles_m * layout.tiles_n;
   place.part = block / tiles;
-  const uint32_t tile = block - place.part * tiles, band = tile / (kWalk * layout.tiles_n);
-  const uint32_t in_band = tile - band * kWalk * layout.tiles_n;
-  const uint32_t left = layout.tiles_m - band * kWalk, height = left < kWalk ? left : kWalk;
+  const uint32_t tile = block - place.part * tiles, band = tile / (kDown * layout.tiles_n);
+  const uint32_t in_band = tile - band * kDown * layout.tiles_n;
+  const uint32_t left = layout.tiles_m - band * kDown, height = left < kDown ? left : kDown;
   place.n = in_band / height;
-  place.m = band * kWalk + (in_band - place.n * height);
+  place.m = band * kDown + (in_band - place.n * height);
   return place;
 }
 
