@@ -34,6 +34,10 @@ __device__ __forceinline__ void barrier_wait(uint64_t* barrier, int parity) {
       "r"(parity)
       : "memory");
 }
+// Has the map fetched before the first copy asks for it.
+__device__ __forceinline__ void prefetch_map(const CUtensorMap& map) {
+  asm volatile("prefetch.tensormap [%0];\n" ::"l"(reinterpret_cast<uint64_t>(&map)) : "memory");
+}
 __device__ __forceinline__ void bulk_copy(void* to, const CUtensorMap& map, int64_t column, int64_t row,
                                           uint64_t* barrier) {
   asm volatile(

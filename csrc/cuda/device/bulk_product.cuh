@@ -75,6 +75,10 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
     }
     fence_barriers();
   }
+  if (threadIdx.x == Tile::kTeam) {
+    prefetch_map(map_a);
+    prefetch_map(map_b);
+  }
   fence_shared();
   __syncthreads();
   const uint32_t blocks = layout.tiles_m * layout.tiles_n;

@@ -39,6 +39,7 @@ inline void barrier_wait(uint64_t* barrier, int parity) {
   while (static_cast<int>(as_barrier(barrier).phase) == parity) emulated::wait_for_change("mbarrier.try_wait");
 }
 
+inline void prefetch_map(const CUtensorMap&) {}
 inline void bulk_copy(void* to, const CUtensorMap& map, int64_t column, int64_t row, uint64_t* barrier) {
   const uint32_t begin = shared_address(to);
   if (begin % 1024) emulated::die("cp.async.bulk.tensor: the box is not 1024-byte aligned");
