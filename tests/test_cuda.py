@@ -375,6 +375,30 @@ def test_large_products(M: int, N: int, K: int, layout: str, dtype: str) -> None
 
 
 @NEEDS_GPU
+@pytest.mark.parametrize(
+    ("layout", "shared"), [("NN", ""), ("NT", ""), ("TN", ""), ("NT", "a"), ("TN", "b"), ("NN", "a"), ("NN", "heads")]
+)
+def test_batches_of_large_products(layout: str, shared: str) -> None:
+    rng = np.random.default_rng(0)
+    shapes = {"a": (31, 136, 264), "b": (31, 264, 264)}
+    exact, operands = [], []
+    for name, turned in zip("ab", layout, strict=True):
+        x = rng.integers(-3, 4, shapes[name]).astype(np.float32)
+        if name == shared:
+            x = x[:1]
+        axes = (1, 0, 2) if shared == "heads" else (0, 2, 1) if turned == "T" else (0, 1, 2)
+        there = tg.tensor(np.ascontiguousarray(x.transpose(axes)), device="cuda").astype("bfloat16")
+        exact.append(x)
+        operands.append(there.transpose(*axes))
+    if shared == "":  # operands that begin elsewhere
+        exact[0], operands[0] = exact[0][1:], operands[0][1:]
+        exact[1], operands[1] = exact[1][:-1], operands[1][:-1]
+    found = tg.matmul(*operands).astype("float32").cpu().numpy()
+    expected = tg.tensor(np.matmul(*exact)).astype("bfloat16").astype("float32").numpy()
+    assert np.array_equal(found, expected)
+
+
+@NEEDS_GPU
 @pytest.mark.parametrize("side", ["a", "b"])
 @pytest.mark.parametrize("lines", ["reversed", "repeated"])
 def test_large_products_of_lines_that_bulk_copies_cannot_take(side: str, lines: str) -> None:

@@ -1,6 +1,6 @@
-// Large matrix products on Hopper: one warp has blocks of both operands copied in bulk, four stages ahead, and two warpgroups
-// do nothing but multiply. 128 x 256 outputs of a tile need 96 bytes of shared memory a multiply-add of 64 x 256 x 16, half of
-// what it can be read with.
+// Large matrix products on Hopper, and batches of them: one warp has blocks of both operands copied in bulk, four stages ahead,
+// and two warpgroups do nothing but multiply. 128 x 256 outputs of a tile need 96 bytes of shared memory a multiply-add of
+// 64 x 256 x 16, half of what it can be read with.
 #pragma once
 
 #include "cuda/device/bulk_copy.cuh"
@@ -81,7 +81,8 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
   }
   fence_shared();
   __syncthreads();
-  const uint32_t blocks = layout.tiles_m * layout.tiles_n;
+  // Sums are not cut: what place_of counts as parts are the products of a batch.
+  const uint32_t blocks = layout.blocks() * static_cast<uint32_t>(layout.count);
   const int count = static_cast<int>((layout.K + kSwizzledDepth - 1) / kSwizzledDepth);
   int stage = 0, phase = 0;
   const auto next = [&] {
@@ -90,9 +91,11 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
   if (threadIdx.x >= Tile::kTeam) {
     leave_registers<40>();
     if (threadIdx.x == Tile::kTeam) {
+      const bool shares_a = problem.sizes.batch.stride[0][0] == 0, shares_b = problem.sizes.batch.stride[1][0] == 0;
       for (uint32_t block = blockIdx.x; block < blocks; block += gridDim.x) {
         const Place place = place_of<kBulkWalk>(layout, block);
         const int64_t m = int64_t{place.m} * Tile::kM, n = int64_t{place.n} * Tile::kN;
+        const uint32_t item_a = shares_a ? 0 : place.part, item_b = shares_b ? 0 : place.part;
         for (int b = 0; b < count; ++b, next()) {
           barrier_wait(&barriers.empty[stage], phase ^ 1);
           uint64_t* const full = &barriers.full[stage];
@@ -101,14 +104,14 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
           char* const to_b = a + BlockA::kBytes;
           const int64_t k = int64_t{b} * kSwizzledDepth;
           if constexpr (kAlongA) {
-            bulk_copy(a, map_a, k, m, full);
+            bulk_copy(a, map_a, k, m, item_a, full);
           } else {
-            for (int i = 0; i < Tile::kM; i += 64) bulk_copy(a + i * 128, map_a, m + i, k, full);
+            for (int i = 0; i < Tile::kM; i += 64) bulk_copy(a + i * 128, map_a, m + i, k, item_a, full);
           }
           if constexpr (kAlongB) {
-            bulk_copy(to_b, map_b, k, n, full);
+            bulk_copy(to_b, map_b, k, n, item_b, full);
           } else {
-            for (int i = 0; i < Tile::kN; i += 64) bulk_copy(to_b + i * 128, map_b, n + i, k, full);
+            for (int i = 0; i < Tile::kN; i += 64) bulk_copy(to_b + i * 128, map_b, n + i, k, item_b, full);
           }
         }
       }
@@ -116,7 +119,6 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
   } else {
     take_registers<232>();
     const int row = static_cast<int>(threadIdx.x) / 128 * 64;
-    const auto view = problem.view(0);
     for (uint32_t block = blockIdx.x; block < blocks; block += gridDim.x) {
       const Place place = place_of<kBulkWalk>(layout, block);
       const int64_t m = int64_t{place.m} * Tile::kM, n = int64_t{place.n} * Tile::kN;
@@ -143,9 +145,19 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
       warpgroup_wait<0>();
       pin_sums(tile.sums);
       if (before >= 0 && threadIdx.x % 128 == 0) barrier_arrive(&barriers.empty[before]);
+      const auto view = problem.view(place.part);
       store_slices(tile, slices, m, layout.M, n, layout.N, view.out, view.finish);
     }
   }
+}
+
+// The matrices of an operand, of a batch with one loop at most: one if all products share it.
+struct Items {
+  int64_t count, step;
+};
+inline Items items_of(const Gemm& g, int operand, int64_t line_step) {
+  const int64_t step = g.batch.numel > 1 ? g.batch.stride[operand][0] : 0;
+  return step == 0 ? Items{1, line_step} : Items{g.batch.numel, step};
 }
 
 // Whether a product is one for this kernel: large enough to fill the device with its tiles, and of matrices whose lines lie
@@ -156,31 +168,39 @@ bool is_large(const Stream& stream, const GemmProblem<T, kAlongA, kAlongB>& prob
   using Tile = BulkTile<T>;
   constexpr int64_t kMost = int64_t{1} << 31;       // of coordinates
   constexpr int64_t kMostBytes = int64_t{1} << 40;  // of a step
-  const auto can_be_mapped = [](int64_t length, int64_t step) {
-    return step >= length && step < kMostBytes / static_cast<int64_t>(sizeof(T));
-  };
   const Gemm& g = problem.sizes;
-  return problem.count == 1 && problem.K >= 4 * kSwizzledDepth && problem.M < kMost && problem.N < kMost &&
-         problem.K < kMost && can_be_mapped(kAlongA ? g.K : g.M, kAlongA ? g.a_row_stride : g.a_col_stride) &&
-         can_be_mapped(kAlongB ? g.K : g.N, kAlongB ? g.b_col_stride : g.b_row_stride) &&
-         8 * ceil_div(problem.M, Tile::kM) * ceil_div(problem.N, Tile::kN) >= 7 * stream.multiprocessors;
+  const auto can_be_mapped = [&](int operand, int64_t length, int64_t step) {
+    constexpr int64_t kMostStep = kMostBytes / static_cast<int64_t>(sizeof(T));
+    const int64_t item_step = items_of(g, operand, step).step;
+    return step >= length && step < kMostStep && item_step >= length && item_step < kMostStep;
+  };
+  const int64_t tiles = ceil_div(g.M, Tile::kM) * ceil_div(g.N, Tile::kN) * problem.count;
+  return g.batch.ndim <= 1 && g.K >= 4 * kSwizzledDepth && g.M < kMost && g.N < kMost && g.K < kMost && tiles < kMost &&
+         can_be_mapped(0, kAlongA ? g.K : g.M, kAlongA ? g.a_row_stride : g.a_col_stride) &&
+         can_be_mapped(1, kAlongB ? g.K : g.N, kAlongB ? g.b_col_stride : g.b_row_stride) &&
+         8 * tiles >= 7 * stream.multiprocessors;
 }
 
 template <bool kAlongA, bool kAlongB, typename T>
 void multiply_large(const Stream& stream, const GemmProblem<T, kAlongA, kAlongB>& problem) {
   using Tile = BulkTile<T>;
-  const Layout layout = layout_of(problem.M, problem.N, problem.K, 1, Tile::kM, Tile::kN, 1);
   const Gemm& g = problem.sizes;
-  const CUtensorMap map_a = kAlongA ? tensor_map(problem.a_data, g.M, g.K, g.a_row_stride, Tile::kM)
-                                    : tensor_map(problem.a_data, g.K, g.M, g.a_col_stride, 64);
-  const CUtensorMap map_b = kAlongB ? tensor_map(problem.b_data, g.N, g.K, g.b_col_stride, Tile::kN)
-                                    : tensor_map(problem.b_data, g.K, g.N, g.b_row_stride, 64);
+  const Layout layout = layout_of(g.M, g.N, g.K, problem.count, Tile::kM, Tile::kN, 1);
+  const auto map_of = [&](int operand, const T* data, int64_t lines, int64_t length, int64_t step, int box_lines) {
+    const Items items = items_of(g, operand, step);
+    return tensor_map(data, items.count, items.step, lines, length, step, box_lines);
+  };
+  const CUtensorMap map_a = kAlongA ? map_of(0, problem.a_data, g.M, g.K, g.a_row_stride, Tile::kM)
+                                    : map_of(0, problem.a_data, g.K, g.M, g.a_col_stride, 64);
+  const CUtensorMap map_b = kAlongB ? map_of(1, problem.b_data, g.N, g.K, g.b_col_stride, Tile::kN)
+                                    : map_of(1, problem.b_data, g.K, g.N, g.b_row_stride, 64);
   const auto kernel = &multiply_in_bulk<kAlongA, kAlongB, T>;
   constexpr int kBytes = kBulkBytes<T>;
   static OncePerDevice allowed;
   allowed.run(stream.device,
               [&] { cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes); });
-  const unsigned grid = std::min(layout.blocks(), static_cast<uint32_t>(stream.multiprocessors));
+  const unsigned grid =
+      static_cast<unsigned>(std::min<int64_t>(layout.blocks() * layout.count, stream.multiprocessors));
   kernel<<<grid, kBulkThreads, kBytes, stream.handle>>>(map_a, map_b, problem, layout);
 }
 

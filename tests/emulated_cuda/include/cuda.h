@@ -15,6 +15,6 @@ enum CUtensorMapL2promotion { CU_TENSOR_MAP_L2_PROMOTION_L2_256B };
 enum CUtensorMapFloatOOBfill { CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE };
 struct CUtensorMap {
   char* data;
-  uint64_t sizes[2], step;
+  uint64_t sizes[3], steps[2];
   uint32_t box[2];
 };

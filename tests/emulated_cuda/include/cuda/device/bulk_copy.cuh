@@ -40,15 +40,16 @@ inline void barrier_wait(uint64_t* barrier, int parity) {
 }
 
 inline void prefetch_map(const CUtensorMap&) {}
-inline void bulk_copy(void* to, const CUtensorMap& map, int64_t column, int64_t row, uint64_t* barrier) {
+inline void bulk_copy(void* to, const CUtensorMap& map, int64_t column, int64_t row, uint32_t item, uint64_t* barrier) {
   const uint32_t begin = shared_address(to);
   if (begin % 1024) emulated::die("cp.async.bulk.tensor: the box is not 1024-byte aligned");
   for (uint32_t line = 0; line < map.box[1]; ++line) {
     for (uint32_t i = 0; i < map.box[0]; ++i) {
       const uint64_t x = static_cast<uint64_t>(column) + i, y = static_cast<uint64_t>(row) + line;
-      const bool is_inside = x < map.sizes[0] && y < map.sizes[1];
+      const bool is_inside = x < map.sizes[0] && y < map.sizes[1] && item < map.sizes[2];
       *shared_pointer<uint16_t>(swizzled(begin + line * 128 + i * 2)) =
-          is_inside ? *reinterpret_cast<const uint16_t*>(map.data + y * map.step + x * 2) : uint16_t{0};
+          is_inside ? *reinterpret_cast<const uint16_t*>(map.data + item * map.steps[1] + y * map.steps[0] + x * 2)
+                    : uint16_t{0};
     }
   }
   as_barrier(barrier).bytes -= static_cast<int>(map.box[0] * map.box[1] * 2);
@@ -56,14 +57,18 @@ inline void bulk_copy(void* to, const CUtensorMap& map, int64_t column, int64_t 
 }
 
 template <typename T>
-CUtensorMap tensor_map(const T* data, int64_t lines, int64_t length, int64_t step, int box_lines) {
-  if (reinterpret_cast<uintptr_t>(data) % 16 || step * sizeof(T) % 16 || box_lines > 256) {
+CUtensorMap tensor_map(const T* data, int64_t items, int64_t item_step, int64_t lines, int64_t length, int64_t step,
+                       int box_lines) {
+  const uint64_t steps[] = {static_cast<uint64_t>(step) * sizeof(T), static_cast<uint64_t>(item_step) * sizeof(T)};
+  if (reinterpret_cast<uintptr_t>(data) % 16 || steps[0] % 16 || steps[1] % 16 || box_lines > 256) {
     emulated::die("cuTensorMapEncodeTiled: not 16-byte aligned, or a box of more than 256 lines");
   }
-  if (step < length) emulated::die("cuTensorMapEncodeTiled: lines that are reversed, repeated or overlap");
+  if (step < length || item_step < length || items < 1) {
+    emulated::die("cuTensorMapEncodeTiled: lines or items that are reversed, repeated or overlap");
+  }
   return {reinterpret_cast<char*>(const_cast<T*>(data)),
-          {static_cast<uint64_t>(length), static_cast<uint64_t>(lines)},
-          static_cast<uint64_t>(step) * sizeof(T),
+          {static_cast<uint64_t>(length), static_cast<uint64_t>(lines), static_cast<uint64_t>(items)},
+          {steps[0], steps[1]},
           {64, static_cast<uint32_t>(box_lines)}};
 }
 
