@@ -31,56 +31,69 @@ struct Finish {
   int64_t bias_stride;
   Activation activation;
 
-  // The sums of `count` columns from n on. One branch for all of them: one apiece would be most of a kernel's code.
+  // What is done to kCount columns of any row. One branch for all of them: one apiece would be most of a kernel's code.
   template <int kCount>
-  __device__ __forceinline__ void operator()(Sum (&sums)[kCount], int64_t n, int64_t count) const {
+  struct OfColumns {
+    bool adds;
+    Activation activation;
+    Sum bias[kCount];
+
+    __device__ __forceinline__ void operator()(Sum (&sums)[kCount]) const {
+      if (adds) {
+#pragma unroll
+        for (int i = 0; i < kCount; ++i) sums[i] = sums[i] + bias[i];
+      }
+      if (activation == Activation::relu) {
+#pragma unroll
+        for (int i = 0; i < kCount; ++i) sums[i] = formulas::relu(sums[i]);
+      } else if (activation != Activation::none) {
+#pragma unroll
+        for (int i = 0; i < kCount; ++i) sums[i] = long_activation(sums[i], activation);
+      }
+    }
+  };
+  // That of the columns from n on, of which there are `count`.
+  template <int kCount>
+  __device__ __forceinline__ OfColumns<kCount> of_columns(int64_t n, int64_t count) const {
+    OfColumns<kCount> found{bias != nullptr, activation, {}};
     if (bias) {
 #pragma unroll
       for (int i = 0; i < kCount; ++i) {
-        if (i < count) sums[i] = sums[i] + widen(bias[(n + i) * bias_stride]);
+        if (i < count) found.bias[i] = widen(bias[(n + i) * bias_stride]);
       }
     }
-    if (activation == Activation::relu) {
-#pragma unroll
-      for (int i = 0; i < kCount; ++i) sums[i] = formulas::relu(sums[i]);
-    } else if (activation != Activation::none) {
-#pragma unroll
-      for (int i = 0; i < kCount; ++i) sums[i] = long_activation(sums[i], activation);
-    }
+    return found;
   }
   __device__ __forceinline__ Sum of(Sum sum, int64_t n) const {
     Sum one[1] = {sum};
-    (*this)(one, n, 1);
+    of_columns<1>(n, 1)(one);
     return one[0];
   }
 };
 
 // Leaves sums as they are.
 struct NoFinish {
+  template <int kCount>
+  __device__ __forceinline__ NoFinish of_columns(int64_t, int64_t) const {
+    return {};
+  }
   template <typename Sum, int kCount>
-  __device__ __forceinline__ void operator()(Sum (&)[kCount], int64_t, int64_t) const {}
+  __device__ __forceinline__ void operator()(Sum (&)[kCount]) const {}
 };
 
-// kCount sums of one row, the first of column n, into as much of the row as there is.
-template <int kCount, typename T, typename Sum, typename F>
-__device__ __forceinline__ void store_sums(T* row, int64_t n, int64_t columns, const Sum (&sum)[kCount],
-                                           const F& finish) {
-  const int64_t count = columns - n;
-  if (count <= 0) return;
-  Sum finished[kCount];
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) finished[i] = sum[i];
-  finish(finished, n, count);
+// The first `count` of kCount sums of a row.
+template <int kCount, typename T, typename Sum>
+__device__ __forceinline__ void store_sums(T* to, int64_t count, const Sum (&sums)[kCount]) {
   Pack<T, kCount> values;
 #pragma unroll
-  for (int i = 0; i < kCount; ++i) values.at[i] = narrow<T>(finished[i]);
-  if (count >= kCount && reinterpret_cast<uintptr_t>(row + n) % sizeof(values) == 0) {
-    *reinterpret_cast<Pack<T, kCount>*>(row + n) = values;
+  for (int i = 0; i < kCount; ++i) values.at[i] = narrow<T>(sums[i]);
+  if (count >= kCount && reinterpret_cast<uintptr_t>(to) % sizeof(values) == 0) {
+    *reinterpret_cast<Pack<T, kCount>*>(to) = values;
     return;
   }
 #pragma unroll
   for (int i = 0; i < kCount; ++i) {
-    if (i < count) row[n + i] = values.at[i];
+    if (i < count) to[i] = values.at[i];
   }
 }
 
@@ -96,7 +109,8 @@ __device__ __forceinline__ void put_tile(float* to, int pitch, const float* c) {
 
 // A block of [Tile::kM, Tile::kN] sums in shared memory, in rows of Tile::kPitch, into outputs from row m and column n on of
 // `rows` and `columns`, by Tile::kTeam threads. Each stores 16 bytes of outputs at a time, and its neighbours what lies beside
-// them. One loop, not unrolled: from registers the same would be written out for each of a thread's dozens of sums.
+// them; its columns are the same in every row. One loop, not unrolled: from registers the same would be written out for each of
+// a thread's dozens of sums.
 template <typename Tile, typename Out, typename F>
 __device__ __forceinline__ void store_block(int thread, const typename Tile::Sum* block, const Out& out, int64_t m,
                                             int64_t rows, int64_t n, int64_t columns, const F& finish) {
@@ -106,6 +120,9 @@ __device__ __forceinline__ void store_block(int thread, const typename Tile::Sum
   constexpr int kAcross = Tile::kN / kRun;                   // threads side by side
   static_assert(Tile::kTeam % kAcross == 0 && Tile::kPitch % kRun == 0);
   const int column = thread % kAcross * kRun;
+  const int64_t first = n + column, count = columns - first;
+  if (count <= 0) return;
+  const auto finish_columns = finish.template of_columns<kRun>(first, count);
 #pragma unroll 1
   for (int i = thread / kAcross; i < Tile::kM && m + i < rows; i += Tile::kTeam / kAcross) {
     Sum sums[kRun];
@@ -115,7 +132,8 @@ __device__ __forceinline__ void store_block(int thread, const typename Tile::Sum
 #pragma unroll
       for (int e = 0; e < kPart; ++e) sums[j + e] = part.at[e];
     }
-    store_sums(out.row(m + i), n + column, columns, sums, finish);
+    finish_columns(sums);
+    store_sums(out.row(m + i) + first, count, sums);
   }
 }
 
