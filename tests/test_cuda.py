@@ -126,6 +126,28 @@ def test_copies_from_the_host_keep_their_order() -> None:
 
 
 @NEEDS_GPU
+def test_page_locked_memory_has_been_read_when_a_copy_returns() -> None:
+    program = """
+    import sys, numpy as np, tilegrad as tg
+    for size in (5, 16_000, 20_000, 9_000_000):
+        if len(sys.argv) > 1:
+            import torch
+            source = torch.empty(size, pin_memory=True).numpy()
+        else:
+            source = np.empty(size, np.float32)  # locked as all memory is, in the emulation
+        source[:] = np.arange(size) % 2
+        there = tg.tensor(source).to("cuda")
+        direct = tg.tensor(source, device="cuda")
+        source[:] = -1
+        assert there.sum().item() == direct.sum().item() == (np.arange(size) % 2).sum()
+    """
+    run_python(program, environment={"TILEGRAD_EMULATED_LOCKED": "1"})
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        run_python(program, "pinned by PyTorch")
+
+
+@NEEDS_GPU
 def test_batches_are_copied_while_steps_run() -> None:
     def step(x: tg.Tensor, w: tg.Tensor) -> tg.Tensor:
         return (x @ w).sum()

@@ -90,8 +90,11 @@ void copy_to_device(void* to, const void* from, size_t bytes) {
       return;
     }
   }
-  // From pageable memory this returns when the source has been read.
+  // From pageable memory this returns when the source has been read; from memory that somebody has locked, at once.
   TILEGRAD_CUDA_CALL(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream));
+  cudaPointerAttributes source;
+  TILEGRAD_CUDA_CALL(cudaPointerGetAttributes(&source, from));
+  if (source.type != cudaMemoryTypeUnregistered) TILEGRAD_CUDA_CALL(cudaStreamSynchronize(stream));
 }
 
 void give_back_staging() {

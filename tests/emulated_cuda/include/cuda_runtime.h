@@ -9,7 +9,8 @@
 //
 // Every thread of a block is a fiber; blocks run one after another, on the thread that waits for the stream. What else it
 // listens to: TILEGRAD_EMULATED_ARCHITECTURE=90 (a Hopper instead of an Ampere), TILEGRAD_EMULATED_ORDER=reverse (blocks and
-// threads from the last to the first), TILEGRAD_EMULATED_EAGER=1 (streams but the first work at once).
+// threads from the last to the first), TILEGRAD_EMULATED_EAGER=1 (streams but the first work at once),
+// TILEGRAD_EMULATED_LOCKED=1 (all of the host's memory is page-locked: copies from it read it when they happen).
 #pragma once
 
 #include <cmath>
@@ -163,6 +164,11 @@ cudaError_t cudaFree(void* data);
 cudaError_t cudaMallocHost(void** data, size_t bytes);
 cudaError_t cudaFreeHost(void* data);
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total);
+enum cudaMemoryType { cudaMemoryTypeUnregistered, cudaMemoryTypeHost, cudaMemoryTypeDevice };
+struct cudaPointerAttributes {
+  cudaMemoryType type;
+};
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* data);
 
 using cudaStream_t = struct emulated_stream*;
 using cudaEvent_t = struct emulated_event*;
