@@ -160,11 +160,11 @@ inline Items items_of(const Gemm& g, int operand, int64_t line_step) {
   return step == 0 ? Items{1, line_step} : Items{g.batch.numel, step};
 }
 
-// Whether a product is one for this kernel: large enough to fill the device with its tiles, and of matrices whose lines lie
-// one behind the other. (Tensor maps take no steps that are negative, 0 or shorter than a line: reversed, repeated and
-// overlapping lines are for other kernels.)
+// Whether a product is one for this kernel: wide and large enough for its tiles, by the rule that run_on_warpgroups() has for
+// the same tile, and so with the same bits; and of matrices whose lines lie one behind the other. (Tensor maps take no steps
+// that are negative, 0 or shorter than a line: reversed, repeated and overlapping lines are for other kernels.)
 template <bool kAlongA, bool kAlongB, typename T>
-bool is_large(const Stream& stream, const GemmProblem<T, kAlongA, kAlongB>& problem) {
+bool is_large(const GemmProblem<T, kAlongA, kAlongB>& problem) {
   using Tile = BulkTile<T>;
   constexpr int64_t kMost = int64_t{1} << 31;       // of coordinates
   constexpr int64_t kMostBytes = int64_t{1} << 40;  // of a step
@@ -177,8 +177,8 @@ bool is_large(const Stream& stream, const GemmProblem<T, kAlongA, kAlongB>& prob
   const int64_t tiles = ceil_div(g.M, Tile::kM) * ceil_div(g.N, Tile::kN) * problem.count;
   return g.batch.ndim <= 1 && g.K >= 4 * kSwizzledDepth && g.M < kMost && g.N < kMost && g.K < kMost && tiles < kMost &&
          can_be_mapped(0, kAlongA ? g.K : g.M, kAlongA ? g.a_row_stride : g.a_col_stride) &&
-         can_be_mapped(1, kAlongB ? g.K : g.N, kAlongB ? g.b_col_stride : g.b_row_stride) &&
-         8 * tiles >= 7 * stream.multiprocessors;
+         can_be_mapped(1, kAlongB ? g.K : g.N, kAlongB ? g.b_col_stride : g.b_row_stride) && g.N > Tile::kN / 2 &&
+         tiles >= kEnoughTiles;
 }
 
 template <bool kAlongA, bool kAlongB, typename T>

@@ -9,7 +9,7 @@ template <typename T>
 void gemm(const Stream& stream, const Gemm& g, const T* a, const T* b, const T* bias, T* c) {
   with_product(g, a, b, bias, c, [&]<typename Problem>(const Problem& problem) {
     if constexpr (Problem::kWide) {
-      if (is_large(stream, problem)) return multiply_large(stream, problem);
+      if (is_large(problem)) return multiply_large(stream, problem);
       run_on_warpgroups(stream, problem);
     }
   });
