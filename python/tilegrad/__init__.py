@@ -72,6 +72,7 @@ from .errors import (
     DataError as DataError,
     FolderInUseError as FolderInUseError,
     MissingExtraError as MissingExtraError,
+    OnnxError as OnnxError,
     StateDictError as StateDictError,
 )
 

@@ -13,6 +13,7 @@ __all__ = [
     "DataError",
     "FolderInUseError",
     "MissingExtraError",
+    "OnnxError",
     "StateDictError",
     "require",
 ]
@@ -40,6 +41,10 @@ class DataError(TilegradError, ValueError):
 
 class MissingExtraError(TilegradError, ImportError):
     """A package that an optional feature needs is not installed; the message names the extra that brings it."""
+
+
+class OnnxError(TilegradError, ValueError):
+    """A model that ONNX cannot hold, or an ONNX file that is damaged or holds what cannot be computed here."""
 
 
 def require(package: str, extra: str, purpose: str) -> ModuleType:

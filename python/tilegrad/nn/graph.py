@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from .summary import with_n
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["Graph", "Node", "trace"]
+__all__ = ["Graph", "Node", "followed", "trace"]
 
 
 @dataclass
@@ -71,6 +72,30 @@ def trace(
     return _Tracer(module, depth).run([ops.zeros((1, *shape), dtype) for shape in shapes])
 
 
+@contextmanager
+def followed(
+    module: Module,
+    enter: Callable[[Module, tuple[Any, ...]], None],
+    leave: Callable[[Module, tuple[Any, ...], Any], None],
+) -> Iterator[None]:
+    """Inside, the module is in evaluation mode, without gradients, and every call of a layer is told."""
+    handles = [
+        handle
+        for inner in module.modules()
+        for handle in (inner.register_forward_pre_hook(enter), inner.register_forward_hook(leave))
+    ]
+    modes = [(inner, inner.training) for inner in module.modules()]
+    module.eval()
+    try:
+        with no_grad():
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for inner, mode in modes:
+            inner.training = mode
+
+
 class _Tracer:
     def __init__(self, module: Module, depth: int | None) -> None:
         self._module = module
@@ -91,26 +116,12 @@ class _Tracer:
         for position, tensor in enumerate(inputs):
             label = "input" if len(inputs) == 1 else f"input {position}"
             self._give(tensor, self._add(Node(label, "input")))
-        handles = [
-            handle
-            for inner in self._module.modules()
-            for handle in (
-                inner.register_forward_pre_hook(self._enter),
-                inner.register_forward_hook(self._leave),
-            )
-        ]
-        modes = [(inner, inner.training) for inner in self._module.modules()]
-        self._module.eval()
-        _C.set_observer(self._op)
-        try:
-            with no_grad():
+        with followed(self._module, self._enter, self._leave):
+            _C.set_observer(self._op)
+            try:
                 result = self._module(*inputs)
-        finally:
-            _C.set_observer(None)
-            for handle in handles:
-                handle.remove()
-            for inner, mode in modes:
-                inner.training = mode
+            finally:
+                _C.set_observer(None)
         found = tensors_in(result)
         for position, tensor in enumerate(found):
             node = self._add(Node("output" if len(found) == 1 else f"output {position}", "output"))
