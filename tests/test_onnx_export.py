@@ -79,7 +79,7 @@ IMAGE, WIDE, SEQUENCE, ROW = (9, 8, 4), (11, 13, 4), (10, 4), (12,)
 ACTIVATIONS = [
     nn.ReLU(), nn.ReLU6(), nn.Sigmoid(), nn.Tanh(), nn.SiLU(), nn.GELU(), nn.GELU(approximate="tanh"), nn.ELU(0.7),
     nn.SELU(), nn.HardSigmoid(), nn.Hardswish(), nn.LeakyReLU(0.2), nn.LogSigmoid(), nn.LogSoftmax(), nn.Mish(),
-    nn.Softmax(), nn.Softplus(), nn.Step(), nn.Maxout(2), nn.PReLU(), nn.PReLU(4),
+    nn.Softmax(), nn.Softplus(), nn.Step(), nn.PReLU(), nn.PReLU(4),
 ]  # fmt: skip
 LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "linear": (lambda: nn.Linear(12, 5), ROW),
@@ -160,6 +160,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "reshape": (lambda: nn.Reshape((2, -1)), IMAGE),
     "permute": (lambda: nn.Permute((3, 1, 2)), IMAGE),
     "residual": (lambda: nn.Residual(nn.Conv2d(4, 4, 3, padding=1)), IMAGE),
+    "maxout": (lambda: nn.Maxout(12, 4), ROW),
     "l0": (lambda: nn.L0Linear(12, 5), ROW),
     "identity": (nn.Identity, ROW),
 }  # fmt: skip
@@ -297,20 +298,20 @@ def test_sequences_of_different_lengths(tmp_path: Path) -> None:
 
 SMALL_MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "lenet5": (models.lenet5, (28, 28, 1)),
-    "mlp": (lambda: models.mlp(12, (8, 8), 3), ROW),
+    "mlp": (lambda: models.mlp(3, (8, 8), 12), ROW),
     "xor_net": (models.xor_net, (2,)),
     "logistic_regression": (lambda: models.logistic_regression(12), ROW),
-    "softmax_regression": (lambda: models.softmax_regression(12, 3), ROW),
+    "softmax_regression": (lambda: models.softmax_regression(3, 12), ROW),
     "resnet20": (models.resnet20, (16, 16, 3)),
     "small_vgg": (models.small_vgg, (32, 32, 3)),
-    "resnet18": (models.resnet18, (64, 64, 3)),
-    "resnet50": (models.resnet50, (64, 64, 3)),
-    "mobilenet_v2": (models.mobilenet_v2, (64, 64, 3)),
-    "densenet121": (models.densenet121, (64, 64, 3)),
-    "googlenet": (models.googlenet, (64, 64, 3)),
-    "inception_v3": (models.inception_v3, (107, 107, 3)),
-    "alexnet": (models.alexnet, (95, 95, 3)),
-    "vgg11": (models.vgg11, (32, 32, 3)),
+    "resnet18": (lambda: models.resnet18(num_classes=7), (64, 64, 3)),
+    "resnet50": (lambda: models.resnet50(num_classes=7), (64, 64, 3)),
+    "mobilenet_v2": (lambda: models.mobilenet_v2(num_classes=7), (64, 64, 3)),
+    "densenet121": (lambda: models.densenet121(num_classes=7), (64, 64, 3)),
+    "googlenet": (lambda: models.googlenet(num_classes=7), (64, 64, 3)),
+    "inception_v3": (lambda: models.inception_v3(num_classes=7), (107, 107, 3)),
+    "alexnet": (lambda: models.alexnet(include_top=False), (95, 95, 3)),
+    "vgg11": (lambda: models.vgg11(include_top=False), (32, 32, 3)),
 }
 
 
