@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from ... import _C
 from ...errors import OnnxError
 from .trace import Call, Trace
@@ -68,6 +70,9 @@ class _Merging:
             return slice(*(self.value(x, y) for x, y in zip(_ends(a), _ends(b), strict=True)))
         elif type(a) is int and type(b) is int:
             return self._size(a, b)
+        elif isinstance(a, np.ndarray):
+            if np.array_equal(a, b):
+                return a
         elif a is b or a == b or (a != a and b != b):
             return a
         raise self._refuse(a, b)
@@ -82,8 +87,8 @@ class _Merging:
 
     def _refuse(self, a: Any, b: Any) -> OnnxError:
         return OnnxError(
-            f"save_onnx: {self.where} depends on the number of samples in a way that ONNX's shapes cannot say ({a!r} for "
-            f"{self._first}, {b!r} for {self._second}); pass dynamic_batch=False to write it for one sample"
+            f"save_onnx: {self.where} depends on the number of samples in a way that ONNX's shapes cannot say ({a!r} "
+            f"for {self._first}, {b!r} for {self._second}); pass dynamic_batch=False to write it for one sample"
         )
 
 

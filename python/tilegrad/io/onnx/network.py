@@ -161,7 +161,7 @@ def build(graph: Graph, image_layout: str) -> OnnxModel:
         if name not in data:
             continue
         order = preferred.get(name, natural(array.ndim))
-        tensor = ops.tensor(np.ascontiguousarray(array.transpose(order) if array.ndim else array))
+        tensor = ops.tensor(np.array(array.transpose(order), order="C"))
         model._lies[name] = order
         trained = array.dtype.kind == "f" and name in graph.initializers and not _is_statistic(name, graph)
         _put(model, name, Parameter(tensor) if trained else tensor)

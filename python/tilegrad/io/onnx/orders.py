@@ -1,7 +1,7 @@
 """Axis orders: how a tensor lies that is meant in another order of axes.
 
-Images are [N, H, W, C] here and [N, C, H, W] in ONNX. Writing and reading both keep a tensor in the order in which it was
-made, together with that order, and transpose it where somebody needs another: so pairs of transposes between
+Images are [N, H, W, C] here and [N, C, H, W] in ONNX. Writing and reading both keep a tensor in the order in which it
+was made, together with that order, and transpose it where somebody needs another: so pairs of transposes between
 convolutions never arise. ``order[i]`` is the meant axis that stored axis ``i`` is.
 """
 

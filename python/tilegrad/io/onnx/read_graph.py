@@ -200,9 +200,8 @@ def _check(node: NodeToRead, reader: Reader, types: dict[str, str]) -> None:
 
 
 def _constant(node: NodeToRead) -> Array:
-    kinds = {"value": None, "value_float": "float32", "value_floats": "float32", "value_int": "int64", "value_ints": "int64"}
+    kinds = {"value_float": "float32", "value_floats": "float32", "value_int": "int64", "value_ints": "int64"}
     if len(node.attributes) != 1:
         raise node.refuse("it must have one value")
     ((name, value),) = node.attributes.items()
-    dtype = kinds[name]
-    return value if dtype is None else np.asarray(value, dtype)
+    return np.asarray(value, kinds[name]) if name in kinds else value

@@ -29,7 +29,7 @@ def dtype_name(number: int, where: str) -> str:
         from onnx import TensorProto
 
         known = TensorProto.DataType.Name(number) if number in TensorProto.DataType.values() else str(number)
-        raise OnnxError(f"load_onnx: {where}: the element type {known} is not supported; supported are {', '.join(DTYPES)}")
+        raise OnnxError(f"load_onnx: {where}: the element type {known} is not supported, only {', '.join(DTYPES)}")
     return NAMES[number]
 
 
@@ -88,7 +88,7 @@ def _external(proto: Any, folder: Path, size: int, where: str) -> bytes:
     there = path.stat().st_size
     if length != size or offset < 0 or offset + length > there:
         raise OnnxError(
-            f"load_onnx: {where}: needs {size} bytes from {offset} on, and names {length} of the {there} of {location!r}"
+            f"load_onnx: {where}: needs {size} bytes, and names {length} from {offset} on of the {there} of {location!r}"
         )
     with open(path, "rb") as file:
         file.seek(offset)

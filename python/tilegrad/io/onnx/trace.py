@@ -1,7 +1,7 @@
 """What a model computes: the native functions that its forward calls, with their arguments and results.
 
-The observer of :mod:`tilegrad.nn.graph` is told of ops that have a gradient, by name; writing a file needs every call and
-all its options. So for the time of a trace the native functions are replaced, in the one module where all ops look
+The observer of :mod:`tilegrad.nn.graph` is told of ops that have a gradient, by name; writing a file needs every call
+and all its options. So for the time of a trace the native functions are replaced, in the one module where all ops look
 them up, by functions that note the call.
 """
 

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from . import (
-    activation, arranging, convolution, elementwise, indexing, normalization, pooling, recurrent, reductions, resizing,
+    activation,
+    arranging,
+    convolution,
+    elementwise,
+    indexing,
+    normalization,
+    pooling,
+    recurrent,
+    reductions,
+    resizing,
     shaping,
 )  # fmt: skip
 

@@ -21,7 +21,7 @@ def _elu(node: NodeToRead) -> Run:
     return elementwise(lambda x: ops.elu(x, alpha))
 
 
-@reads("Celu", 12, 12, "alpha", dtypes=FLOATING)
+@reads("Celu", 12, 28, "alpha", dtypes=FLOATING)
 def _celu(node: NodeToRead) -> Run:
     alpha = float(node.get("alpha", 1.0))
     return elementwise(lambda x: ops.elu(x / alpha, 1.0) * alpha)

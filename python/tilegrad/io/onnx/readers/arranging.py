@@ -65,7 +65,7 @@ def _tile(node: NodeToRead) -> Run:
     return lambda x, repeats: Value(ops.tile(x.tensor, tuple(repeats.integers())))
 
 
-@reads("DepthToSpace", 1, 13, "blocksize mode")
+@reads("DepthToSpace", 1, 28, "blocksize mode")
 def _depth_to_space(node: NodeToRead) -> Run:
     block, mode = int(node.require("blocksize")), node.only("mode", "DCR", "DCR", "CRD")
 
@@ -81,14 +81,15 @@ def _depth_to_space(node: NodeToRead) -> Run:
     return run
 
 
-@reads("SpaceToDepth", 1, 13, "blocksize")
+@reads("SpaceToDepth", 1, 28, "blocksize mode")
 def _space_to_depth(node: NodeToRead) -> Run:
-    block = int(node.require("blocksize"))
+    block, mode = int(node.require("blocksize")), node.only("mode", "DCR", "DCR", "CRD")
+    axes = (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
 
     def run(x: Value) -> Value:
         N, C, H, W = x.shape
         parts = ops.reshape(x.tensor, (N, C, H // block, block, W // block, block))
-        parts = ops.permute(parts, (0, 3, 5, 1, 2, 4))
+        parts = ops.permute(parts, axes)
         return Value(ops.reshape(parts, (N, C * block * block, H // block, W // block)))
 
     return run

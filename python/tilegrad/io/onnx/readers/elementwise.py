@@ -10,7 +10,7 @@ from .... import ops
 from ..correspondence import BINARY, UNARY
 from ..reader import ANY, FLOATING, NUMBERS, SIXTEEN_BITS, NodeToRead, Run, reads
 from ..tensor_proto import dtype_name
-from ..values import Value, aligned, elementwise
+from ..values import Value, elementwise
 
 # Until which version each operator means what it meant: those that are not here, up to the one of opset 22.
 NEWEST = 22
@@ -21,11 +21,6 @@ def _register(op_type: str, function: Callable[..., Any], dtypes: tuple[str, ...
     @reads(op_type, 1, until, dtypes=dtypes)
     def read(node: NodeToRead) -> Run:
         return elementwise(function)
-
-
-def _numeric(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For bytes too, of which functions of our own may have no kernel."""
-    return function
 
 
 for _native, _op_type in UNARY.items():
@@ -69,7 +64,7 @@ def _pow(node: NodeToRead) -> Run:
     return elementwise(power)
 
 
-@reads("Mod", 10, 13, "fmod", dtypes=NUMBERS)
+@reads("Mod", 10, 28, "fmod", dtypes=NUMBERS)
 def _mod(node: NodeToRead) -> Run:
     fmod = bool(node.get("fmod", 0))
 
@@ -130,7 +125,7 @@ def _isinf(node: NodeToRead) -> Run:
 CASTS = (*ANY, *SIXTEEN_BITS)
 
 
-@reads("Cast", 6, 25, "to saturate", dtypes=CASTS)
+@reads("Cast", 6, 28, "to saturate", dtypes=CASTS)
 def _cast(node: NodeToRead) -> Run:
     to = dtype_name(node.require("to"), f"node {node.name!r} (Cast)")
     return lambda x: x.same_order(ops.astype(x.stored, to))
@@ -146,7 +141,7 @@ def _identity(node: NodeToRead) -> Run:
     return lambda x: x
 
 
-@reads("Dropout", 7, 22, "ratio seed", dtypes=FLOATING, steering=(1, 2), outputs=2)
+@reads("Dropout", 7, 22, "ratio seed", dtypes=(*FLOATING, "bool"), steering=(1, 2), outputs=2)
 def _dropout(node: NodeToRead) -> Run:
     """Does nothing: a model is read as it predicts."""
     mode = node.constant(2)
@@ -159,6 +154,3 @@ def _dropout(node: NodeToRead) -> Run:
         return x, x.same_order(ops.full(x.stored.shape, True, "bool", device=x.device))
 
     return run
-
-
-assert aligned

@@ -17,14 +17,12 @@ def _gather(node: NodeToRead) -> Run:
         at = axis % x.rank
         if indices.host is not None and indices.rank == 0:
             return Value(x.tensor[(slice(None),) * at + (int(indices.host),)])
-        return Value(x.tensor[(slice(None),) * at + (_whole(indices.tensor, at),)])
+        if indices.rank == 0:  # a key would take it for a number, which must be read
+            taken = ops.take(x.tensor, ops.reshape(indices.tensor, (1,)), at)
+            return Value(ops.squeeze(taken, at))
+        return Value(ops.take(x.tensor, indices.tensor, at))
 
     return run
-
-
-def _whole(indices: Any, at: int) -> Any:
-    """Index tensors of no axis would be taken for a number, and read."""
-    return indices
 
 
 @reads("GatherElements", 11, 13, "axis")
@@ -32,9 +30,7 @@ def _gather_elements(node: NodeToRead) -> Run:
     axis = int(node.get("axis", 0))
 
     def run(x: Value, indices: Value) -> Value:
-        cut = tuple(
-            slice(None) if a == axis % x.rank else slice(0, size) for a, size in enumerate(indices.shape)
-        )
+        cut = tuple(slice(None) if a == axis % x.rank else slice(0, size) for a, size in enumerate(indices.shape))
         return Value(ops.take_along_axis(x.tensor[cut], indices.tensor, axis))
 
     return run
@@ -51,7 +47,7 @@ def _gather_nd(node: NodeToRead) -> Run:
     return run
 
 
-@reads("OneHot", 9, 11, "axis", steering=(1,))
+@reads("OneHot", 9, 28, "axis", steering=(1,))
 def _one_hot(node: NodeToRead) -> Run:
     axis = int(node.get("axis", -1))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from .... import ops
-from ..orders import natural
 from ..reader import FLOATING, NodeToRead, Run, reads
 from ..values import Value
 from .convolution import as_before, images
@@ -111,6 +110,3 @@ def _global_average_pool(node: NodeToRead) -> Run:
 @reads("GlobalMaxPool", 1, 22, dtypes=FLOATING)
 def _global_max_pool(node: NodeToRead) -> Run:
     return _global(ops.max)
-
-
-assert natural

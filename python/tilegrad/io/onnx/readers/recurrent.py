@@ -50,9 +50,7 @@ def _read(node: NodeToRead, compute: Any, states: int) -> Run:
             biases = None
             if b is not None:
                 biases = tuple(_gates(kind, half) for half in ops.split(b.tensor[position], 2, 0))
-            first = [
-                None if s is None else s.tensor[:, position] if batch_first else s.tensor[position] for s in given
-            ]
+            first = [None if s is None else s.tensor[:, position] if batch_first else s.tensor[position] for s in given]
             counts = None if lengths is None else lengths.tensor
             y, *last = compute(x.tensor, weight, recurrent, biases, first, counts, reverse, batch_first)
             outputs.append(y)
@@ -86,10 +84,13 @@ def _rnn(node: NodeToRead) -> Run:
 @reads("GRU", 7, 22, f"{OPTIONS} linear_before_reset", dtypes=FLOATING, steering=(4,), outputs=2)
 def _gru(node: NodeToRead) -> Run:
     _activations(node, len(_directions(node)), "Sigmoid", "Tanh")
-    if not node.get("linear_before_reset", 0):
-        raise node.refuse("linear_before_reset=0 is not supported, only 1 (the reset gate after the product)")
+    is_reset_first = not node.get("linear_before_reset", 0)
+    if is_reset_first and node.has(4):
+        raise node.refuse("linear_before_reset=0 with sequence_lens is not supported")
 
     def compute(x: Any, w: Any, u: Any, biases: Any, first: Any, lengths: Any, reverse: bool, batch_first: bool) -> Any:
+        if is_reset_first:
+            return _reset_first(x, w, u, _sum(biases), first[0], reverse, batch_first)
         b = b_n = None
         if biases is not None:
             H = u.shape[0]
@@ -99,6 +100,22 @@ def _gru(node: NodeToRead) -> Run:
         return ops.gru(x, w, u, b, b_n, first[0], lengths, reverse, batch_first)
 
     return _read(node, compute, 1)
+
+
+def _reset_first(x: Any, w: Any, u: Any, b: Any, h: Any, reverse: bool, batch_first: bool) -> Any:
+    """The gated recurrent unit as first published, step by step: the reset gate comes before the product."""
+    axis = 1 if batch_first else 0
+    H = u.shape[0]
+    sums = ops.matmul(x, w) if b is None else ops.linear(x, w, b)
+    h = ops.zeros((x.shape[1 - axis], H), x.dtype, x.device) if h is None else h
+    outputs = []
+    steps = ops.unbind(sums, axis)
+    for s in reversed(steps) if reverse else steps:
+        r, z = ops.split(ops.sigmoid(s[:, : 2 * H] + ops.matmul(h, u[:, : 2 * H])), 2, 1)
+        n = ops.tanh(s[:, 2 * H :] + ops.matmul(r * h, u[:, 2 * H :]))
+        h = (1 - z) * n + z * h
+        outputs.append(h)
+    return ops.stack(outputs[::-1] if reverse else outputs, axis), h
 
 
 @reads("LSTM", 7, 22, f"{OPTIONS} input_forget", dtypes=FLOATING, steering=(4,), outputs=3)

@@ -8,7 +8,7 @@ from typing import Any
 from .... import ops
 from ..correspondence import REDUCTIONS
 from ..orders import without
-from ..reader import ANY, FLOATING, NUMBERS, NodeToRead, Run, reads
+from ..reader import ANY, NUMBERS, NodeToRead, Run, reads
 from ..values import Value
 
 _OURS = {op_type: native for native, op_type in REDUCTIONS.items()}
@@ -66,7 +66,7 @@ assert set(_OURS) <= set(_FUNCTIONS)
 def _register(op_type: str, function: Reduce) -> None:
     kinds = ANY if op_type in ("ReduceMax", "ReduceMin") else NUMBERS
 
-    @reads(op_type, 1, 20, "axes keepdims noop_with_empty_axes", dtypes=kinds, steering=(1,))
+    @reads(op_type, 1, 28, "axes keepdims noop_with_empty_axes", dtypes=kinds, steering=(1,))
     def read(node: NodeToRead) -> Run:
         keepdims, no_op = bool(node.get("keepdims", 1)), bool(node.get("noop_with_empty_axes", 0))
 
@@ -78,9 +78,7 @@ def _register(op_type: str, function: Reduce) -> None:
             if not x.rank:
                 return Value(function(ops.reshape(x.tensor, (1,)), (0,), False))
             places = tuple(x.order.index(axis) for axis in found)
-            return Value(
-                function(x.stored, places, keepdims), x.order if keepdims else without(x.order, found)
-            )
+            return Value(function(x.stored, places, keepdims), x.order if keepdims else without(x.order, found))
 
         return run
 
@@ -139,6 +137,3 @@ def _topk(node: NodeToRead) -> Run:
         return x.same_order(values), x.same_order(indices)
 
     return run
-
-
-assert FLOATING

@@ -1,87 +1,148 @@
-"""Images in another size."""
+"""Images in another size: each axis by itself, as a choice of pixels or a product with a matrix of weights."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from .... import ops
 from ..orders import channels_last
 from ..reader import FLOATING, NodeToRead, Run, reads
 from ..values import Value
 
+Array = np.ndarray[Any, Any]
+
 OPTIONS = (
     "coordinate_transformation_mode mode nearest_mode cubic_coeff_a exclude_outside extrapolation_value antialias axes "
     "keep_aspect_ratio_policy"
 )
+TAPS = {"linear": (0, 1), "cubic": (-1, 0, 1, 2)}
+ROUNDING = {
+    "round_prefer_floor": lambda places: np.ceil(places - 0.5),
+    "round_prefer_ceil": lambda places: np.floor(places + 0.5),
+    "floor": np.floor,
+    "ceil": np.ceil,
+}
 
 
-def _resized(node: NodeToRead, x: Value, scales: Any, sizes: Any, linear: bool) -> Value:
-    if x.rank != 4:
-        raise node.refuse(f"only images are supported, found {x.rank} axes")
-    order = channels_last(4)
-    image = x.shape[2:]
-    if scales is not None:
-        if scales[0] != 1 or scales[1] != 1:
-            raise node.refuse(f"only rows and columns may change, found scales {scales}")
-        wanted = tuple(int(size * scale) for size, scale in zip(image, scales[2:], strict=True))
-        if any(size * scale != out for size, scale, out in zip(image, scales[2:], wanted, strict=True)):
-            return Value(ops.interpolate(x.lying(order), None, tuple(scales[2:]), _mode(linear)), order)
-    else:
-        if list(sizes[:2]) != list(x.shape[:2]):
-            raise node.refuse(f"only rows and columns may change, found sizes {sizes}")
-        wanted = tuple(sizes[2:])
-    return Value(ops.interpolate(x.lying(order), wanted, None, _mode(linear)), order)
+def _places(kind: str, size: int, out: int, scale: float) -> Array:
+    """Where in the input each output pixel lies."""
+    p = np.arange(out, dtype=np.float64)
+    if kind == "asymmetric":
+        return p / scale
+    if kind == "align_corners":
+        return p * ((size - 1) / (size * scale - 1) if size * scale != 1 else 0)
+    if kind == "pytorch_half_pixel" and out == 1:
+        return np.zeros(1)
+    places: Array = (p + 0.5) / scale - 0.5
+    if kind == "half_pixel_symmetric":  # sizes are rounded down: the middle stays the middle
+        places += size / 2 * (1 - out / (scale * size))
+    return places
 
 
-def _mode(linear: bool) -> str:
-    return "bilinear" if linear else "nearest"
+def _weights(mode: str, distance: Array, a: float) -> Array:
+    """Of pixels at a distance."""
+    t = np.abs(distance)
+    if mode == "linear":
+        return np.maximum(1 - t, 0)
+    near = ((a + 2) * t - (a + 3)) * t * t + 1
+    far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
+    return np.where(t <= 1, near, np.where(t < 2, far, 0))
+
+
+def _matrix(mode: str, places: Array, size: int, a: float, excludes: bool) -> Array:
+    """[size, out]: what each output pixel takes of each input pixel."""
+    matrix = np.zeros((size, len(places)))
+    columns = np.arange(len(places))
+    first = np.floor(places)
+    for tap in TAPS[mode]:
+        index = first + tap
+        weight = _weights(mode, places - index, a)
+        if excludes:
+            weight = np.where((index < 0) | (index >= size), 0, weight)
+        np.add.at(matrix, (np.clip(index, 0, size - 1).astype(int), columns), weight)
+    return matrix / matrix.sum(0) if excludes else matrix
+
+
+def _axis(node: NodeToRead, x: Any, at: int, out: int, scale: float, mode: str, places: str, rounding: str) -> Any:
+    size = x.shape[at]
+    where = _places(places, size, out, scale)
+    if mode == "nearest":
+        index = np.clip(ROUNDING[rounding](where), 0, size - 1).astype(np.int64)
+        return ops.take(x, ops.tensor(index, device=x.device), at)
+    matrix = _matrix(mode, where, size, float(node.get("cubic_coeff_a", -0.75)), bool(node.get("exclude_outside", 0)))
+    weights = ops.tensor(matrix.astype(x.dtype.name), device=x.device)
+    return ops.moveaxis(ops.matmul(ops.moveaxis(x, at, -1), weights), -1, at)
+
+
+def _resize_run(node: NodeToRead, mode: str, places: str, rounding: str) -> Any:
+    def resize(x: Value, scales: Sequence[float], sizes: Sequence[int]) -> Value:
+        changed = [axis for axis in range(x.rank) if sizes[axis] != x.shape[axis] or scales[axis] != 1]
+        exact = all(x.shape[axis] * scales[axis] == sizes[axis] for axis in changed)
+        is_ours = (mode, places, rounding) == ("nearest", "asymmetric", "floor") or (
+            mode == "linear" and places in ("half_pixel", "pytorch_half_pixel") and min(sizes) > 1
+        )
+        if x.rank == 4 and set(changed) <= {2, 3} and is_ours and exact and not node.get("exclude_outside", 0):
+            name = "bilinear" if mode == "linear" else "nearest"
+            order = channels_last(4)
+            return Value(ops.interpolate(x.lying(order), tuple(sizes[2:]), None, name), order)
+        tensor = x.stored
+        for axis in changed:
+            at = x.order.index(axis)
+            tensor = _axis(node, tensor, at, sizes[axis], scales[axis], mode, places, rounding)
+        return x.same_order(tensor)
+
+    return resize
 
 
 @reads("Resize", 10, 19, OPTIONS, dtypes=FLOATING, steering=(1, 2, 3))
 def _resize(node: NodeToRead) -> Run:
-    mode = node.only("mode", "nearest", "nearest", "linear")
+    mode = node.only("mode", "nearest", "nearest", "linear", "cubic")
     node.only("antialias", 0)
-    node.only("exclude_outside", 0)
-    node.only("keep_aspect_ratio_policy", "stretch")
-    if node.version >= 11:
-        places = node.get("coordinate_transformation_mode", "half_pixel")
-        if mode == "linear" and places not in ("half_pixel", "pytorch_half_pixel"):
-            raise node.refuse(f"linear with coordinate_transformation_mode={places!r} is not supported, only 'half_pixel'")
-        if mode == "nearest" and (places, node.get("nearest_mode", "round_prefer_floor")) != ("asymmetric", "floor"):
-            raise node.refuse(
-                "nearest is supported with coordinate_transformation_mode='asymmetric' and nearest_mode='floor' alone"
-            )
-    elif mode == "linear":
-        raise node.refuse("linear is supported since opset 11 alone; before, pixels were points")
-    axes = node.get("axes")
+    if node.version < 11:
+        places, rounding = "asymmetric", "floor"
+    else:
+        places = node.only(
+            "coordinate_transformation_mode", "half_pixel", "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
+            "align_corners", "asymmetric",
+        )  # fmt: skip
+        rounding = node.only("nearest_mode", "round_prefer_floor", *ROUNDING)
+    policy = node.only("keep_aspect_ratio_policy", "stretch", "stretch", "not_larger", "not_smaller")
+    resize = _resize_run(node, mode, places, rounding)
 
     def run(x: Value, *rest: Value | None) -> Value:
-        roi_scales_sizes = (None, *rest) if node.version < 11 else rest
-        _, scales, sizes = [*roi_scales_sizes, None, None, None][:3]
-        by = None if scales is None or not scales.shape[0] else [float(n) for n in scales.numbers()]
-        to = None if sizes is None or not sizes.shape[0] else sizes.integers()
-        if (by is None) == (to is None):
-            raise node.refuse("it needs either scales or sizes")
-        if axes is not None:
-            by = None if by is None else [*map(float, _spread(by, axes, [1.0] * x.rank))]
-            to = None if to is None else [*map(int, _spread(to, axes, list(x.shape)))]
-        return _resized(node, x, by, to, mode == "linear")
+        _, by, to = [*((None, *rest) if node.version < 11 else rest), None, None, None][:3]
+        axes = [axis % x.rank for axis in node.get("axes") or range(x.rank)]
+        scales, sizes = [1.0] * x.rank, list(x.shape)
+        given = next((value for value in (by, to) if value is not None and value.shape[0]), None)
+        if given is None or given.shape[0] != len(axes):
+            raise node.refuse(f"it needs {len(axes)} scales or sizes")
+        wanted = given.numbers().tolist()
+        if given is to and policy != "stretch":
+            ratios = [size / x.shape[axis] for axis, size in zip(axes, wanted, strict=True)]
+            one = min(ratios) if policy == "not_larger" else max(ratios)
+            for axis in axes:
+                scales[axis], sizes[axis] = one, math.floor(one * x.shape[axis] + 0.5)
+        else:
+            for axis, number in zip(axes, wanted, strict=True):
+                scales[axis] = number / x.shape[axis] if given is to else float(number)
+                sizes[axis] = int(number) if given is to else int(x.shape[axis] * number)
+        if min(sizes) < 1:
+            raise node.refuse(f"its sizes must be positive, found {sizes}")
+        return resize(x, scales, sizes)
 
     return run
 
 
-def _spread(given: Any, axes: Any, whole: Any) -> Any:
-    for axis, value in zip(axes, given, strict=True):
-        whole[axis] = value
-    return whole
-
-
 @reads("Upsample", 7, 9, "mode scales", dtypes=FLOATING, steering=(1,))
 def _upsample(node: NodeToRead) -> Run:
-    node.only("mode", "nearest")
+    resize = _resize_run(node, node.only("mode", "nearest", "nearest", "linear"), "asymmetric", "floor")
 
     def run(x: Value, scales: Value | None = None) -> Value:
-        by = node.require("scales") if scales is None else scales.numbers().tolist()
-        return _resized(node, x, [float(scale) for scale in by], None, False)
+        by = [float(scale) for scale in (node.require("scales") if scales is None else scales.numbers())]
+        return resize(x, by, [int(size * scale) for size, scale in zip(x.shape, by, strict=True)])
 
     return run

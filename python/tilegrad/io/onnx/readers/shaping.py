@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from .... import ops
-from ..orders import after_permute, natural, with_axis, without
+from ..orders import after_permute, with_axis, without
 from ..reader import ANY, SIXTEEN_BITS, NodeToRead, Run, reads
-from ..tensor_proto import NAMES
-from ..values import Value, plain
+from ..values import Value
 
 ALL = (*ANY, *SIXTEEN_BITS)
 
@@ -34,7 +33,7 @@ def _constant_of_shape(node: NodeToRead) -> Run:
     return run
 
 
-@reads("Range", 11, 11, steering=(0, 1, 2))
+@reads("Range", 11, 27, "stash_type", steering=(0, 1, 2))
 def _range(node: NodeToRead) -> Run:
     def run(start: Value, limit: Value, delta: Value) -> Value:
         first, last, step = (value.numbers().item() for value in (start, limit, delta))
@@ -112,7 +111,8 @@ def _axes(node: NodeToRead, axes: Value | None) -> list[int] | None:
 def _squeeze(node: NodeToRead) -> Run:
     def run(x: Value, axes: Value | None = None) -> Value:
         wanted = _axes(node, axes)
-        gone = [axis % x.rank for axis in wanted] if wanted is not None else [a for a, n in enumerate(x.shape) if n == 1]
+        ones = [axis for axis, size in enumerate(x.shape) if size == 1]
+        gone = ones if wanted is None else [axis % x.rank for axis in wanted]
         if any(x.shape[axis] != 1 for axis in gone):
             raise node.refuse(f"axes {gone} of {list(x.shape)} are not all of size 1")
         kept = [size for axis, size in zip(x.order, x.stored.shape, strict=True) if axis not in gone]
@@ -179,8 +179,3 @@ def _trilu(node: NodeToRead) -> Run:
         return Value(ops.where(kept, x.tensor, 0))
 
     return run
-
-
-assert NAMES
-assert natural
-assert plain

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from . import (
-    activation, arranging, attention, convolution, elementwise, indexing, normalization, pooling, recurrent, reductions,
+    activation,
+    arranging,
+    attention,
+    convolution,
+    elementwise,
+    indexing,
+    normalization,
+    pooling,
+    recurrent,
+    reductions,
     shaping,
 )  # fmt: skip
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ....structure import tensors_in
 from ..correspondence import BINARY, UNARY
-from ..writer import writes
+from ..writer import Value, writes
 
 if TYPE_CHECKING:
     from ..trace import Call
@@ -98,6 +99,16 @@ def _cast(writer: Writer, call: Call) -> None:
         writer.bind(call.result, writer.value(x))
     else:
         elementwise(writer, call, "Cast", (x,), to=writer.dtype(call.result.dtype.name))
+
+
+@writes("as_tensor_like")
+def _number(writer: Writer, call: Call) -> None:
+    """A number with a tensor's dtype."""
+    if tensors_in(call.arguments[2]):
+        writer.bind(call.result, writer.value(call.arguments[2]))
+    else:
+        value = Value(call.result.shape, call.result.dtype.name, constant=call.result, label=writer.label("constant"))
+        writer.bind(call.result, value)
 
 
 @writes("copy", "contiguous", "to_device")

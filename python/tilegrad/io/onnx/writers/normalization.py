@@ -86,7 +86,9 @@ def _local_response_norm(writer: Writer, call: Call) -> None:
     x, size, alpha, beta, k, _ = call.arguments
     if size % 2 == 1 and x.ndim > 2:
         order = channels_first(x.ndim)
-        out = writer.emit("LRN", [writer.name(x, order)], size=size, alpha=float(alpha), beta=float(beta), bias=float(k))
+        out = writer.emit(
+            "LRN", [writer.name(x, order)], size=size, alpha=float(alpha), beta=float(beta), bias=float(k)
+        )
         writer.result(call.result[0], out, order)
         return
     # A window of even size begins elsewhere in ONNX: sum shifted squares instead.

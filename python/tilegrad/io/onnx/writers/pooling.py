@@ -35,7 +35,9 @@ def _pool2d(writer: Writer, call: Call) -> None:
     ]
     op_type = "MaxPool" if is_max else "AveragePool"
     options: Any = {} if is_max else {"count_include_pad": 0}
-    name = writer.emit(op_type, [name], kernel_shape=list(kernel), strides=list(strides), pads=onnx_pads(sides), **options)
+    name = writer.emit(
+        op_type, [name], kernel_shape=list(kernel), strides=list(strides), pads=onnx_pads(sides), **options
+    )
     writer.result(out, name, IMAGES)
 
 
@@ -71,7 +73,9 @@ def _interpolate(writer: Writer, call: Call) -> None:
     order: Order = IMAGES
     name = writer.name(x, order)
     out = call.result
-    scales = [factor or size / before for factor, size, before in zip(factors, out.shape[1:3], x.shape[1:3], strict=True)]
+    scales = [
+        factor or size / before for factor, size, before in zip(factors, out.shape[1:3], x.shape[1:3], strict=True)
+    ]
     whole = [before * scale == size for before, scale, size in zip(x.shape[1:3], scales, out.shape[1:3], strict=True)]
     options: Any = {
         "mode": "linear" if linear else "nearest",
