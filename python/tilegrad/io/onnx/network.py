@@ -11,7 +11,7 @@ import numpy as np
 
 from ... import _C, ops
 from ...errors import OnnxError
-from ...nn.module import Module
+from ...nn.module import Given, Module
 from ...nn.parameter import Parameter
 from ...tensor import Tensor
 from .host import HOST
@@ -22,6 +22,8 @@ from .values import Value
 
 __all__ = ["OnnxModel", "build"]
 
+# What Python raises where the numbers of a file make no sense together.
+_ODD = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 SMALL = 64  # numbers: no shape and no list of axes or scales has more
 
 
@@ -55,7 +57,7 @@ class OnnxModel(Module):
         self.input_names = tuple(port.name for port in graph.inputs)
         self.output_names = tuple(port.name for port in graph.outputs)
         self._ports, self._channels_last = tuple(graph.inputs), image_layout == "nhwc"
-        self._owners: dict[str, tuple[Module, str]] = {}
+        self._owners: dict[str, tuple[_Part | None, str]] = {}
         self._lies: dict[str, Order] = {}
         self._host: dict[str, Any] = {}
 
@@ -64,7 +66,7 @@ class OnnxModel(Module):
         values = self._inputs(inputs, named)
         device = next((value.device for value in values.values()), "cpu")
         for name, (owner, attribute) in self._owners.items():
-            tensor = vars(owner)[attribute]
+            tensor = vars(self if owner is None else owner)[attribute]
             values[name] = Value(tensor, self._lies.get(name), self._host.get(name))
         for name, array in self._host.items():
             if name not in values:
@@ -83,6 +85,8 @@ class OnnxModel(Module):
             if not isinstance(error, OnnxError) and error.args:
                 error.args = (f"{node.name} ({node.op_type}): {error.args[0]}", *error.args[1:])
             raise
+        except _ODD as error:
+            raise node.refuse(f"its inputs do not fit: {error}") from error
         for name, value in zip(node.outputs, found if isinstance(found, tuple) else (found,), strict=False):
             if name:
                 values[name] = value
@@ -140,11 +144,17 @@ def _on_host(node: NodeToRead, given: Sequence[Value | None]) -> Any:
 def build(graph: Graph, image_layout: str) -> OnnxModel:
     """Every node's reader looks at it, and may refuse it; then parameters are put into a module."""
     model = OnnxModel(graph, image_layout)
+    model._given = Given([], {})  # what it was made from is a file, which its text need not tell
     preferred: dict[str, Order] = {}
     runs = []
     for node in graph.nodes:
         node.preferred = preferred
-        runs.append(READERS[node.op_type].make(node))
+        try:
+            runs.append(READERS[node.op_type].make(node))
+        except OnnxError:
+            raise
+        except _ODD as error:
+            raise node.refuse(f"its attributes make no sense: {error}") from error
     model._steps = tuple(
         _Step(node, run, last) for node, run, last in zip(graph.nodes, runs, _last_uses(graph), strict=True)
     )
@@ -199,4 +209,4 @@ def _put(model: OnnxModel, name: str, tensor: Tensor) -> None:
         setattr(owner, leaf, tensor)
     else:
         owner.register_buffer(leaf, tensor)
-    model._owners[name] = (owner, leaf)
+    model._owners[name] = (owner if isinstance(owner, _Part) else None, leaf)  # a copy of the model has its own

@@ -150,15 +150,19 @@ def _node(
     if proto.op_type not in READERS:
         raise node.refuse("the operator is not supported; docs/onnx.md lists those that are")
     try:
-        node.version = get_schema(proto.op_type, opset, "").since_version
+        schema = get_schema(proto.op_type, opset, "")
     except SchemaError:
         raise node.refuse(f"opset {opset} has no such operator") from None
-    node.attributes = {attribute.name: _attribute(attribute, node, folder) for attribute in proto.attribute}
+    node.version = schema.since_version
+    node.attributes = {made.name: _attribute(made, node, folder, schema) for made in proto.attribute}
     return node
 
 
-def _attribute(attribute: Any, node: NodeToRead, folder: Path) -> Any:
+def _attribute(attribute: Any, node: NodeToRead, folder: Path, schema: Any) -> Any:
     kinds = attribute.AttributeType
+    expected = schema.attributes.get(attribute.name)
+    if expected is not None and int(expected.type) != attribute.type:
+        raise node.refuse(f"the attribute {attribute.name!r} is of the wrong kind")
     if attribute.type == kinds.TENSOR:
         return array_of(attribute.t, folder, f"node {node.name!r} ({node.op_type}), attribute {attribute.name!r}")
     if attribute.type == kinds.STRING:
@@ -187,8 +191,13 @@ def _check(node: NodeToRead, reader: Reader, types: dict[str, str]) -> None:
     from onnx.defs import get_schema
 
     schema = get_schema(node.op_type, node.version, "")
+    lacking = [name for name, known in schema.attributes.items() if known.required and name not in node.attributes]
+    if lacking:
+        raise node.refuse(f"it lacks the attribute {lacking[0]!r}")
     if not schema.min_input <= len(node.inputs) <= schema.max_input:
         raise node.refuse(f"it takes {schema.min_input} to {schema.max_input} inputs, found {len(node.inputs)}")
+    if not all(node.inputs[: schema.min_input]):
+        raise node.refuse(f"it needs its first {schema.min_input} inputs")
     data = [name for position, name in enumerate(node.inputs) if position not in reader.steering]
     for name in [*data, *node.outputs]:
         if name in types and types[name] not in reader.dtypes:

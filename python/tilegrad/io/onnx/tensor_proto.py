@@ -88,7 +88,7 @@ def _external(proto: Any, folder: Path, size: int, where: str) -> bytes:
     there = path.stat().st_size
     if length != size or offset < 0 or offset + length > there:
         raise OnnxError(
-            f"load_onnx: {where}: needs {size} bytes, and names {length} from {offset} on of the {there} of {location!r}"
+            f"load_onnx: {where}: needs {size} bytes, and names {length} from {offset} of the {there} of {location!r}"
         )
     with open(path, "rb") as file:
         file.seek(offset)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .... import ops
 from ..reader import NodeToRead, Run, reads
 from ..values import Value, aligned
@@ -41,7 +43,7 @@ def _split(node: NodeToRead) -> Run:
 
 @reads("Pad", 2, 25, "mode pads value", steering=(1, 2, 3))
 def _pad(node: NodeToRead) -> Run:
-    mode = node.only("mode", "constant", "constant", "edge", "reflect")
+    mode = node.only("mode", "constant", "constant", "edge", "reflect", "wrap")
 
     def run(x: Value, pads: Value | None = None, value: Value | None = None, axes: Value | None = None) -> Value:
         widths = node.require("pads") if pads is None else pads.integers()
@@ -55,7 +57,13 @@ def _pad(node: NodeToRead) -> Run:
             key[at] = slice(max(-before, 0), x.shape[axis] - max(-behind, 0))  # a negative width cuts
             pairs[at] = (max(before, 0), max(behind, 0))
         cut = x.stored[tuple(key)]
-        return x.same_order(ops.pad(cut, pairs, mode, fill) if mode == "constant" else ops.pad(cut, pairs, mode))
+        if mode == "wrap":
+            for at, (before, behind) in enumerate(pairs):
+                size = cut.shape[at]
+                index = np.arange(-before, size + behind) % size
+                cut = ops.take(cut, ops.tensor(index, device=x.device), at) if before or behind else cut
+            return x.same_order(cut)
+        return x.same_order(ops.pad(cut, pairs, mode, fill if mode == "constant" else 0))
 
     return run
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .... import ops
 from ..reader import NodeToRead, Run, reads
 from ..values import Value
