@@ -335,3 +335,155 @@ class highest_precision:  # noqa: N801 - used like a function
 
     def __exit__(self, *_: object) -> None:
         tg.set_float32_precision("high")
+
+
+# What files look like.
+
+
+def test_the_file_tells_what_it_is(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    written = compare(model, tmp_path / "model.onnx", [(6, 6, 3)])
+    assert (written.producer_name, written.producer_version) == ("tilegrad", tg.__version__)
+    assert written.opset_import[0].version == 17
+    assert {i.name for i in written.graph.initializer} == {"0.weight", "0.bias"}
+    assert [node.name for node in written.graph.node] == ["0/Conv", "1/Relu"]
+    sizes = [d.dim_param or d.dim_value for d in written.graph.input[0].type.tensor_type.shape.dim]
+    assert sizes == ["batch", 3, 6, 6]
+    assert written.graph.value_info  # the shapes between
+
+
+def test_layouts(tmp_path: Path) -> None:
+    """Channels last on request: one transposition before the first convolution, and one behind the last."""
+    model = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.Residual(nn.Conv2d(4, 4, 1)), nn.MaxPool2d(2))
+    assert "Transpose" not in kinds(compare(model, tmp_path / "a.onnx", [IMAGE]))
+    written = compare(model, tmp_path / "b.onnx", [IMAGE], image_layout="nhwc")
+    assert kinds(written) == ["Transpose", "Conv", "Conv", "Add", "Relu", "MaxPool", "Transpose"]
+
+
+def test_layouts_go_through_elementwise_functions(tmp_path: Path) -> None:
+    def compute(x: Any) -> Any:
+        y = tg.conv2d(x, tg.ones((1, 1, 4, 4)))
+        gate = tg.sigmoid(y.mean(axis=(1, 2), keepdims=True))
+        parts = tg.split(tg.concat([y * gate, tg.clip(y, 0, 1)], axis=3), 2, axis=-1)
+        return tg.conv2d(parts[0][:, 1:] + parts[1][:, 1:] * tg.arange(4).astype("float32"), tg.ones((1, 1, 4, 2)))
+
+    assert "Transpose" not in kinds(compare(function(compute), tmp_path / "model.onnx", [IMAGE]))
+
+
+def test_fused_activations_are_nodes(tmp_path: Path) -> None:
+    written = compare(
+        function(lambda x: tg.conv2d(x, tg.ones((1, 1, 4, 4)), activation="relu")), tmp_path / "m.onnx", [IMAGE]
+    )
+    assert kinds(written) == ["Conv", "Relu"]
+
+
+def test_one_sample(tmp_path: Path) -> None:
+    written = compare(nn.Linear(12, 3), tmp_path / "m.onnx", [ROW], batch=1, dynamic_batch=False)
+    assert written.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
+
+
+def test_shared_parameters_are_there_once(tmp_path: Path) -> None:
+    layer = nn.Linear(12, 12)
+    written = compare(nn.Sequential(layer, nn.ReLU(), layer), tmp_path / "m.onnx", [ROW])
+    assert len(written.graph.initializer) == 2
+
+
+def test_the_model_stays_as_it_was(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(None, 3), nn.Dropout(0.5), nn.BatchNorm1d(3))
+    tg.io.save_onnx(model, tmp_path / "m.onnx", 12)
+    assert model.training
+    assert all(layer.training for layer in model)
+    assert not any(layer._hooks or layer._pre_hooks for layer in model.modules())
+    assert tg.relu(tg.tensor([-1.0])).tolist() == [0.0]
+    assert type(tg._C.relu).__name__ == "builtin_function_or_method"
+
+
+def test_an_output_that_is_an_input(tmp_path: Path) -> None:
+    compare(nn.Lambda(lambda x: (x, x * 2, x)), tmp_path / "m.onnx", [ROW])
+
+
+# Refusals: nothing is written.
+
+
+def in_place(x: Any) -> Any:
+    y = x * 2
+    y += 1
+    return y
+
+
+def assigned(x: Any) -> Any:
+    y = x * 2
+    y[:, 0] = x[:, 1]
+    return y
+
+
+REFUSED: dict[str, tuple[F, str]] = {
+    "value": (lambda x: x * float(x.sum().item()), "looks at the value of a tensor"),
+    "branch": (lambda x: x if x.sum() > 0 else -x, "looks at the value of a tensor"),
+    "in_place": (in_place, "add_ cannot be written"),
+    "assignment": (assigned, "cannot be written"),
+    "op": (lambda x: tg.diagonal(x @ tg.swapaxes(x, 0, 1)), "diagonal cannot be written.*docs/onnx.md"),
+    "batch_sliced": (lambda x: x[1:], "dynamic_batch=False"),
+    "batch_in_numbers": (lambda x: x * (1.0 / x.shape[0]), "number of samples"),
+    "batch_branch": (lambda x: x + 1 if x.shape[0] == 2 else x, "something else for 3 samples"),
+    "sorted_batch": (lambda x: tg.sort(x, axis=0), "sorts along the batch"),
+    "loss": (lambda x: tg.cross_entropy(x, tg.zeros(x.shape[0], "int64")), "cross_entropy cannot be written"),
+    "no_tensor": (lambda x: 3, "returns no tensor"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str, tmp_path: Path) -> None:
+    compute, message = REFUSED[name]
+    path = tmp_path / "model.onnx"
+    with pytest.raises(tg.TilegradError, match=f"(?s){message}"):
+        tg.io.save_onnx(nn.Sequential(function(compute)), path, 12)
+    assert list(tmp_path.iterdir()) == []
+    assert type(tg._C.relu).__name__ == "builtin_function_or_method"
+
+
+def test_refusals_name_the_layer(tmp_path: Path) -> None:
+    class Odd(nn.Module):
+        def forward(self, x: tg.Tensor) -> tg.Tensor:
+            return tg.diagonal(tg.reshape(x, (x.shape[0], 3, 4)), 0, 1, 2)
+
+    model = nn.Sequential({"first": nn.Linear(12, 12), "odd": Odd()})
+    with pytest.raises(tg.OnnxError, match=r"save_onnx: odd: diagonal cannot be written"):
+        tg.io.save_onnx(model, tmp_path / "model.onnx", 12)
+
+
+def test_a_failed_export_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"before")
+    with pytest.raises(tg.OnnxError):
+        tg.io.save_onnx(nn.Lambda(in_place), path, 12)
+    assert path.read_bytes() == b"before"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"opset": 16}, "opset must be from 17"),
+        ({"image_layout": "chw"}, "image_layout must be"),
+        ({"dtypes": ["float32", "int64"]}, "1 inputs and 2 dtypes"),
+        ({"input_names": ["a", "b"]}, "input_names must be 1"),
+        ({"output_names": []}, "output_names must be 1"),
+        ({"input_names": ["x"], "output_names": ["x"]}, "is an input's name"),
+    ],
+)
+def test_wrong_arguments(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(tg.ArgumentError, match=message):
+        tg.io.save_onnx(nn.Linear(12, 3), tmp_path / "model.onnx", 12, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    for call in (
+        lambda: tg.io.save_onnx(nn.Linear(12, 3), tmp_path / "model.onnx", 12),
+        lambda: tg.io.load_onnx(tmp_path / "model.onnx"),
+    ):
+        with pytest.raises(tg.MissingExtraError, match=r"tilegrad\[onnx\]"):
+            call()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -51,6 +52,14 @@ def test_every_operator_passes_a_node_test(node_tests: dict[str, str]) -> None:
         if node_tests.get(case.name) == "passed":
             tested |= onnx_node_tests.operators(case)
     assert set(READERS) - tested == set()
+
+
+def test_the_page_lists_every_operator() -> None:
+    from tilegrad.io.onnx.reader import READERS
+
+    page = (Path(__file__).parents[1] / "docs" / "onnx.md").read_text()
+    table = page.split("| operators |")[1].split("\n\n")[0]
+    assert set(re.findall(r"\b[A-Z]\w+", table)) == set(READERS)
 
 
 def test_mnist_8(data_folder: Path) -> None:
@@ -162,6 +171,14 @@ def test_gradients_are_those_of_the_model(network: tuple[nn.Module, Any, tg.Tens
     for name, parameter in model.named_parameters():
         expected = parameter.grad.numpy()
         np.testing.assert_allclose(theirs[name].grad.numpy(), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_in_another_dtype(network: tuple[nn.Module, Any, tg.Tensor]) -> None:
+    model, read, x = network
+    found = read.to("float64")(x.astype("float64"))
+    np.testing.assert_allclose(found.detach().numpy(), model(x).detach().numpy(), rtol=0, atol=1e-5)
+    with pytest.raises(tg.DTypeError, match="must be float64, found float32"):
+        read(x)
 
 
 def test_captured_and_compiled(network: tuple[nn.Module, Any, tg.Tensor]) -> None:

@@ -57,13 +57,14 @@ class OnnxModel(Module):
         self.input_names = tuple(port.name for port in graph.inputs)
         self.output_names = tuple(port.name for port in graph.outputs)
         self._ports, self._channels_last = tuple(graph.inputs), image_layout == "nhwc"
+        self._dtype = ""  # of the floating parameters in the file
         self._owners: dict[str, tuple[_Part | None, str]] = {}
         self._lies: dict[str, Order] = {}
         self._host: dict[str, Any] = {}
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """The outputs for these inputs, which lie as in the file."""
-        values = self._inputs(inputs, named)
+        values = self._inputs(inputs, named, self._converted())
         device = next((value.device for value in values.values()), "cpu")
         for name, (owner, attribute) in self._owners.items():
             tensor = vars(self if owner is None else owner)[attribute]
@@ -93,7 +94,12 @@ class OnnxModel(Module):
         for name in step.last_used:
             values.pop(name, None)
 
-    def _inputs(self, inputs: Sequence[Any], named: dict[str, Any]) -> dict[str, Value]:
+    def _converted(self) -> str:
+        """The dtype of the parameters now, which ``to("float64")`` changes."""
+        parameter = next((p for _, p in self.named_parameters()), None) if self._dtype else None
+        return self._dtype if parameter is None else parameter.dtype.name
+
+    def _inputs(self, inputs: Sequence[Any], named: dict[str, Any], dtype: str) -> dict[str, Value]:
         unknown = next((name for name in named if name not in self.input_names), None)
         given = dict(zip(self.input_names, inputs, strict=False))
         if unknown is not None or len(inputs) > len(self.input_names) or given.keys() & named.keys():
@@ -102,23 +108,24 @@ class OnnxModel(Module):
                 f"{', '.join(named) or 'none'} by name"
             )
         given.update(named)
-        return {port.name: self._input(port, given.get(port.name)) for port in self._ports}
+        return {port.name: self._input(port, given.get(port.name), dtype) for port in self._ports}
 
-    def _input(self, port: Port, tensor: Any) -> Value:
+    def _input(self, port: Port, tensor: Any, dtype: str) -> Value:
         if not isinstance(tensor, Tensor):
             found = "nothing" if tensor is None else type(tensor).__name__
             raise _C.ArgumentError(f"OnnxModel: the input {port.name!r} must be a tensor, found {found}")
         order = channels_last(4) if self._channels_last and tensor.ndim == 4 else natural(tensor.ndim)
         value = Value(tensor, order)
-        if tensor.dtype != port.dtype:
-            raise _C.DTypeError(f"OnnxModel: the input {port.name!r} must be {port.dtype}, found {tensor.dtype.name}")
+        expected = dtype if port.dtype == self._dtype else port.dtype
+        if tensor.dtype != expected:
+            raise _C.DTypeError(f"OnnxModel: the input {port.name!r} must be {expected}, found {tensor.dtype.name}")
         fits = port.shape is None or (
             len(port.shape) == value.rank
             and all(size in (None, found) for size, found in zip(port.shape, value.shape, strict=True))
         )
         if not fits and port.shape is not None:
-            expected = ", ".join("any" if size is None else str(size) for size in port.shape)
-            raise _C.ShapeError(f"OnnxModel: the input {port.name!r} must be [{expected}], found {list(value.shape)}")
+            sizes = ", ".join("any" if size is None else str(size) for size in port.shape)
+            raise _C.ShapeError(f"OnnxModel: the input {port.name!r} must be [{sizes}], found {list(value.shape)}")
         return value
 
     def _out(self, value: Value) -> Tensor:
@@ -175,6 +182,8 @@ def build(graph: Graph, image_layout: str) -> OnnxModel:
         model._lies[name] = order
         trained = array.dtype.kind == "f" and name in graph.initializers and not _is_statistic(name, graph)
         _put(model, name, Parameter(tensor) if trained else tensor)
+        if trained and not model._dtype:
+            model._dtype = tensor.dtype.name
     return model
 
 

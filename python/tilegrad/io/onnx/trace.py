@@ -7,14 +7,15 @@ them up, by functions that note the call.
 
 from __future__ import annotations
 
-import builtins
 import threading
+import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ... import _C
+from ...errors import OnnxError
 from ...nn.graph import followed
 from ...nn.module import Module
 from ...structure import tensors_in
@@ -73,6 +74,12 @@ def trace(module: Module, inputs: Sequence[Tensor], batch: int) -> Trace:
         _C.set_values_hidden(True)  # a number that is read would be written as a constant
         try:
             outputs = module(*inputs)
+        except _C.CaptureError as error:
+            where = f"{inside[-1]}: " if inside and inside[-1] else ""
+            raise OnnxError(
+                f"save_onnx: {where}the model looks at the value of a tensor (item(), numpy(), `if tensor:`), which "
+                "would be a constant in the file; compute with where() instead"
+            ) from error
         finally:
             _C.set_values_hidden(hidden)
     return Trace(batch, inputs, calls, outputs)
@@ -85,7 +92,7 @@ def _noted(note: Callable[[str, tuple[Any, ...], Any], None]) -> Iterator[None]:
     natives = {
         name: function
         for name, function in vars(_C).items()
-        if isinstance(function, type(builtins.len)) and not name.startswith(("_", "set_", "record"))
+        if isinstance(function, types.BuiltinFunctionType) and not name.startswith(("_", "set_", "record"))
     }
 
     def noting(name: str, native: Callable[..., Any]) -> Callable[..., Any]:

@@ -68,9 +68,7 @@ class Value:
     @property
     def shape(self) -> tuple[int, ...]:
         """In ONNX's order."""
-        if self._tensor is None:
-            return self.host.shape  # type: ignore[union-attr]
-        shape = self._tensor.shape
+        shape: tuple[int, ...] = self._tensor.shape if self._tensor is not None else self.host.shape  # type: ignore[union-attr]
         return tuple(shape[self.order.index(axis)] for axis in range(len(shape)))
 
     @property

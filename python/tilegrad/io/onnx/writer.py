@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...tensor import Tensor
     from .trace import Call
 
-__all__ = ["WRITERS", "Node", "Value", "Writer", "writes"]
+__all__ = ["WRITERS", "Node", "Value", "Writer", "host_array", "writes"]
 
 WriteCall = Callable[["Writer", "Call"], None]
 WRITERS: dict[str, WriteCall] = {}  # by native function
@@ -147,8 +147,7 @@ class Writer:
         order = order or natural(len(value.shape))
         if order not in value.stored:
             if value.constant is not None:
-                array = value.constant.detach().numpy().transpose(order)
-                value.stored[order] = self.initializer(array, value.label)
+                value.stored[order] = self.initializer(host_array(value.constant).transpose(order), value.label)
             else:
                 permutation = between(value.order, order)
                 value.stored[order] = self.emit("Transpose", [value.stored[value.order]], perm=list(permutation))
@@ -263,6 +262,12 @@ class Writer:
         """The error for a call that ONNX cannot hold."""
         where = f"{self.path or 'the model'}: " if self.function else ""
         return OnnxError(f"save_onnx: {where}{self.function or 'the model'} cannot be written, because {why}")
+
+
+def host_array(tensor: Any) -> np.ndarray[Any, Any]:
+    """The numbers of a parameter or constant, wherever it is."""
+    array: np.ndarray[Any, Any] = tensor.detach().to("cpu").numpy()
+    return array
 
 
 def _memory(tensor: Any) -> tuple[Any, ...]:

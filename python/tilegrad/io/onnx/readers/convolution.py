@@ -35,6 +35,12 @@ def as_before(y: Any, x: Value) -> Value:
     return Value(y if x.rank == 4 else ops.squeeze(y, 1), channels_last(x.rank))
 
 
+def rows_columns(numbers: tuple[int, ...]) -> tuple[int, int]:
+    """For images, of one row where it is a sequence."""
+    rows, columns = numbers if len(numbers) == 2 else (1, *numbers)
+    return rows, columns
+
+
 def square(sides: Any) -> Any:
     """(before, behind) of rows and columns: of one row for a sequence."""
     return tuple(sides) if len(sides) == 2 else ((0, 0), *sides)
@@ -46,16 +52,14 @@ def _conv(node: NodeToRead) -> Run:
     strides, dilations = sizes(node, "strides", spatial), sizes(node, "dilations", spatial)
     rule = check_pads(node, spatial)
     node.prefer(1, KERNEL[spatial])
-    one = (1,) * (2 - spatial)
 
     def run(x: Value, w: Value, b: Value | None = None) -> Value:
-        kernel = w.shape[2:]
-        extent = [(taps - 1) * apart + 1 for taps, apart in zip(kernel, dilations, strict=True)]
+        extent = [(taps - 1) * apart + 1 for taps, apart in zip(w.shape[2:], dilations, strict=True)]
         sides = auto_pads(rule, node, x.shape[2:], extent, strides)
         weight = w.lying(KERNEL[spatial])
         y = ops.conv2d(
             images(x), weight if spatial == 2 else ops.expand_dims(weight, 0), None if b is None else b.tensor,
-            (*one, *strides), square(sides), (*one, *dilations), group,
+            rows_columns(strides), square(sides), rows_columns(dilations), group,
         )  # fmt: skip
         return as_before(y, x)
 
@@ -84,11 +88,10 @@ def _conv_transpose(node: NodeToRead) -> Run:
                 half = total // 2
                 sides.append((half, total - half) if rule == "SAME_UPPER" else (total - half, half))
         weight = w.lying(KERNEL[spatial])
-        one = (1,) * (2 - spatial)
         # All of it, then what is wanted: output_padding may be larger than our function allows.
         y = ops.conv_transpose2d(
-            images(x), weight if spatial == 2 else ops.expand_dims(weight, 0), None, (*one, *strides), "valid", 0,
-            (*one, *dilations), group,
+            images(x), weight if spatial == 2 else ops.expand_dims(weight, 0), None, rows_columns(strides), "valid",
+            0, rows_columns(dilations), group,
         )  # fmt: skip
         widths, starts = [(0, 0)] * 4, [0, 0]
         for axis, (all_, size, (before, _)) in enumerate(zip(whole, out, sides, strict=True), 3 - spatial):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ OPTIONS = (
     "keep_aspect_ratio_policy"
 )
 TAPS = {"linear": (0, 1), "cubic": (-1, 0, 1, 2)}
-ROUNDING = {
+ROUNDING: dict[str, Callable[[Array], Array]] = {
     "round_prefer_floor": lambda places: np.ceil(places - 0.5),
     "round_prefer_ceil": lambda places: np.floor(places + 0.5),
     "floor": np.floor,
@@ -47,10 +47,12 @@ def _weights(mode: str, distance: Array, a: float) -> Array:
     """Of pixels at a distance."""
     t = np.abs(distance)
     if mode == "linear":
-        return np.maximum(1 - t, 0)
+        tent: Array = np.maximum(1 - t, 0)
+        return tent
     near = ((a + 2) * t - (a + 3)) * t * t + 1
     far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
-    return np.where(t <= 1, near, np.where(t < 2, far, 0))
+    weights: Array = np.where(t <= 1, near, np.where(t < 2, far, 0))
+    return weights
 
 
 def _matrix(mode: str, places: Array, size: int, a: float, excludes: bool) -> Array:
@@ -64,7 +66,8 @@ def _matrix(mode: str, places: Array, size: int, a: float, excludes: bool) -> Ar
         if excludes:
             weight = np.where((index < 0) | (index >= size), 0, weight)
         np.add.at(matrix, (np.clip(index, 0, size - 1).astype(int), columns), weight)
-    return matrix / matrix.sum(0) if excludes else matrix
+    whole: Array = matrix / matrix.sum(0) if excludes else matrix
+    return whole
 
 
 def _axis(node: NodeToRead, x: Any, at: int, out: int, scale: float, mode: str, places: str, rounding: str) -> Any:
@@ -78,7 +81,7 @@ def _axis(node: NodeToRead, x: Any, at: int, out: int, scale: float, mode: str, 
     return ops.moveaxis(ops.matmul(ops.moveaxis(x, at, -1), weights), -1, at)
 
 
-def _resize_run(node: NodeToRead, mode: str, places: str, rounding: str) -> Any:
+def _resize_run(node: NodeToRead, mode: str, places: str, rounding: str) -> Callable[..., Value]:
     def resize(x: Value, scales: Sequence[float], sizes: Sequence[int]) -> Value:
         changed = [axis for axis in range(x.rank) if sizes[axis] != x.shape[axis] or scales[axis] != 1]
         exact = all(x.shape[axis] * scales[axis] == sizes[axis] for axis in changed)
@@ -88,7 +91,7 @@ def _resize_run(node: NodeToRead, mode: str, places: str, rounding: str) -> Any:
         if x.rank == 4 and set(changed) <= {2, 3} and is_ours and exact and not node.get("exclude_outside", 0):
             name = "bilinear" if mode == "linear" else "nearest"
             order = channels_last(4)
-            return Value(ops.interpolate(x.lying(order), tuple(sizes[2:]), None, name), order)
+            return Value(ops.interpolate(x.lying(order), (sizes[2], sizes[3]), None, name), order)
         tensor = x.stored
         for axis in changed:
             at = x.order.index(axis)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -103,7 +102,7 @@ def _transpose(node: NodeToRead) -> Run:
 
 
 def _axes(node: NodeToRead, axes: Value | None) -> list[int] | None:
-    found: Any = node.get("axes") if axes is None else axes.integers()
+    found: list[int] | None = node.get("axes") if axes is None else axes.integers()
     return found
 
 

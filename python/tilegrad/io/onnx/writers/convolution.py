@@ -62,23 +62,23 @@ def _conv2d(writer: Writer, call: Call) -> None:
 
 @writes("conv_transpose2d")
 def _conv_transpose2d(writer: Writer, call: Call) -> None:
-    x, w, b, stride, padding, output_padding, dilation, groups, activation = call.arguments
-    strides, dilations, more = pair(stride), pair(dilation), pair(output_padding)
+    x, w, b, stride, padding, _, dilation, groups, activation = call.arguments
+    strides, dilations = pair(stride), pair(dilation)
     # "same" crops what the convolution that is transposed would pad an image of stride times the size with.
     extent = [(taps - 1) * apart + 1 for taps, apart in zip(w.shape, dilations, strict=False)]
     image = [size * step for size, step in zip(x.shape[1:3], strides, strict=True)]
     sides = borders(padding, same_padding(image, extent, strides))
     inputs = [writer.name(x, IMAGES), writer.name(w, KERNEL), *([] if b is None else [writer.name(b)])]
-    # What the formula leaves out or has too many goes to the end, so that sizes are ours.
-    more = tuple(
+    # What the output has more than the formula says: output_padding, and what "same" adds.
+    more = [
         size - ((n - 1) * step + covered - before - behind)
         for size, n, step, covered, (before, behind) in zip(
             call.result.shape[1:3], x.shape[1:3], strides, extent, sides, strict=True
         )
-    )  # type: ignore[assignment]
+    ]
     out = writer.emit(
         "ConvTranspose", inputs, kernel_shape=list(w.shape[:2]), strides=list(strides), pads=onnx_pads(sides),
-        output_padding=list(more), dilations=list(dilations), group=int(groups),
+        output_padding=more, dilations=list(dilations), group=int(groups),
     )  # fmt: skip
     writer.result(call.result, activated(writer, out, activation, x.dtype.name), IMAGES)
 

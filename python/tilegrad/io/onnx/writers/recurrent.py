@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..orders import natural
-from ..writer import writes
+from ..writer import host_array, writes
 
 if TYPE_CHECKING:
     from ..trace import Call
@@ -22,8 +22,7 @@ def _array(writer: Writer, tensor: Any) -> np.ndarray[Any, Any]:
     constant = writer.value(tensor).constant
     if constant is None:
         raise writer.refuse("its weights are computed from the inputs; they must be parameters")
-    found: np.ndarray[Any, Any] = constant.detach().numpy()
-    return found
+    return host_array(constant)
 
 
 def _gates(function: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
