@@ -75,6 +75,34 @@ def kinds(written: Any) -> list[str]:
     return [node.op_type for node in written.graph.node]
 
 
+class Gated(nn.Module):
+    def __init__(self, size: int) -> None:
+        self.gates = nn.HardConcrete(size)
+
+    def forward(self, x: tg.Tensor) -> tg.Tensor:
+        return x * self.gates()
+
+
+class Joined(nn.Module):
+    def __init__(self, join: nn.Module) -> None:
+        self.join = join
+
+    def forward(self, x: tg.Tensor) -> tg.Tensor:
+        return self.join(x, x * 2)
+
+
+class Crossed(nn.Module):
+    """Keys and values of other sizes than queries, and masks of both kinds."""
+
+    def __init__(self) -> None:
+        self.attention = nn.MultiheadAttention(4, 2, kdim=3, vdim=2, bias=False)
+
+    def forward(self, x: tg.Tensor) -> tg.Tensor:
+        padding = tg.greater(x[:, :, 0], 1.0)
+        mask = tg.tril(tg.ones((10, 10), "bool"))
+        return self.attention(x, x[..., :3], x[..., 2:], mask=mask, key_padding_mask=padding)
+
+
 IMAGE, WIDE, SEQUENCE, ROW = (9, 8, 4), (11, 13, 4), (10, 4), (12,)
 ACTIVATIONS = [
     nn.ReLU(), nn.ReLU6(), nn.Sigmoid(), nn.Tanh(), nn.SiLU(), nn.GELU(), nn.GELU(approximate="tanh"), nn.ELU(0.7),
@@ -162,6 +190,13 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "residual": (lambda: nn.Residual(nn.Conv2d(4, 4, 3, padding=1)), IMAGE),
     "maxout": (lambda: nn.Maxout(12, 4), ROW),
     "l0": (lambda: nn.L0Linear(12, 5), ROW),
+    "hard_concrete": (lambda: nn.Sequential(nn.Linear(12, 5), Gated(5)), ROW),
+    "rnn_cell": (lambda: nn.RNNCell(12, 5), ROW),
+    "gru_cell": (lambda: nn.GRUCell(12, 5), ROW),
+    "spatial_dropout": (lambda: nn.Sequential(nn.Conv2d(4, 4, 1), nn.SpatialDropout(0.5)), IMAGE),
+    "add": (lambda: Joined(nn.Add("relu")), ROW),
+    "concat": (lambda: Joined(nn.Concat(axis=-1)), IMAGE),
+    "cross_attention": (Crossed, SEQUENCE),
     "identity": (nn.Identity, ROW),
 }  # fmt: skip
 
@@ -171,6 +206,14 @@ def test_layers(name: str, tmp_path: Path) -> None:
     make, shape = LAYERS[name]
     tg.manual_seed(3)
     compare(randomized(make().build(shape)), tmp_path / "model.onnx", [shape])
+
+
+def test_every_layer_is_here() -> None:
+    found = {type(inner) for make, _ in LAYERS.values() for inner in make().modules()}
+    found |= {type(layer) for layer in ACTIVATIONS} | {nn.Embedding, nn.Lambda}
+    layers = {kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, nn.Module)}
+    losses = {kind for kind in layers if kind.__name__.endswith("Loss")}
+    assert layers - losses - found == {nn.Module, nn.ModuleDict, nn.ModuleList}
 
 
 @pytest.mark.parametrize("opset", [17, 18, 20, 21, 23])
@@ -299,6 +342,7 @@ SMALL_MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "lenet5": (models.lenet5, (28, 28, 1)),
     "mlp": (lambda: models.mlp(3, (8, 8), 12), ROW),
     "xor_net": (models.xor_net, (2,)),
+    "perceptron": (lambda: models.Perceptron(12), ROW),
     "logistic_regression": (lambda: models.logistic_regression(12), ROW),
     "softmax_regression": (lambda: models.softmax_regression(3, 12), ROW),
     "resnet20": (models.resnet20, (16, 16, 3)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +14,13 @@ from ...errors import OnnxError
 from .batch_sizes import BatchSize
 from .correspondence import DTYPES
 from .orders import Order, between, natural, with_axis
+from .written_value import Value, extent_of, host_array, memory_of
 
 if TYPE_CHECKING:
     from ...tensor import Tensor
     from .trace import Call
 
-__all__ = ["WRITERS", "Node", "Value", "Writer", "host_array", "writes"]
+__all__ = ["WRITERS", "Node", "Writer", "writes"]
 
 WriteCall = Callable[["Writer", "Call"], None]
 WRITERS: dict[str, WriteCall] = {}  # by native function
@@ -45,25 +46,6 @@ class Node:
     outputs: list[str]
     name: str
     attributes: dict[str, Any]
-
-
-@dataclass
-class Value:
-    """A tensor of the trace: its shape, and the names under which it lies in the graph, by order of axes."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    stored: dict[Order, str] = field(default_factory=dict)
-    constant: Any = None
-    """The array of a parameter or constant, which becomes an initializer where it is used."""
-    label: str = "constant"
-    raised: dict[int, Value] = field(default_factory=dict)
-    """The constant with axes of size 1 in front, by rank."""
-
-    @property
-    def order(self) -> Order:
-        """In which it was made."""
-        return next(iter(self.stored), natural(len(self.shape)))
 
 
 class Writer:
@@ -92,7 +74,7 @@ class Writer:
 
     def find(self, tensor: Any) -> Value | None:
         """What is known of a tensor, or of one that lies in the same memory, as what ``detach()`` gives."""
-        return self._values.get(id(tensor)) or self._values.get(_memory(tensor))
+        return self._values.get(id(tensor)) or self._values.get(memory_of(tensor))
 
     def value(self, tensor: Any) -> Value:
         """Of a tensor; one that nothing wrote is a constant."""
@@ -100,7 +82,7 @@ class Writer:
         if known is None:
             if any(isinstance(size, BatchSize) for size in self.shape(tensor)):
                 raise self.refuse("it uses a constant whose size depends on the batch; pass dynamic_batch=False")
-            label = self._paths.get(_extent(tensor)) or self.label("constant")
+            label = self._paths.get(extent_of(tensor)) or self.label("constant")
             known = self.bind(tensor, Value(tensor.shape, tensor.dtype.name, constant=tensor, label=label))
         return known
 
@@ -108,7 +90,7 @@ class Writer:
         """Has a tensor stand for a value."""
         self._values[id(tensor)] = value
         if tensor.size:
-            self._values[_memory(tensor)] = value
+            self._values[memory_of(tensor)] = value
         return value
 
     def result(self, tensor: Any, name: str, order: Order | None = None) -> Value:
@@ -124,7 +106,7 @@ class Writer:
 
     def parameter(self, tensor: Any, path: str) -> None:
         """Has a tensor be an initializer, under its path, if it is used."""
-        self._paths[_extent(tensor)] = path
+        self._paths[extent_of(tensor)] = path
         self.bind(tensor, Value(tensor.shape, tensor.dtype.name, constant=tensor, label=path))
 
     # Names in the graph.
@@ -262,17 +244,3 @@ class Writer:
         """The error for a call that ONNX cannot hold."""
         where = f"{self.path or 'the model'}: " if self.function else ""
         return OnnxError(f"save_onnx: {where}{self.function or 'the model'} cannot be written, because {why}")
-
-
-def host_array(tensor: Any) -> np.ndarray[Any, Any]:
-    """The numbers of a parameter or constant, wherever it is."""
-    array: np.ndarray[Any, Any] = tensor.detach().to("cpu").numpy()
-    return array
-
-
-def _memory(tensor: Any) -> tuple[Any, ...]:
-    return (tensor.data_ptr(), tensor.shape, tensor.strides, tensor.dtype.name)
-
-
-def _extent(tensor: Any) -> tuple[int, int]:
-    return (tensor.data_ptr(), tensor.size)

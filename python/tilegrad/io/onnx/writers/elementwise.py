@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ....structure import tensors_in
 from ..correspondence import BINARY, UNARY
-from ..writer import Value, writes
+from ..writer import writes
+from ..written_value import Value
 
 if TYPE_CHECKING:
     from ..trace import Call

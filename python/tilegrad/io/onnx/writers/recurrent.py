@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..orders import natural
-from ..writer import host_array, writes
+from ..writer import writes
+from ..written_value import host_array
 
 if TYPE_CHECKING:
     from ..trace import Call

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..batch_sizes import BatchSize
 from ..orders import after_permute, natural, with_axis, without
-from ..writer import END, Value, writes
+from ..writer import END, writes
+from ..written_value import Value
 
 if TYPE_CHECKING:
     from ..trace import Call
