@@ -455,6 +455,14 @@ def in_place(x: Any) -> Any:
     return y
 
 
+def changed_constant(x: Any) -> Any:
+    """Which would be written with its last value for both."""
+    c = tg.ones(12)
+    y = x + c
+    c.fill_(2.0)
+    return y + c
+
+
 def assigned(x: Any) -> Any:
     y = x * 2
     y[:, 0] = x[:, 1]
@@ -465,6 +473,9 @@ REFUSED: dict[str, tuple[F, str]] = {
     "value": (lambda x: x * float(x.sum().item()), "looks at the value of a tensor"),
     "branch": (lambda x: x if x.sum() > 0 else -x, "looks at the value of a tensor"),
     "in_place": (in_place, "add_ cannot be written"),
+    "constant_in_place": (changed_constant, "writes into a tensor that is there already"),
+    "random": (lambda x: x + tg.randn(12), "draws random numbers"),
+    "dropout": (lambda x: tg.dropout(x, 0.5, True), "draws random numbers"),
     "assignment": (assigned, "cannot be written"),
     "op": (lambda x: tg.diagonal(x @ tg.swapaxes(x, 0, 1)), "diagonal cannot be written.*docs/onnx.md"),
     "batch_sliced": (lambda x: x[1:], "dynamic_batch=False"),

@@ -199,6 +199,19 @@ def test_batch_normalisation_is_folded_and_nothing_is_transposed(network: tuple[
     assert len([kernel for kernel in kernels if "copy" in kernel]) <= 1  # before Flatten, which takes channels first
 
 
+def test_residual_blocks_cost_what_ours_do(tmp_path: Path) -> None:
+    """The same kernels as the model that was written."""
+    model = nn.Sequential(nn.Residual(nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)))).build(IMAGE)
+    tg.io.save_onnx(model, tmp_path / "model.onnx", IMAGE)
+    x = tg.tensor(drawn([IMAGE], "float32", 2)[0])
+    found = []
+    for each in (model, tg.io.load_onnx(tmp_path / "model.onnx", image_layout="nhwc")):
+        predict = tg.compile_for_inference(each)
+        found.append((predict(x).numpy(), predict.kernels()))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+
+
 def test_inputs_and_outputs_by_name(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     tg.io.save_onnx(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from .host import HOST
 from .orders import Order, channels_last, natural
 from .read_graph import Graph, Port
 from .reader import READERS, NodeToRead, Run
-from .values import Value
+from .values import Value, elementwise
 
 __all__ = ["OnnxModel", "build"]
 
@@ -162,9 +162,8 @@ def build(graph: Graph, image_layout: str) -> OnnxModel:
             raise
         except _ODD as error:
             raise node.refuse(f"its attributes make no sense: {error}") from error
-    model._steps = tuple(
-        _Step(node, run, last) for node, run, last in zip(graph.nodes, runs, _last_uses(graph), strict=True)
-    )
+    steps = [_Step(node, run, last) for node, run, last in zip(graph.nodes, runs, _last_uses(graph), strict=True)]
+    model._steps = tuple(_with_sums_activated(steps))
     data = {
         name
         for node in graph.nodes
@@ -185,6 +184,22 @@ def build(graph: Graph, image_layout: str) -> OnnxModel:
         if trained and not model._dtype:
             model._dtype = tensor.dtype.name
     return model
+
+
+def _with_sums_activated(steps: Sequence[_Step]) -> Iterator[_Step]:
+    """Add and the Relu behind it, the end of a residual block, as one step."""
+    waiting: _Step | None = None
+    for step in steps:
+        if waiting is not None and step.node.op_type == "Relu" and step.last_used == waiting.node.outputs:
+            node = replace(step.node, inputs=waiting.node.inputs)
+            step, waiting = _Step(node, elementwise(ops.add_relu), waiting.last_used), None
+        if waiting is not None:
+            yield waiting
+        waiting = step if step.node.op_type == "Add" else None
+        if waiting is None:
+            yield step
+    if waiting is not None:
+        yield waiting
 
 
 def _is_statistic(name: str, graph: Graph) -> bool:

@@ -135,7 +135,7 @@ def _port(declared: Any, what: str) -> Port:
     dtype = dtype_name(tensor.elem_type, f"the {what} {declared.name!r}")
     if not tensor.HasField("shape"):
         return Port(declared.name, dtype, None)
-    return Port(declared.name, dtype, tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim))
+    return Port(declared.name, dtype, tuple(d.dim_value or None for d in tensor.shape.dim))
 
 
 def _node(

@@ -14,7 +14,7 @@ from ..atomic import write_atomically
 from .batch_sizes import BatchSize, depends_on_batch, merge
 from .model_proto import Declared, serialized
 from .orders import channels_first, natural
-from .trace import Trace, trace
+from .trace import Trace, trace, writes_in_place
 from .writer import WRITERS, Writer
 from .writers.arranging import note_padding  # with all other writers, which register themselves
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["save_onnx"]
 
+RANDOM = {
+    "alpha_dropout", "bernoulli_", "dropout", "normal_", "permutation", "randint_", "spatial_dropout",
+    "truncated_normal_", "uniform_",
+}  # fmt: skip
 OPSETS = range(17, 24)  # LayerNormalization came with 17
 
 
@@ -161,7 +165,13 @@ def _write_calls(writer: Writer, traced: Trace) -> None:
         writer.path, writer.function = call.path, call.function
         if call.function in ("basic_view", "assign") and note_padding(writer, call):
             continue
+        if call.function in RANDOM:
+            raise writer.refuse("it draws random numbers, which would be the same ones whenever the file is run")
         known = [writer.find(tensor) for tensor in tensors_in(call.arguments)]
+        if writes_in_place(call.function) and known[:1] != [None]:
+            raise writer.refuse(
+                "it writes into a tensor that is there already; compute a new one instead (where(), x = x + y)"
+            )
         depends = any(value is not None and value.constant is None for value in known)
         grows = any(depends_on_batch(writer.shape(tensor)) for tensor in tensors_in(call.result))
         if not depends and not grows:

@@ -23,11 +23,16 @@ from ...structure import tensors_in
 if TYPE_CHECKING:
     from ...tensor import Tensor
 
-__all__ = ["Call", "Trace", "trace"]
+__all__ = ["Call", "Trace", "trace", "writes_in_place"]
 
 # Functions that write into one of their arguments; all others that matter return a tensor.
 WRITING = {"assign", "copy_into", "scatter", "scatter_add", "scatter_add_along_axis"}
 _lock = threading.Lock()
+
+
+def writes_in_place(function: str) -> bool:
+    """Whether a native function writes into its first tensor."""
+    return function in WRITING or function.endswith(("_", "_all"))
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,7 @@ def trace(module: Module, inputs: Sequence[Tensor], batch: int) -> Trace:
         inside.pop()
 
     def note(function: str, arguments: tuple[Any, ...], result: Any) -> None:
-        writes = function in WRITING or (function.endswith("_") and result is None)
-        if writes or tensors_in(result):
+        if writes_in_place(function) or tensors_in(result):
             calls.append(Call(function, arguments, result, inside[-1] if inside else ""))
 
     with _lock, followed(module, enter, leave), _noted(note):

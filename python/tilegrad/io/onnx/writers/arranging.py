@@ -46,10 +46,9 @@ def note_padding(writer: Writer, call: Call) -> bool:
 def _assign(writer: Writer, call: Call) -> None:
     """pad() writes what it is given into the middle of a larger tensor; all else that writes is refused."""
     op, target, source = call.arguments
-    border = writer.borders.get(id(target)) if op == "pad" else None
-    if border is None:
+    if op != "pad":
         raise writer.refuse("it writes into a tensor; compute a new one instead (where(), concat(), x = x + y)")
-    whole, key = border
+    whole, key = writer.borders[id(target)]
     value = writer.value(source)
     before, behind = [0] * source.ndim, [0] * source.ndim
     for axis, (part, size) in enumerate(zip(key, whole.shape, strict=True)):
