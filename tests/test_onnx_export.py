@@ -286,6 +286,11 @@ FUNCTIONS: dict[str, tuple[F, tuple[int, ...], str]] = {
     "triangles": (lambda x: (tg.tril(x), tg.triu(x, 1)), SEQUENCE, "float32"),
     "masked": (lambda x: tg.masked_fill(x, x > 0, 7.0), ROW, "float32"),
     "fused": (lambda x: tg.add_relu(tg.conv2d(x, tg.ones((1, 1, 4, 4)), activation="gelu"), x), IMAGE, "float32"),
+    "cosine": (lambda x: tg.cosine_similarity(x, x * x + 1), ROW, "float32"),
+    "moved": (lambda x: (tg.moveaxis(x, 1, -1), tg.transpose(x[0])), IMAGE, "float32"),
+    "taken_apart": (lambda x: (*tg.unbind(x, 3), *tg.chunk(x, 2, 1)), IMAGE, "float32"),
+    "outer": (lambda x: tg.outer(x[0], x[0]), ROW, "float32"),
+    "gathered": (lambda x: (x[[0, 1]], x[:, tg.tensor([2, 0])], x[[0, 1], [1, 1]]), ROW, "float32"),
     "detached": (lambda x: x.detach() * 2, ROW, "float32"),
     "causal": (lambda x: tg.scaled_dot_product_attention(x, x, x, is_causal=True), SEQUENCE, "float32"),
     "masked_attention": (

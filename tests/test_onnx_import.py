@@ -63,7 +63,7 @@ def test_the_page_lists_every_operator() -> None:
 
 
 def test_mnist_8(data_folder: Path) -> None:
-    """A network that CNTK trained and wrote: the outputs that came with it, and its accuracy on a part of MNIST."""
+    """A network that CNTK trained and wrote: the outputs that came with it, and its accuracy."""
     folder = data_folder / "models" / "mnist-8"
     if not folder.is_dir():
         pytest.skip(f"no {folder}")
@@ -75,11 +75,11 @@ def test_mnist_8(data_folder: Path) -> None:
         )
         found = model(tg.tensor(given.copy())).detach().numpy()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
-    images, labels = tg.data.MNIST(data_folder / "mnist", train=False)[:500]
+    images, labels = tg.data.MNIST(data_folder / "mnist", train=False)[:10000]
     predict = tg.compile_for_inference(model)
     pixels = np.asarray(images, np.float32).reshape(-1, 1, 1, 28, 28)
     right = sum(int(predict(tg.tensor(x)).numpy().argmax()) == int(y) for x, y in zip(pixels, labels, strict=True))
-    assert right / len(pixels) > 0.98
+    assert abs(right / len(pixels) - 0.9891) < 5e-4  # what onnxruntime gets
 
 
 def round_trip(model: nn.Module, path: Path, shapes: list[tuple[int, ...]], dtype: str = "float32") -> None:

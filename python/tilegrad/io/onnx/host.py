@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .correspondence import DTYPES
 from .reader import NodeToRead
+from .tensor_proto import NAMES
 
 __all__ = ["HOST"]
 
 Array = np.ndarray[Any, Any]
-NAMES = {number: name for name, number in DTYPES.items()}
 
 
 def _axes(node: NodeToRead, given: Sequence[Any]) -> tuple[int, ...] | None:

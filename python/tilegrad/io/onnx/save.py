@@ -178,7 +178,7 @@ def _write_calls(writer: Writer, traced: Trace) -> None:
             continue
         if call.function not in WRITERS:
             raise writer.refuse(
-                "ONNX export knows no such op (docs/onnx.md lists those it knows); put it together from others, or "
+                "ONNX export knows no such op (docs/onnx.md tells which it knows); put it together from others, or "
                 "leave it out of the model that is written"
             )
         WRITERS[call.function](writer, call)
