@@ -372,3 +372,16 @@ def test_large_products(M: int, N: int, K: int, layout: str, dtype: str) -> None
     rounding = epsilon * (sums / np.sqrt(K) * 8 if dtype == "float32" else expected) + 2.0**-22 * sums + 1e-30
     assert (np.abs(found - expected) <= rounding).all()
     assert np.array_equal(found, tg.linear(x, w, bias.to("cuda"), activation="relu").astype("float64").cpu().numpy())
+
+
+@NEEDS_GPU
+@pytest.mark.parametrize("side", ["a", "b"])
+@pytest.mark.parametrize("lines", ["reversed", "repeated"])
+def test_large_products_of_lines_that_bulk_copies_cannot_take(side: str, lines: str) -> None:
+    rng = np.random.default_rng(0)
+    a, b = (tg.tensor(rng.normal(size=s), dtype="float32").astype("bfloat16") for s in ((2056, 328), (328, 2064)))
+    view = (lambda t: t[::-1]) if lines == "reversed" else (lambda t: tg.broadcast_to(t[:1], t.shape))
+    x, w = (view(t.to("cuda")) if name == side else t.to("cuda") for name, t in (("a", a), ("b", b)))
+    expected = tg.matmul(x.contiguous(), w.contiguous()).astype("float32").cpu().numpy()
+    found = tg.matmul(x, w).astype("float32").cpu().numpy()
+    assert np.allclose(found, expected, rtol=2.0**-7, atol=1e-3)

@@ -142,13 +142,21 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
   }
 }
 
-// Whether a product is one for this kernel: large enough to fill the device with its tiles.
-template <typename Problem>
-bool is_large(const Stream& stream, const Problem& problem) {
-  using Tile = BulkTile<typename Problem::Element>;
-  constexpr int64_t kMost = int64_t{1} << 31;  // of coordinates
+// Whether a product is one for this kernel: large enough to fill the device with its tiles, and of matrices whose lines lie
+// one behind the other. (Tensor maps take no steps that are negative, 0 or shorter than a line: reversed, repeated and
+// overlapping lines are for other kernels.)
+template <bool kAlongA, bool kAlongB, typename T>
+bool is_large(const Stream& stream, const GemmProblem<T, kAlongA, kAlongB>& problem) {
+  using Tile = BulkTile<T>;
+  constexpr int64_t kMost = int64_t{1} << 31;       // of coordinates
+  constexpr int64_t kMostBytes = int64_t{1} << 40;  // of a step
+  const auto can_be_mapped = [](int64_t length, int64_t step) {
+    return step >= length && step < kMostBytes / static_cast<int64_t>(sizeof(T));
+  };
+  const Gemm& g = problem.sizes;
   return problem.count == 1 && problem.K >= 4 * kSwizzledDepth && problem.M < kMost && problem.N < kMost &&
-         problem.K < kMost &&
+         problem.K < kMost && can_be_mapped(kAlongA ? g.K : g.M, kAlongA ? g.a_row_stride : g.a_col_stride) &&
+         can_be_mapped(kAlongB ? g.K : g.N, kAlongB ? g.b_col_stride : g.b_row_stride) &&
          8 * ceil_div(problem.M, Tile::kM) * ceil_div(problem.N, Tile::kN) >= 7 * stream.multiprocessors;
 }
 

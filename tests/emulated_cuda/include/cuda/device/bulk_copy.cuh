@@ -59,6 +59,7 @@ CUtensorMap tensor_map(const T* data, int64_t lines, int64_t length, int64_t ste
   if (reinterpret_cast<uintptr_t>(data) % 16 || step * sizeof(T) % 16 || box_lines > 256) {
     emulated::die("cuTensorMapEncodeTiled: not 16-byte aligned, or a box of more than 256 lines");
   }
+  if (step < length) emulated::die("cuTensorMapEncodeTiled: lines that are reversed, repeated or overlap");
   return {reinterpret_cast<char*>(const_cast<T*>(data)),
           {static_cast<uint64_t>(length), static_cast<uint64_t>(lines)},
           static_cast<uint64_t>(step) * sizeof(T),
