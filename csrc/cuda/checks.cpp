@@ -55,13 +55,15 @@ Waiting& waiting() {
   return *instance;
 }
 
-// The streams have been waited for. Every check is done with; the first that fails is raised.
-void run_checks() {
+std::deque<Check> take_checks() {
   std::deque<Check> checks;
-  {
-    const std::lock_guard lock(waiting().mutex);
-    checks.swap(waiting().checks);
-  }
+  const std::lock_guard lock(waiting().mutex);
+  checks.swap(waiting().checks);
+  return checks;
+}
+
+// Their copies have been waited for. Every check is done with; the first that fails is raised.
+void run_checks(const std::deque<Check>& checks) {
   if (checks.empty()) return;
   std::exception_ptr first;
   for (const Check& check : checks) {
@@ -82,8 +84,9 @@ void run_checks() {
 
 void synchronize() {
   runtime();
+  const std::deque<Check> checks = take_checks();  // copies of later ones may be on their way
   for_each_device([](const Stream& stream) { TILEGRAD_CUDA_CALL(cudaStreamSynchronize(stream.handle)); });
-  run_checks();
+  run_checks(checks);
 }
 
 void check_later(std::vector<Region> regions, std::function<void(void* const*)> body) {
