@@ -53,8 +53,12 @@ struct Stream {
 
 // The stream of this thread's launches; while a graph is being recorded, that of the recording.
 const Stream& current_stream();
-// What the launch took from Stream::scratch goes back (to be used again by what comes later on the stream).
+// What a launch took from Stream::scratch goes back (to be used again by what comes later on the stream) when it has been made,
+// or could not be: the next launch may be on another device.
 void release_scratch();
+struct ReleasesScratch {
+  ~ReleasesScratch() { release_scratch(); }
+};
 
 // What a kernel must be told once on every device. Two threads may both tell it.
 class OncePerDevice {
@@ -123,8 +127,8 @@ struct Invoke<void(A...)> {
   }
   template <void (*Function)(const Stream&, A...)>
   static void run(const Team&, const KernelCall& kernel_call) {
+    const ReleasesScratch when_done;
     call<Function>(current_stream(), kernel_call, std::make_integer_sequence<int, sizeof...(A)>{});
-    release_scratch();
   }
 };
 
