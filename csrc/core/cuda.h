@@ -73,6 +73,10 @@ void write_small(void* to, const void* from, size_t bytes);
 void synchronize();
 // Waits for what others have launched on the device, on streams of their own.
 void wait_for_others();
+// Before memory of a device that is shared with others is somebody else's: waits for what was launched here, or by everybody.
+// Raises nothing, as it is called by destructors.
+void finish_here(Device device) noexcept;
+void finish_everywhere(Device device) noexcept;
 // Raises if the launch that was just made could not be made.
 void check_launch(const char* op);
 

@@ -232,6 +232,14 @@ void wait_for_others() {
   TILEGRAD_CUDA_CALL(cudaDeviceSynchronize());
 }
 
+void finish_here(Device device) noexcept {
+  if (const Runtime* found = runtime_of(device.index)) cudaStreamSynchronize(found->stream.handle);
+}
+void finish_everywhere(Device device) noexcept {
+  chosen = -1;  // runtime() tells the library again
+  if (cudaSetDevice(device.index) == cudaSuccess) cudaDeviceSynchronize();
+}
+
 void check_launch(const char* op) {
   const cudaError_t status = cudaPeekAtLastError();
   if (status == cudaSuccess) return;

@@ -92,7 +92,11 @@ Managed* make_export(const Array& array) {
                            owned->layout.get() + ndim,
                            0};
   owned->managed.manager = owned.get();
-  owned->managed.deleter = [](Managed* self) { delete static_cast<Export<Managed>*>(self->manager); };
+  owned->managed.deleter = [](Managed* self) {
+    auto* const exported = static_cast<Export<Managed>*>(self->manager);
+    if (exported->array.device().type == DeviceType::cuda) cuda::finish_everywhere(exported->array.device());
+    delete exported;
+  };
   return &owned.release()->managed;
 }
 
@@ -167,8 +171,11 @@ Array take_over(PyObject* capsule, const char* name, const char* used_name) {
   const Device device = from_dlpack_device(tensor.device);
   StorageRef storage(Storage::borrow(data, layout.bytes, device, managed, [](void* owner) {
     if (!Py_IsInitialized()) return;
-    const PyGILState_STATE state = PyGILState_Ensure();
     Managed* m = static_cast<Managed*>(owner);
+    // The exporter may hand the memory out again at once, for work on another stream.
+    const Device device = from_dlpack_device(m->tensor.device);
+    if (device.type == DeviceType::cuda) cuda::finish_here(device);
+    const PyGILState_STATE state = PyGILState_Ensure();
     if (m->deleter) m->deleter(m);
     PyGILState_Release(state);
   }));
