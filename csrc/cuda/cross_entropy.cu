@@ -83,10 +83,7 @@ __global__ void __launch_bounds__(kMostRowThreads)
     const T* const x = logits + n * p.C;
     T *const to = gradient ? gradient + n * p.C : nullptr, *const by_target =
                                                                target_gradient ? target_gradient + n * p.C : nullptr;
-    A shift = -formulas::kInfinity<A>;
-#pragma unroll(kRowUnroll<A>)
-    for (int64_t c = group.thread(); c < p.C; c += group.size()) shift = formulas::maximum(widen(x[c]), shift);
-    shift = group.largest(shift);
+    const A shift = largest_of<A>(group, p.C, x);
     keep<A>(group, p.C, exp, [&](int64_t c) { return formulas::exp(widen(x[c]) - shift); });
     const A sum = group.sum(p.C, [&](int64_t c) { return exp[c]; }).value();
     const RowSums<A> row{shift, sum, formulas::log(sum), scale};

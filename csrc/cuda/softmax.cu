@@ -72,11 +72,7 @@ __global__ void __launch_bounds__(kMostRowThreads)
     const T *const from = a + row * length, *const other = Op::kTwo ? b + row * length : nullptr;
     T* const to = y + row * length;
     A top = -formulas::kInfinity<A>;
-    if constexpr (Op::kShifts) {
-#pragma unroll(kRowUnroll<A>)
-      for (int64_t i = group.thread(); i < length; i += group.size()) top = formulas::maximum(widen(from[i]), top);
-      top = group.largest(top);
-    }
+    if constexpr (Op::kShifts) top = largest_of<A>(group, length, from);
     keep<A>(group, length, kept,
             [&](int64_t i) { return Op::keep(widen(from[i]), Op::kTwo ? widen(other[i]) : A(0), top); });
     const A number = Op::of_sum(group.sum(length, [&](int64_t i) { return Op::term(kept[i]); }).value());

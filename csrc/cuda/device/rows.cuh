@@ -25,6 +25,7 @@ struct RowRoom {
 // of them on its own, and then the lanes' sums are added as a tree.
 template <typename A>
 struct WarpRow {
+  using Index = int;  // such rows are short
   static constexpr int kSize = 32;
   static constexpr bool kSpills = false;
   __device__ __forceinline__ explicit WarpRow(RowRoom<A>*) {}
@@ -40,12 +41,13 @@ struct WarpRow {
     A parts[kChains] = {};
     // What lies behind the row's end is chosen away, not jumped over: f is written out once a chain, and all of them are
     // under way at once.
-    for (int64_t i = thread(); i < length; i += kChains * kSize) {
+    const Index count = static_cast<Index>(length);
+    for (Index i = thread(); i < count; i += kChains * kSize) {
 #pragma unroll
       for (int c = 0; c < kChains; ++c) {
-        const int64_t at = i + c * kSize;
-        const A term = f(smaller(at, length - 1));
-        parts[c] = at < length ? parts[c] + term : parts[c];
+        const Index at = i + c * kSize;
+        const A term = f(smaller(at, count - 1));
+        parts[c] = at < count ? parts[c] + term : parts[c];
       }
     }
     A part = (parts[0] + parts[1]) + (parts[2] + parts[3]);
@@ -67,6 +69,7 @@ struct WarpRow {
 // A row by a block of any size. All threads meet in sum() and largest().
 template <typename A>
 struct BlockRow {
+  using Index = int64_t;
   static constexpr bool kSpills = true;
   RowRoom<A>* room;
   __device__ __forceinline__ explicit BlockRow(RowRoom<A>* room) : room(room) {}
@@ -154,12 +157,39 @@ __device__ __forceinline__ Kept* kept_of(const Group&, int64_t length, Kept* spi
   return reinterpret_cast<Kept*>(dynamic_shared) + Group::group() * length;
 }
 
+// Calls use(i, make(i)) for this thread's elements of a row. Several are made before the first is used: else each would wait
+// for the one before, whose use might change what it is made of. What lies behind the end is made of the last, and not used.
+template <typename A, typename Group, typename Make, typename Use>
+__device__ __forceinline__ void for_own(const Group& group, int64_t length, Make make, Use use) {
+  using Index = typename Group::Index;
+  constexpr int kAtOnce = kRowUnroll<A>;
+  const Index count = static_cast<Index>(length), step = group.size();
+#pragma unroll 1
+  for (Index first = group.thread(); first < count; first += kAtOnce * step) {
+    decltype(make(first)) made[kAtOnce];
+#pragma unroll
+    for (int u = 0; u < kAtOnce; ++u) made[u] = make(smaller(first + u * step, count - 1));
+#pragma unroll
+    for (int u = 0; u < kAtOnce; ++u) {
+      if (const Index i = first + u * step; i < count) use(i, made[u]);
+    }
+  }
+}
+
 // kept[i] = make(i) for the elements of a row; all of the group can read it afterwards.
 template <typename A, typename Group, typename Kept, typename Make>
 __device__ __forceinline__ void keep(const Group& group, int64_t length, Kept* kept, Make make) {
-#pragma unroll(kRowUnroll<A>)
-  for (int64_t i = group.thread(); i < length; i += group.size()) kept[i] = make(i);
+  for_own<A>(group, length, make, [kept](int64_t i, const Kept& made) { kept[i] = made; });
   group.meet();
+}
+
+// The largest element of a row.
+template <typename A, typename Group, typename T>
+__device__ __forceinline__ A largest_of(const Group& group, int64_t length, const T* row) {
+  A top = -formulas::kInfinity<A>;
+  for_own<A>(group, length, [row](int64_t i) { return row[i]; },
+             [&](int64_t, T x) { top = formulas::maximum(widen(x), top); });
+  return group.largest(top);
 }
 
 }  // namespace
