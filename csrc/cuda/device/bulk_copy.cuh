@@ -44,6 +44,56 @@ __device__ __forceinline__ void bulk_copy(void* to, const CUtensorMap& map, int6
       : "memory");
 }
 
+// Blocks of a launch in clusters (1 or 2 of them) share what they copy.
+__device__ __forceinline__ int block_of_cluster() {
+  uint32_t rank;
+  asm volatile("mov.u32 %0, %%cluster_ctarank;\n" : "=r"(rank));
+  return static_cast<int>(rank);
+}
+__device__ __forceinline__ int blocks_of_cluster() {
+  uint32_t count;
+  asm volatile("mov.u32 %0, %%cluster_nctarank;\n" : "=r"(count));
+  return static_cast<int>(count);
+}
+// All threads of all blocks of the cluster.
+__device__ __forceinline__ void meet_in_cluster() {
+  __syncwarp();  // the instruction is one of whole warps
+  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;\n" ::: "memory");
+}
+// At the barrier of the same place in a block of the cluster, this one or another. What was written before is not made visible
+// there, as with .release.cluster: that is a fence of the whole device, and those who arrive here have only read.
+__device__ __forceinline__ void barrier_arrive_at(uint64_t* barrier, int block) {
+  asm volatile(
+      "{\n.reg .b32 there;\n"
+      "mapa.shared::cluster.u32 there, %0, %1;\n"
+      "mbarrier.arrive.shared::cluster.b64 _, [there];\n}\n" ::"r"(shared_address(barrier)),
+      "r"(block)
+      : "memory");
+}
+// To the same place in both blocks of a cluster, whose barriers there each count the bytes.
+__device__ __forceinline__ void bulk_copy_to_both(void* to, const CUtensorMap& map, int64_t column, int64_t row,
+                                                  uint64_t* barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, "
+      "%3}], [%4], %5;\n" ::"r"(shared_address(to)),
+      "l"(reinterpret_cast<uint64_t>(&map)), "r"(static_cast<int>(column)), "r"(static_cast<int>(row)),
+      "r"(shared_address(barrier)), "h"(static_cast<uint16_t>(3))
+      : "memory");
+}
+template <typename... Parameters>
+void launch_in_clusters(int cluster, unsigned blocks, int threads, int bytes, cudaStream_t stream,
+                        void (*kernel)(Parameters...), const Parameters&... given) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(blocks), config.blockDim = dim3(static_cast<unsigned>(threads));
+  config.dynamicSmemBytes = static_cast<size_t>(bytes), config.stream = stream;
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim.x = static_cast<unsigned>(cluster);
+  attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+  config.attrs = &attribute, config.numAttrs = 1;
+  cudaLaunchKernelEx(&config, kernel, given...);
+}
+
 // A matrix of 16-bit elements [lines, length], `step` elements from one line to the next, that is copied in boxes of 64
 // elements of `box_lines` lines. What lies outside comes as zeros.
 template <typename T>

@@ -66,16 +66,21 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
   char* const shared = memory + (1024 - shared_address(memory) % 1024) % 1024;
   BulkBarriers& barriers = *reinterpret_cast<BulkBarriers*>(shared + kBulkStages * Tile::kStageBytes);
   BulkSlice<T>* const slices = reinterpret_cast<BulkSlice<T>*>(&barriers + 1);
+  const int cluster = blocks_of_cluster(), rank = block_of_cluster();
   if (threadIdx.x == 0) {
     for (int s = 0; s < kBulkStages; ++s) {
       barrier_init(&barriers.full[s], 1);
-      barrier_init(&barriers.empty[s], 2);  // one arrival of each warpgroup
+      barrier_init(&barriers.empty[s], 2 * cluster);  // one arrival of each warpgroup that reads what is copied
     }
     fence_barriers();
   }
   fence_shared();
-  __syncthreads();
-  const uint32_t blocks = layout.tiles_m * layout.tiles_n;
+  meet_in_cluster();
+  // A cluster takes tiles below each other. Where their number is odd, the last has no rows: it helps, and writes nothing.
+  Layout clusters = layout;
+  clusters.tiles_m = (layout.tiles_m + cluster - 1) / cluster;
+  const uint32_t blocks = clusters.tiles_m * clusters.tiles_n, first = blockIdx.x / cluster, step = gridDim.x / cluster;
+  const auto row_of = [&](const Place& place) { return (int64_t{place.m} * cluster + rank) * Tile::kM; };
   const int count = static_cast<int>((layout.K + kSwizzledDepth - 1) / kSwizzledDepth);
   int stage = 0, phase = 0;
   const auto next = [&] {
@@ -84,9 +89,9 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
   if (threadIdx.x >= Tile::kTeam) {
     leave_registers<40>();
     if (threadIdx.x == Tile::kTeam) {
-      for (uint32_t block = blockIdx.x; block < blocks; block += gridDim.x) {
-        const Place place = place_of(layout, block);
-        const int64_t m = int64_t{place.m} * Tile::kM, n = int64_t{place.n} * Tile::kN;
+      for (uint32_t block = first; block < blocks; block += step) {
+        const Place place = place_of(clusters, block);
+        const int64_t m = row_of(place), n = int64_t{place.n} * Tile::kN;
         for (int b = 0; b < count; ++b, next()) {
           barrier_wait(&barriers.empty[stage], phase ^ 1);
           uint64_t* const full = &barriers.full[stage];
@@ -99,10 +104,16 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
           } else {
             for (int i = 0; i < Tile::kM; i += 64) bulk_copy(a + i * 128, map_a, m + i, k, full);
           }
-          if constexpr (kAlongB) {
-            bulk_copy(to_b, map_b, k, n, full);
-          } else {
-            for (int i = 0; i < Tile::kN; i += 64) bulk_copy(to_b + i * 128, map_b, n + i, k, full);
+          // Of the columns, which a cluster has in common, each block has its half copied to both.
+          constexpr int kBox = kAlongB ? Tile::kN / 2 : 64, kShare = Tile::kN / 2;
+          const int begin = rank * kShare, end = cluster == 1 ? Tile::kN : begin + kShare;
+          for (int i = begin; i < end; i += kBox) {
+            const int64_t column = kAlongB ? k : n + i, line = kAlongB ? n + i : k;
+            if (cluster == 1) {
+              bulk_copy(to_b + i * 128, map_b, column, line, full);
+            } else {
+              bulk_copy_to_both(to_b + i * 128, map_b, column, line, full);
+            }
           }
         }
       }
@@ -111,14 +122,18 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
     take_registers<232>();
     const int row = static_cast<int>(threadIdx.x) / 128 * 64;
     const auto view = problem.view(0);
-    for (uint32_t block = blockIdx.x; block < blocks; block += gridDim.x) {
-      const Place place = place_of(layout, block);
-      const int64_t m = int64_t{place.m} * Tile::kM, n = int64_t{place.n} * Tile::kN;
+    for (uint32_t block = first; block < blocks; block += step) {
+      const Place place = place_of(clusters, block);
+      const int64_t m = row_of(place), n = int64_t{place.n} * Tile::kN;
       Tile tile;
 #pragma unroll
       for (int i = 0; i < Tile::kN / 2; ++i) tile.sums[i] = 0;
       pin_sums(tile.sums);
-      int before = -1;  // the stage that may still be read
+      int before = -1;              // the stage that may still be read
+      const auto give_back = [&] {  // to all that copy into it
+        const int thread = static_cast<int>(threadIdx.x) % 128;
+        if (before >= 0 && thread < cluster) barrier_arrive_at(&barriers.empty[before], thread);
+      };
       for (int b = 0; b < count; ++b, next()) {
         barrier_wait(&barriers.full[stage], phase);
         const char* const block_a = shared + stage * Tile::kStageBytes;
@@ -131,15 +146,16 @@ __global__ void __launch_bounds__(kBulkThreads, 1)
         }
         warpgroup_commit();
         warpgroup_wait<1>();
-        if (before >= 0 && threadIdx.x % 128 == 0) barrier_arrive(&barriers.empty[before]);
+        give_back();
         before = stage;
       }
       warpgroup_wait<0>();
       pin_sums(tile.sums);
-      if (before >= 0 && threadIdx.x % 128 == 0) barrier_arrive(&barriers.empty[before]);
+      give_back();
       store_slices(tile, slices, m, layout.M, n, layout.N, view.out, view.finish);
     }
   }
+  meet_in_cluster();  // nobody leaves while another may still copy to it or arrive at its barriers
 }
 
 // Whether a product is one for this kernel: large enough to fill the device with its tiles, and of matrices whose lines lie
@@ -167,15 +183,19 @@ void multiply_large(const Stream& stream, const GemmProblem<T, kAlongA, kAlongB>
   const Gemm& g = problem.sizes;
   const CUtensorMap map_a = kAlongA ? tensor_map(problem.a_data, g.M, g.K, g.a_row_stride, Tile::kM)
                                     : tensor_map(problem.a_data, g.K, g.M, g.a_col_stride, 64);
-  const CUtensorMap map_b = kAlongB ? tensor_map(problem.b_data, g.N, g.K, g.b_col_stride, Tile::kN)
+  const CUtensorMap map_b = kAlongB ? tensor_map(problem.b_data, g.N, g.K, g.b_col_stride, Tile::kN / 2)
                                     : tensor_map(problem.b_data, g.K, g.N, g.b_row_stride, 64);
   const auto kernel = &multiply_in_bulk<kAlongA, kAlongB, T>;
   constexpr int kBytes = kBulkBytes<T>;
   static OncePerDevice allowed;
   allowed.run(stream.device,
               [&] { cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes); });
-  const unsigned grid = std::min(layout.blocks(), static_cast<uint32_t>(stream.multiprocessors));
-  kernel<<<grid, kBulkThreads, kBytes, stream.handle>>>(map_a, map_b, problem, layout);
+  // Pairs of blocks want two thirds of the bytes of the L2 cache. (Where their tiles are few, an odd one costs more.)
+  const int cluster = layout.tiles_m % 2 == 0 || layout.tiles_m >= 16 ? 2 : 1;
+  const uint32_t wanted = cluster * static_cast<uint32_t>(ceil_div(layout.tiles_m, cluster)) * layout.tiles_n;
+  const uint32_t room = static_cast<uint32_t>(stream.multiprocessors) / cluster * cluster;
+  launch_in_clusters(cluster, std::min(wanted, room), kBulkThreads, kBytes, stream.handle, kernel, map_a, map_b,
+                     problem, layout);
 }
 
 }  // namespace

@@ -54,6 +54,21 @@ inline void bulk_copy(void* to, const CUtensorMap& map, int64_t column, int64_t 
   as_barrier(barrier).check();
 }
 
+// Clusters are of one block here.
+inline int block_of_cluster() { return 0; }
+inline int blocks_of_cluster() { return 1; }
+inline void meet_in_cluster() { __syncthreads(); }
+inline void barrier_arrive_at(uint64_t* barrier, int) { barrier_arrive(barrier); }
+inline void bulk_copy_to_both(void*, const CUtensorMap&, int64_t, int64_t, uint64_t*) {
+  emulated::die("clusters of several blocks are not emulated");
+}
+template <typename... Parameters>
+void launch_in_clusters(int, unsigned blocks, int threads, int bytes, cudaStream_t stream,
+                        void (*kernel)(Parameters...), const Parameters&... given) {
+  ::emulated::Launch{blocks, static_cast<unsigned>(threads), static_cast<size_t>(bytes), stream}(
+      [=](const auto&... all) { kernel(all...); }, given...);
+}
+
 template <typename T>
 CUtensorMap tensor_map(const T* data, int64_t lines, int64_t length, int64_t step, int box_lines) {
   if (reinterpret_cast<uintptr_t>(data) % 16 || step * sizeof(T) % 16 || box_lines > 256) {
