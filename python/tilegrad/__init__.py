@@ -12,6 +12,7 @@ Tensors and their functions are here: :func:`tensor`, :func:`zeros`, :func:`matm
 ``inspect``  what a model does while it learns, figures, the doctor
 ``io``       model files, and weights from PyTorch and Keras; :func:`save` and :func:`load` are here too
 ``sklearn``  estimators for scikit-learn
+``distributed``  training on several processes
 ``cuda``     the GPU
 ===========  ================================================================================
 
@@ -70,6 +71,7 @@ from .errors import (
     CheckpointError as CheckpointError,
     CheckpointWarning as CheckpointWarning,
     DataError as DataError,
+    DistributedError as DistributedError,
     FolderInUseError as FolderInUseError,
     MissingExtraError as MissingExtraError,
     OnnxError as OnnxError,
@@ -77,13 +79,14 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from . import data as data, inspect as inspect, io as io, models as models
+    from . import data as data, distributed as distributed, inspect as inspect, io as io, models as models
     from . import nn as nn, optim as optim, sklearn as sklearn, train as train
     from .io import load as load, save as save
 
 tensor = ops.tensor  # the function, not the module of the same name
 
-_LATER = ("data", "inspect", "io", "models", "nn", "optim", "sklearn", "train")  # modules that not every program needs
+# Modules that not every program needs.
+_LATER = ("data", "distributed", "inspect", "io", "models", "nn", "optim", "sklearn", "train")
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ __all__ = [
     "CheckpointError",
     "CheckpointWarning",
     "DataError",
+    "DistributedError",
     "FolderInUseError",
     "MissingExtraError",
     "OnnxError",
@@ -37,6 +38,10 @@ class FolderInUseError(TilegradError, RuntimeError):
 
 class DataError(TilegradError, ValueError):
     """A data set that cannot be read: damaged, truncated, or not what its name says."""
+
+
+class DistributedError(TilegradError, RuntimeError):
+    """The processes of a job do not fit together: they are at different places, or their launcher is of another MPI."""
 
 
 class MissingExtraError(TilegradError, ImportError):
