@@ -10,6 +10,7 @@ import numpy as np
 from .. import _C
 from .dataset import NDArray
 from .prefetch import END, Prefetched
+from .shard import Shard, checked_shard, emptied, share_of
 from .shuffle import shuffled
 from .sources import ArraySource, StreamSource, source_of
 from .stream import shuffled_through
@@ -54,6 +55,11 @@ class DataLoader:
         file nearly in order.
     collate
         Makes a batch of a list of samples, in place of :func:`collate`.
+    shard
+        ``(rank, ranks)``: of every ``ranks * batch_size`` samples of the epoch's order this loader gives the part of a
+        rank, ``batch_size`` of them. What the last such batch has is split evenly, so that all ranks have as many
+        batches; the part of a rank may then be empty, if they are fewer than ranks. What is drawn for a sample does not
+        depend on the rank. Streams are read whole by all ranks.
 
     Raises
     ------
@@ -84,6 +90,7 @@ class DataLoader:
         workers: int = 1,
         buffer_size: int | None = None,
         collate: Callable[[list[Any]], Any] | None = None,
+        shard: tuple[int, int] | None = None,
     ) -> None:
         if type(batch_size) is not int or batch_size < 1:
             raise _C.ArgumentError(f"DataLoader: batch_size must be a positive integer, found {batch_size!r}")
@@ -99,6 +106,7 @@ class DataLoader:
         for name, function in (("transform", transform), ("collate", collate)):
             if function is not None and not callable(function):
                 raise _C.ArgumentError(f"DataLoader: {name} must be a function, found {type(function).__name__}")
+        self.shard = None if shard is None else checked_shard(shard)
         self.batch_size, self.shuffle, self.drop_last, self.seed = batch_size, shuffle, drop_last, seed
         self.transform, self.prefetch, self.workers, self.buffer_size = transform, prefetch, workers, buffer_size
         self._source = source_of(data, transform, seed, collate)
@@ -124,7 +132,10 @@ class DataLoader:
         TypeError
             If the data set is iterated over and does not say how long it is.
         """
-        whole, rest = divmod(self.samples, self.batch_size)
+        return self._count(self.shard)
+
+    def _count(self, shard: Shard | None) -> int:
+        whole, rest = divmod(self.samples, self.batch_size * (1 if shard is None else shard[1]))
         return whole + (1 if rest and not self.drop_last else 0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -176,29 +187,41 @@ class DataLoader:
         self.epoch, self._start, self._token = epoch, batch, None
 
     def __iter__(self) -> Iterator[Any]:
+        return self._sharded(self.shard)
+
+    def _sharded(self, shard: Shard | None) -> Iterator[Any]:
+        """The next epoch, as a rank sees it."""
         epoch, start = self.epoch, self._start
         self.epoch, self._start = epoch + 1, 0
         self._token = token = object()
         self._place = (epoch, start)
-        return _Iteration(self, token, self._batches(epoch, start), epoch, start)
+        return _Iteration(self, token, self._batches(epoch, start, shard), epoch, start)
 
-    def _batches(self, epoch: int, start: int) -> Iterator[Any]:
+    def _batches(self, epoch: int, start: int, shard: Shard | None) -> Iterator[Any]:
         """The batches of an epoch from one on."""
         source = self._source
         if isinstance(source, StreamSource):
-            stream = source.batches(self.batch_size, self.drop_last, self.buffer_size, epoch, start)
+            stream = source.batches(self.batch_size, self.drop_last, self.buffer_size, epoch, start, shard)
             if not self.prefetch or not self.workers:
                 return stream
             return Prefetched(lambda _: next(stream, END), start, self.prefetch, repeatable=False)
-        order, size, count = self._order(epoch), self.batch_size, len(self)
+        order, count = self._order(epoch), self._count(shard)
 
         def make(number: int) -> Any:
-            return source.batch(order[number * size : (number + 1) * size], epoch) if number < count else END
+            if number >= count:
+                return END
+            rows = order[share_of(number, self.batch_size, len(order), shard)]
+            # A batch of no samples has the form of one that has some.
+            return source.batch(rows, epoch) if len(rows) else emptied(source.batch(order[:1], epoch))
 
         gathers = isinstance(source, ArraySource) and self.transform is None
         if gathers or not self.prefetch or not self.workers:
             return map(make, range(start, count))
         return Prefetched(make, start, self.prefetch, min(self.workers, max(count - start, 1)))
+
+    def _rows(self, epoch: int, batch: int, shard: Shard | None) -> NDArray:
+        """The numbers of a batch's samples."""
+        return self._order(epoch)[share_of(batch, self.batch_size, self.samples, shard)]
 
     def _order(self, epoch: int) -> NDArray:
         """The samples' numbers in the order of an epoch."""

@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..tensor import Tensor
 from .collate import collate
 from .dataset import NDArray, as_array, check_lengths
+from .shard import Shard, emptied, share_of
 from .split import Subset
 from .stream import shuffled_through
 from .transforms import Transform
@@ -134,17 +135,24 @@ class StreamSource(Batches):
             raise TypeError(f"DataLoader: {_named(self.dataset)} does not say how many samples it has")
         return int(length)
 
-    def batches(self, size: int, drop_last: bool, buffer: int | None, epoch: int, start: int) -> Iterator[Any]:
-        """The batches of an epoch from number ``start`` on; samples before are read and passed over."""
+    def batches(
+        self, size: int, drop_last: bool, buffer: int | None, epoch: int, start: int, shard: Shard | None
+    ) -> Iterator[Any]:
+        """The batches of an epoch from number ``start`` on; samples before, and those of other ranks, are passed over."""
         items: Iterator[tuple[int, Any]] = self._numbered()
         if buffer is not None:
             items = shuffled_through(items, buffer, self.seed, epoch)
-        items = itertools.islice(items, start * size, None)
-        while chosen := list(itertools.islice(items, size)):
-            if len(chosen) < size and drop_last:
+        whole = size * (1 if shard is None else shard[1])
+        items = itertools.islice(items, start * whole, None)
+        while chosen := list(itertools.islice(items, whole)):
+            if len(chosen) < whole and drop_last:
                 return
-            numbers, samples = [number for number, _ in chosen], [sample for _, sample in chosen]
-            yield self.changed(_collated(self.collate, samples, numbers), numbers, epoch)
+            own = chosen[share_of(0, size, len(chosen), shard)]
+            yield self._made(own, epoch) if own else emptied(self._made(chosen[:1], epoch))
+
+    def _made(self, chosen: list[tuple[int, Any]], epoch: int) -> Any:
+        numbers, samples = [number for number, _ in chosen], [sample for _, sample in chosen]
+        return self.changed(_collated(self.collate, samples, numbers), numbers, epoch)
 
     def _numbered(self) -> Iterator[tuple[int, Any]]:
         number = 0

@@ -88,10 +88,20 @@ class Source:
         The structure of arrays, where the batches are of :func:`of_arrays`.
     steps
         How many batches are an epoch, for iterables without an end.
+    shard
+        ``(rank, ranks)`` of a loader that has none itself: which part of every batch is this process's.
     """
 
-    def __init__(self, owner: str, batches: Iterable[Any], form: Any = None, steps: int | None = None) -> None:
+    def __init__(
+        self,
+        owner: str,
+        batches: Iterable[Any],
+        form: Any = None,
+        steps: int | None = None,
+        shard: tuple[int, int] | None = None,
+    ) -> None:
         self.batches, self._owner, self._form, self._steps = batches, owner, form, steps
+        self._shard = (batches.shard or shard) if isinstance(batches, DataLoader) else None
         self.is_once = isinstance(batches, Iterator)
         self._read = 0  # of what can be read once
         self.first_epoch = getattr(batches, "epoch", 0) if isinstance(batches, DataLoader) else 0
@@ -103,6 +113,8 @@ class Source:
         if self._steps is not None:
             return self._steps
         try:
+            if isinstance(self.batches, DataLoader):
+                return self.batches._count(self._shard)
             return len(self.batches)  # type: ignore[arg-type]
         except TypeError:
             return None
@@ -121,7 +133,7 @@ class Source:
         loader: Any = self.batches
         if hasattr(loader, "restore"):
             loader.restore({"epoch": self.first_epoch + epoch, "batch": skip})
-            return iter(loader)
+            return loader._sharded(self._shard) if isinstance(loader, DataLoader) else iter(loader)
         if self.is_once:  # what earlier runs and epochs have used comes first
             used = epoch * (self._steps or 0) + skip
             ahead, self._read = max(used - self._read, 0), max(used, self._read)
@@ -141,6 +153,8 @@ class Source:
             about |= {name: getattr(loader, name) for name in _IDENTITY}
             if not isinstance(loader._source, StreamSource):
                 about["samples"] = loader.samples
+            if self._shard is not None:
+                about["ranks"] = self._shard[1]
         return about
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -166,7 +180,7 @@ class Source:
         loader = self.batches
         if not isinstance(loader, DataLoader) or isinstance(loader._source, StreamSource):
             return None
-        return loader._order(self.first_epoch + epoch)[batch * loader.batch_size : (batch + 1) * loader.batch_size]
+        return loader._rows(self.first_epoch + epoch, batch, self._shard)
 
     def _batch(self, value: Any) -> Batch:
         if self._form is None:
@@ -261,9 +275,15 @@ def split(arrays: Arrays, fraction: float, seed: int) -> tuple[Arrays, Arrays]:
 
 
 def source_of(
-    owner: str, data: Any, batch_size: int, shuffle: bool = False, seed: int = 0, steps: int | None = None
+    owner: str,
+    data: Any,
+    batch_size: int,
+    shuffle: bool = False,
+    seed: int = 0,
+    steps: int | None = None,
+    shard: tuple[int, int] | None = None,
 ) -> Source:
-    """Batches of anything that a trainer takes."""
+    """Batches of anything that a trainer takes; of loaders, arrays and data sets the part of a rank."""
     if isinstance(data, Source):
         return data
     if not isinstance(data, Arrays) and are_arrays(data):
@@ -271,9 +291,10 @@ def source_of(
     if isinstance(data, Arrays):
         if not data.samples:
             raise _C.ShapeError(f"{owner}: the arrays have no samples")
-        return Source(owner, DataLoader(tuple(data.flat), batch_size, shuffle=shuffle, seed=seed), data.form, steps)
+        loader = DataLoader(tuple(data.flat), batch_size, shuffle=shuffle, seed=seed)
+        return Source(owner, loader, data.form, steps, shard)
     if isinstance(data, (DataLoader, list, Iterator)):
-        return Source(owner, data, None, steps)
+        return Source(owner, data, None, steps, shard)
     is_array = isinstance(data, (np.ndarray, _C.TensorBase))
     if isinstance(data, GeneratorDataset) or (
         hasattr(data, "__len__")
@@ -281,7 +302,7 @@ def source_of(
         and not isinstance(data, (str, bytes))
         and not is_array
     ):
-        return Source(owner, DataLoader(data, batch_size, shuffle=shuffle, seed=seed), None, steps)
+        return Source(owner, DataLoader(data, batch_size, shuffle=shuffle, seed=seed), None, steps, shard)
     if hasattr(data, "__iter__") and not isinstance(data, (str, bytes)) and not is_array:
         return Source(owner, data, None, steps)
     raise _C.ArgumentError(
