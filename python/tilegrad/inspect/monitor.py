@@ -74,6 +74,8 @@ class Monitor(Callback):
     True
     """
 
+    on_main_only = True
+
     def __init__(
         self,
         every: int = 100,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -174,6 +175,12 @@ class Source:
         if differences:
             raise _C.ArgumentError(f"{self._owner}: the data are not those of the checkpoint: {'; '.join(differences)}")
         self.first_epoch = state["first_epoch"]
+
+    def whole(self) -> Source:
+        """The same data, without a part of this process that the trainer chose."""
+        found = copy.copy(self)
+        found._shard = self.batches.shard if isinstance(self.batches, DataLoader) else None
+        return found
 
     def rows(self, epoch: int, batch: int) -> Any:
         """The positions in the data of a batch's samples, or None where they are not known."""

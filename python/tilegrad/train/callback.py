@@ -40,6 +40,9 @@ class Callback:
     6
     """
 
+    on_main_only = False
+    """Whether only rank 0 of a distributed fit calls it: of those that write files. The others look at the model, which
+    is the same on all ranks, and must decide alike."""
     watches_finiteness = False
     """Whether every loss and gradient is to be checked before the parameters are updated: see
     :meth:`on_not_finite`."""
@@ -122,9 +125,17 @@ class Callback:
 
 
 class Callbacks:
-    """The callbacks of a fit, called as one."""
+    """The callbacks of a fit, called as one.
 
-    def __init__(self, callbacks: Sequence[Callback]) -> None:
+    Parameters
+    ----------
+    callbacks
+        In their order.
+    is_main
+        Whether those are called that are for the main rank only.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback], is_main: bool = True) -> None:
         if not isinstance(callbacks, (list, tuple)):
             raise _C.ArgumentError(f"fit: callbacks must be a list, found {_name(callbacks)}")
         for position, callback in enumerate(callbacks):
@@ -134,6 +145,7 @@ class Callbacks:
                     f"fit: callbacks[{position}] must be a tg.train.Callback, found {_name(callback)}{hint}"
                 )
         self._all = tuple(callbacks)
+        self._called = tuple(callback for callback in callbacks if is_main or not callback.on_main_only)
         self._check_writers()
 
     def _check_writers(self) -> None:
@@ -152,18 +164,18 @@ class Callbacks:
 
     def call(self, method: str, *arguments: Any) -> None:
         """Call a method of each that has overridden it, in order."""
-        for callback in self._all:
+        for callback in self._called:
             if getattr(type(callback), method) is not getattr(Callback, method):
                 getattr(callback, method)(*arguments)
 
     def inspecting(self, step: int) -> Callbacks | None:
         """Those that inspect a step, or None."""
-        found = [callback for callback in self._all if callback.inspects(step)]
+        found = [callback for callback in self._called if callback.inspects(step)]
         return Callbacks(found) if found else None
 
     def watching_finiteness(self) -> Callbacks | None:
         """Those that are told of losses and gradients that are not finite, or None."""
-        found = [callback for callback in self._all if callback.watches_finiteness]
+        found = [callback for callback in self._called if callback.watches_finiteness]
         return Callbacks(found) if found else None
 
     def _named(self) -> Iterator[tuple[str, Callback]]:

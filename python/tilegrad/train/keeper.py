@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
+from .ranks import ALONE, Alone
 from .run_folder import RunFolder
 from .snapshot import restore, snapshot
 
@@ -32,23 +33,27 @@ class Keeper:
         Whether the newest state is taken over.
     every
         After how many batches the state is kept; None for after epochs alone.
+    ranks
+        Of which the main one has the folder.
     """
 
-    def __init__(self, folder: Any, path: Path, resume: bool, every: int | None) -> None:
+    def __init__(self, folder: Any, path: Path, resume: bool, every: int | None, ranks: Alone) -> None:
         self.run_folder = RunFolder(path)
-        self._folder, self._resume, self._every = folder, resume, every
+        self._folder, self._resume, self._every, self._ranks = folder, resume, every, ranks
         self._kept_at = 0
 
     def __enter__(self) -> Keeper:
-        self._folder.__enter__()
+        if self._ranks.is_main:
+            self._folder.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._folder.__exit__(*error)
+        if self._ranks.is_main:
+            self._folder.__exit__(*error)
 
     def begin(self, loop: Loop, arguments: Mapping[str, Any]) -> None:
         """Take over the newest state, or see that there is none."""
-        state = self._folder.latest()
+        state = self._ranks.from_main(self._folder.latest)
         if state is not None:
             if not self._resume:
                 raise _C.ArgumentError(
@@ -57,7 +62,8 @@ class Keeper:
                 )
             restore(loop, state)
         self._kept_at = loop.step
-        self.run_folder.write_about(loop.trainer, arguments, is_resumed=state is not None)
+        if self._ranks.is_main:
+            self.run_folder.write_about(loop.trainer, arguments, is_resumed=state is not None)
 
     def step(self, loop: Loop) -> None:
         """A batch is done, and an update with it."""
@@ -66,17 +72,20 @@ class Keeper:
 
     def keep(self, loop: Loop, results: Mapping[str, float] | None = None) -> None:
         """Keep the state as it is."""
-        self._folder.save(snapshot(loop), results)
+        state = snapshot(loop)
+        if state is not None:
+            self._folder.save(state, results)
         self._kept_at = loop.step
 
     def end_epoch(self, loop: Loop, results: dict[str, float]) -> None:
         """An epoch is done. What an interrupted one leaves was kept in its middle."""
-        self.run_folder.write_history(loop.trainer.history)
+        if self._ranks.is_main:
+            self.run_folder.write_history(loop.trainer.history)
         if not loop.is_interrupted:
             self.keep(loop, results)
 
 
-def keeper_of(checkpoint: Any, resume: bool, every: int | None) -> Keeper | None:
+def keeper_of(checkpoint: Any, resume: bool, every: int | None, ranks: Alone = ALONE) -> Keeper | None:
     """From the arguments of fit."""
     if every is not None and (type(every) is not int or every < 1):
         raise _C.ArgumentError(f"fit: checkpoint_every must be a positive integer or None, found {every!r}")
@@ -89,10 +98,10 @@ def keeper_of(checkpoint: Any, resume: bool, every: int | None) -> Keeper | None
         from .checkpoint_folder import CheckpointFolder
 
         path = Path(checkpoint)
-        return Keeper(CheckpointFolder(path / _INSIDE), path, resume, every)
+        return Keeper(CheckpointFolder(path / _INSIDE), path, resume, every, ranks)
     if not hasattr(checkpoint, "save") or not hasattr(checkpoint, "latest"):
         raise _C.ArgumentError(
             f"fit: checkpoint must be a folder's path or a CheckpointFolder, found {type(checkpoint).__name__}"
         )
     path = Path(checkpoint.path)
-    return Keeper(checkpoint, path.parent if path.name == _INSIDE else path, resume, every)
+    return Keeper(checkpoint, path.parent if path.name == _INSIDE else path, resume, every, ranks)

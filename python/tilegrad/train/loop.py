@@ -11,7 +11,8 @@ from .diagnosis import Before, diagnose
 from .interrupts import Interrupts
 from .placement import device_of, on_device
 from .progress import Progress
-from .totals import Results, arrays, numbers
+from .ranks import ALONE, Alone
+from .totals import Results, Totals, arrays, numbers
 
 if TYPE_CHECKING:
     from .keeper import Keeper
@@ -44,6 +45,8 @@ class Loop:
         As of fit.
     keeper
         Of checkpoints, or None.
+    ranks
+        The processes that train together.
     """
 
     def __init__(
@@ -56,9 +59,11 @@ class Loop:
         callbacks: Callbacks,
         verbose: int,
         keeper: Keeper | None = None,
+        ranks: Alone = ALONE,
     ) -> None:
         self.trainer, self.source, self.epochs, self.validation = trainer, source, epochs, validation
-        self.callbacks, self.verbose, self._keeper = callbacks, verbose, keeper
+        self.callbacks, self._keeper, self.ranks = callbacks, keeper, ranks
+        self.verbose = verbose if ranks.is_main else 0
         self._device = device_of(trainer.model)
         self.classes = on_device(classes, self._device)
         self.epoch = self.batch = self.step = 0
@@ -75,6 +80,11 @@ class Loop:
     def is_interrupted(self) -> bool:
         """Whether the fit ends because of Ctrl-C."""
         return self.trainer.stop_reason == INTERRUPTED
+
+    @property
+    def _is_pending(self) -> bool:
+        """Whether somebody interrupts; of several ranks, what all know of all."""
+        return self._interrupts.pending if self.ranks.size == 1 else self.ranks.interrupted
 
     def run(self) -> None:
         """All epochs that are left."""
@@ -95,10 +105,12 @@ class Loop:
         try:
             self._train_epoch(progress)
             seconds = time.perf_counter() - start
-            if not self._totals.count:  # interrupted at its very beginning
+            totals = self.ranks.joined(self._totals)
+            if not totals.count:  # interrupted at its very beginning
                 return
-            results = self._results()
-            results["samples_per_second"] = (self._totals.count - before) / seconds if seconds > 0 else 0.0
+            results = self._results(totals)
+            rate = (self._totals.count - before) / seconds if seconds > 0 else 0.0
+            results["samples_per_second"] = sum(self.ranks.gather(rate))
             self.callbacks.call("on_epoch_end", trainer, self.epoch, results)
             trainer.history.add(self.epoch, results, self._arrays)
             shown = {name: value for name, value in results.items() if name != "samples_per_second"}
@@ -109,7 +121,7 @@ class Loop:
         self._totals.clear()
         if self._keeper is not None:
             self._keeper.end_epoch(self, results)
-        if self._interrupts.pending:
+        if self._is_pending:
             trainer.stop(INTERRUPTED)
 
     def _train_epoch(self, progress: Progress) -> None:
@@ -117,20 +129,24 @@ class Loop:
         try:
             self._run_batches(progress)
             if self._unfinished:
+                self._average()
                 self._step.update_early(self._unfinished)
                 self._unfinished = 0
+            self.ranks.end_epoch(self._interrupts.pending)
             if self.is_interrupted and self._keeper is not None:
                 self._keeper.keep(self)
         except KeyboardInterrupt:  # not from the keyboard, or the second: a step may be half done
+            if self.ranks.size > 1:  # the others would wait
+                raise
             self.trainer.stop(INTERRUPTED)
             self._unfinished = 0
 
-    def _results(self) -> dict[str, float]:
+    def _results(self, totals: Totals) -> dict[str, float]:
         """Numbers of the epoch and of its validation; arrays are put aside."""
-        found = self._totals.results()
+        found = totals.results()
         if self.validation is not None:
             self.callbacks.call("on_validation_begin", self.trainer)
-            judged = self.trainer.evaluate(self.validation)
+            judged = self.ranks.joined(self.trainer._judge(self.validation)).results()
             self.callbacks.call("on_validation_end", self.trainer)
             found.update({f"val_{name}": value for name, value in judged.items()})
         results, self._arrays = numbers(found), arrays(found)
@@ -147,7 +163,7 @@ class Loop:
             progress.step(results)
             if self._keeper is not None and not self._unfinished:
                 self._keeper.step(self)
-            if self._interrupts.pending and not self._unfinished:
+            if self._is_pending and not self._unfinished:
                 trainer.stop(INTERRUPTED)
             if trainer.stop_reason is not None:
                 break
@@ -156,13 +172,16 @@ class Loop:
         """One step; in two halves where somebody looks at it in between."""
         is_first, is_last = self._unfinished == 0, self._unfinished + 1 == self.trainer.accumulate
         inspecting = self.callbacks.inspecting(self.step)
-        if self._before is None and inspecting is None:
+        if self._before is None and inspecting is None and self.ranks.size == 1:
             self._step.train(batch, self.classes, is_first, is_last)
         else:
-            if self._before is not None:
+            if self._before is not None and (is_first or self.ranks.size == 1):
                 self._before.keep()
             self._step.gradients(batch, self.classes, is_first, eager=inspecting is not None)
-            if self._before is not None and not self._step.is_finite():
+            self.ranks.count(self._step, batch)
+            if is_last:
+                self._average()
+            if self._before is not None and not self._is_finite(is_last):
                 self._refuse(batch, self._before)
                 return
             if inspecting is not None:
@@ -173,13 +192,25 @@ class Loop:
                 inspecting.call("on_updated", self.trainer, self.step, batch)
         self._unfinished = 0 if is_last else self._unfinished + 1
 
+    def _average(self) -> None:
+        self.ranks.average(self._step, self._interrupts.pending, watches=self._before is not None)
+
+    def _is_finite(self, is_last: bool) -> bool:
+        """Whether the loss and gradients are; of several ranks, when their gradients are joined."""
+        if self.ranks.size == 1:
+            return self._step.is_finite()
+        return not is_last or (self.ranks.losses_are_finite and self._step.is_finite(of_all=True))
+
     def _refuse(self, batch: Batch, before: Before) -> None:
         """Leave out the update of a step whose loss or gradients are not finite, and tell why."""
         before.restore()
         samples = self.source.rows(self.epoch, self.batch)
-        finding = diagnose(self._step, batch, self.classes, self.step, samples)
+        finding = self.ranks.finding(
+            lambda: diagnose(self._step, batch, self.classes, self.step, samples) if batch.samples else None
+        )
         before.restore()
         self.trainer.optimizer.zero_grad()
         self._unfinished = 0
         assert self._guards is not None
+        assert finding is not None
         self._guards.call("on_not_finite", self.trainer, finding)

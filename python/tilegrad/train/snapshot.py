@@ -25,24 +25,33 @@ _KEYS = (
 )  # fmt: skip
 
 
-def snapshot(loop: Loop) -> dict[str, Any]:
-    """Dicts and lists of numbers, strings, None and copies of arrays."""
+def snapshot(loop: Loop) -> dict[str, Any] | None:
+    """Dicts and lists of numbers, strings, None and copies of arrays; on the main rank, which all ranks tell what they
+    do not share.
+    """
     trainer = loop.trainer
+    own = {
+        "random": {
+            "default": list(default_generator.state()),
+            "model": {path: list(generator.state()) for path, generator in _generators(trainer.model)},
+        },
+        "means": trainer._step.training.state(),
+    }
+    ranks = loop.ranks.gather(own)
+    if not loop.ranks.is_main:
+        return None
     optimizer = trainer.optimizer.state_dict()
     return {
         "version": VERSION,
         "model": {path: _array(tensor) for path, tensor in trainer.model.state_dict().items()},
         "optimizer": {**optimizer, "state": {name: _array(tensor) for name, tensor in optimizer["state"].items()}},
-        "random": {
-            "default": list(default_generator.state()),
-            "model": {path: list(generator.state()) for path, generator in _generators(trainer.model)},
-        },
+        **own,
+        **({"ranks": ranks} if len(ranks) > 1 else {}),
         "loader": loop.source.state(),
         "epoch": loop.epoch,
         "batch": loop.batch,
         "step": loop.step,
         "history": trainer.history.state(),
-        "means": trainer._step.training.state(),
         "callbacks": loop.callbacks.state(),
         "stopped": None if loop.is_interrupted else trainer.stop_reason,
     }
@@ -64,9 +73,16 @@ def restore(loop: Loop, state: Mapping[str, Any]) -> None:
     if state["version"] != VERSION:
         raise CheckpointError(f"fit: the checkpoint is of layout {state['version']}, this version reads {VERSION}")
     trainer = loop.trainer
+    ranks = state.get("ranks", [state])
+    if len(ranks) != loop.ranks.size:
+        raise _C.ArgumentError(
+            f"fit: the checkpoint is of {len(ranks)} processes, found {loop.ranks.size}; go on with as many, or load "
+            "its weights into a new run"
+        )
+    own = ranks[loop.ranks.rank]
     loop.source.restore(state["loader"])
     generators = dict(_generators(trainer.model))
-    strange = sorted(set(generators) ^ set(state["random"]["model"]))
+    strange = sorted(set(generators) ^ set(own["random"]["model"]))
     if strange:
         raise CheckpointError(f"fit: the checkpoint and the model differ in random generators: {', '.join(strange)}")
     loop.callbacks.restore(state["callbacks"])
@@ -74,12 +90,12 @@ def restore(loop: Loop, state: Mapping[str, Any]) -> None:
     saved = state["optimizer"]
     tensors = {name: ops.tensor(array) for name, array in saved["state"].items()}
     trainer.optimizer.load_state_dict({**saved, "state": tensors})
-    default_generator.set_state(state["random"]["default"])
-    for path, numbers in state["random"]["model"].items():
+    default_generator.set_state(own["random"]["default"])
+    for path, numbers in own["random"]["model"].items():
         generators[path].set_state(numbers)
     loop.epoch, loop.batch, loop.step = state["epoch"], state["batch"], state["step"]
     trainer.history.restore(state["history"])
-    trainer._step.training.restore(state["means"], device_of(trainer.model))
+    trainer._step.training.restore(own["means"], device_of(trainer.model))
     trainer.stop_reason = state["stopped"]
 
 

@@ -57,6 +57,7 @@ class Step:
         self.training, self.judging = Totals(metrics), Totals(metrics)
         self._penalty, self._accumulate = penalty, accumulate
         self._is_of_some = mean_of_some(loss)
+        self._loss: Tensor | None = None  # of the last batch
         self._norm: Tensor = _C.full((2,), 0.0, _C.float64, optimizer.groups[0]._rate.device)
         run: Callable[..., Any] = captured if capture else _as_it_is
         self._run, self._half, self._finish = run(self._whole), run(self._gradients), run(self._update)
@@ -73,7 +74,12 @@ class Step:
         self._count(batch, *self._run(batch, classes, is_first, is_last))
 
     def gradients(self, batch: Batch, classes: ClassWeights | None, is_first: bool, eager: bool) -> None:
-        """The step up to the gradients."""
+        """The step up to the gradients; of no samples, which a rank's part of a batch may have, they are zero."""
+        if not batch.samples:
+            self._loss = None
+            if is_first:
+                self.optimizer.zero_grad()
+            return
         self._count(batch, *(self._gradients if eager else self._half)(batch, classes, is_first))
 
     def update(self, eager: bool = False) -> None:
@@ -87,10 +93,19 @@ class Step:
                 gradient.mul_(self._accumulate / batches)
         self.update()
 
-    def is_finite(self) -> bool:
-        """Whether the loss and all gradients are, after :meth:`gradients`."""
+    def is_finite(self, of_all: bool = False) -> bool:
+        """Whether the loss and all gradients are, after :meth:`gradients`; of all ranks, the gradients alone."""
         self._check()
-        return bool(math.isfinite(on_host(self._norm)[0]) and math.isfinite(self._loss.item()))
+        return math.isfinite(on_host(self._norm)[0]) and (of_all or self.loss_is_finite())
+
+    def loss_is_finite(self) -> bool:
+        """Whether the loss of the last batch is."""
+        return self._loss is None or math.isfinite(self._loss.item())
+
+    def weight_of(self, batch: Batch) -> float:
+        """What the mean loss of a batch was divided by: its weight in a mean with others."""
+        counted = self._counted(batch) if batch.samples else None
+        return float(batch.samples) if counted is None else float(counted.item())
 
     def _whole(self, batch: Batch, classes: ClassWeights | None, is_first: bool, is_last: bool) -> Any:
         found = self._gradients(batch, classes, is_first)
@@ -151,6 +166,8 @@ class Step:
 
     def judge(self, batch: Batch) -> None:
         """Add a batch to the totals of evaluation."""
+        if not batch.samples:
+            return
         output = self._judge(batch)
         self.judging.count += batch.samples
         self.judging.add_functions(output, batch.target, batch.samples)

@@ -25,6 +25,7 @@ class Totals:
     """
 
     def __init__(self, metrics: Sequence[Metric | Function]) -> None:
+        self._given = metrics
         self.metrics = [metric for metric in metrics if isinstance(metric, Metric)]
         self.functions = [Function(metric.function, metric.name) for metric in metrics if isinstance(metric, Function)]
         self._order = ["loss", *(metric.name for metric in metrics)]
@@ -104,6 +105,17 @@ class Totals:
                 self._add(name, on_device(ops.tensor(np.asarray(total)), device))
         for function in self.functions:
             function.sum = state["functions"].get(function.name, 0.0)
+
+    def joined(self, states: Sequence[Mapping[str, Any]]) -> Totals:
+        """Totals of the sums of several processes, added in the order given."""
+        whole = Totals(self._given)
+        whole.count = sum(state["count"] for state in states)
+        for state in states:  # one that has seen no sample has no sums
+            for name, total in state["sums"].items():
+                whole._add(name, ops.tensor(np.asarray(total)))
+            for function in whole.functions:
+                function.sum += state["functions"][function.name]
+        return whole
 
 
 class Results(Mapping[str, float]):

@@ -20,8 +20,10 @@ from .metrics import as_metric
 from .placement import device_of, on_device, on_host
 from .predicting import batches_of_inputs
 from .probabilities import activation_of, metric_options, to_probabilities
+from .ranks import ranks_of
 from .step import Step
-from .weighting import class_weights, ignored_label
+from .totals import Totals
+from .weighting import adds_up, class_weights, ignored_label
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +60,10 @@ class Trainer:
     accumulate
         The number of batches whose gradients are averaged for one update: as a batch of all of them, in less memory.
         What an epoch's end leaves over makes an update too, of the mean over as many.
+    distributed
+        Whether all processes that ``mpirun`` started train together: each with its part of every batch, from rank 0's
+        weights, with the mean gradient of all, so that ``batch_size`` is that of each. Only rank 0 prints and writes
+        files. In a program that was started without mpirun it changes nothing.
 
     Attributes
     ----------
@@ -92,6 +98,7 @@ class Trainer:
         capture: bool = False,
         penalty: Callable[[Module], Tensor] | None = None,
         accumulate: int = 1,
+        distributed: bool = False,
     ) -> None:
         for name, value, needed, form in (
             ("model", model, "named_parameters", "a module"),
@@ -115,6 +122,12 @@ class Trainer:
         self.stop_reason: str | None = None
         self.run_folder: Path | None = None
         self.data: Any = None
+        self._ranks = ranks_of(distributed)
+        if self._ranks.size > 1 and adds_up(loss):
+            raise _C.ArgumentError(
+                'Trainer: distributed=True averages over all samples, and the loss has reduction="sum"; make it with '
+                'reduction="mean"'
+            )
         self._step = Step(model, loss, optimizer, self.metrics, penalty, accumulate, capture)
 
     def fit(
@@ -206,7 +219,8 @@ class Trainer:
             )
         if verbose not in (0, 1, 2):
             raise _C.ArgumentError(f"fit: verbose must be 0, 1 or 2, found {verbose!r}")
-        called = Callbacks(callbacks)
+        ranks = self._ranks
+        called = Callbacks(callbacks, ranks.is_main)
         arrays = of_arrays("fit", data, sample_weight) if are_arrays(data) else None
         if arrays is None and sample_weight is not None:
             raise _C.ArgumentError(
@@ -233,45 +247,54 @@ class Trainer:
                     f"fit: validation_split {validation_split} of {samples} samples leaves {arrays.samples} to train "
                     f"with and {kept.samples} to evaluate; both need one at least"
                 )
-            validation = source_of("fit: validation_split", kept, batch_size)
+            validation = source_of("fit: validation_split", kept, batch_size, shard=ranks.shard)
         labels = None if arrays is None else arrays.flat[_target_place(arrays.form)]
         classes = class_weights(class_weight, labels, ignored_label(self.loss))
         source = source_of(
-            "fit", data if arrays is None else arrays, batch_size, shuffle=True, seed=seed, steps=steps_per_epoch
+            "fit", data if arrays is None else arrays, batch_size, True, seed, steps_per_epoch, ranks.shard
         )
-        keeper = keeper_of(checkpoint, resume, checkpoint_every)
-        self.history, self.stop_reason, self.data = History(), None, source
+        keeper = keeper_of(checkpoint, resume, checkpoint_every, ranks)
+        self.history, self.stop_reason, self.data = History(), None, source.whole()
         self.run_folder = None if keeper is None else keeper.run_folder.path
-        loop = Loop(self, source, epochs, validation, classes, called, verbose, keeper)
-        if keeper is None:
-            loop.run()
-            return self.history
+        loop = Loop(self, source, epochs, validation, classes, called, verbose, keeper, ranks)
         arguments = {
             "epochs": epochs, "batch_size": batch_size, "validation_split": validation_split, "seed": seed,
             "class_weight": class_weight, "data": source.state(), "callbacks": [type(c).__name__ for c in called],
             "accumulate": self.accumulate,
         }  # fmt: skip
-        with keeper:
-            keeper.begin(loop, arguments)
+        ranks.begin(self.model, self.optimizer, {**arguments, "checkpoint_every": checkpoint_every})
+        if keeper is None:
             loop.run()
+        else:
+            with keeper:
+                keeper.begin(loop, arguments)
+                loop.run()
+        ranks.end()
         return self.history
 
     def _validation(self, data: Any, batch_size: int) -> Source | None:
-        return None if data is None else source_of("fit: validation_data", data, batch_size)
+        shard = self._ranks.shard
+        return None if data is None else source_of("fit: validation_data", data, batch_size, shard=shard)
 
     def stop(self, reason: str) -> None:
         """End the fit after the current step; the epoch is ended properly."""
         self.stop_reason = reason
 
     def evaluate(self, data: Any, batch_size: int = 256) -> dict[str, Any]:
-        """The mean loss and metrics over data in any form that :meth:`fit` takes, in evaluation mode."""
-        source, totals = source_of("evaluate", data, batch_size), self._step.judging
-        device = device_of(self.model)
+        """The mean loss and metrics over data in any form that :meth:`fit` takes, in evaluation mode.
+
+        A rank of a distributed program evaluates what it is given by itself, so that one may do it alone.
+        """
+        return self._judge(source_of("evaluate", data, batch_size)).results()
+
+    def _judge(self, source: Source) -> Totals:
+        """The sums over data."""
+        totals, device = self._step.judging, device_of(self.model)
         totals.clear()
         with Evaluating(self.model):
             for batch in source.epoch(0):
                 self._step.judge(on_device(batch, device))
-        return totals.results()
+        return totals
 
     def predict(self, x: Any, batch_size: int = 256) -> Any:
         """The model's outputs, in evaluation mode: a tensor, or a tuple, list or dict of them, as the model returns.

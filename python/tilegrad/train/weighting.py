@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ClassWeights",
     "PerSample",
+    "adds_up",
     "class_weights",
     "ignored_label",
     "labels_that_count",
@@ -165,6 +166,14 @@ def labels_that_count(apart: PerSample, target: Any) -> Tensor | None:
     if apart.weight is not None:
         return ops.sum(_weights_of(target, apart.weight, apart.ignored))
     return None if apart.ignored is None else ops.sum(ops.not_equal(ops.astype(target, "int64"), apart.ignored))
+
+
+def adds_up(loss: Loss) -> bool:
+    """Whether a loss is known to be a sum over the samples."""
+    try:
+        return per_sample(loss).reduction == "sum"
+    except _C.ArgumentError:
+        return False
 
 
 def mean_of_some(loss: Loss) -> bool:

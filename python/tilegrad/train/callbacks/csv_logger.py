@@ -39,6 +39,8 @@ class CSVLogger(Callback):
     True
     """
 
+    on_main_only = True
+
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path, self.append = os.fspath(path), append
         self._rows, self._first = History(), 0

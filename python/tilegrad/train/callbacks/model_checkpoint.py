@@ -52,6 +52,8 @@ class ModelCheckpoint(Callback):
     )
     """
 
+    on_main_only = True
+
     def __init__(
         self,
         path: str | os.PathLike[str],

@@ -36,6 +36,8 @@ class TensorBoard(Callback):
     'runs/first'
     """
 
+    on_main_only = True
+
     def __init__(self, folder: str | os.PathLike[str], every: int | None = None) -> None:
         if every is not None and (type(every) is not int or every < 1):
             raise _C.ArgumentError(f"TensorBoard: every must be a positive integer or None, found {every!r}")

@@ -1,0 +1,151 @@
+"""Ranks: what a fit does together with the other processes that train the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..nn.module import Module
+    from .batches import Batch
+    from .diagnosis import Finding
+    from .step import Step
+    from .totals import Totals
+
+__all__ = ["ALONE", "AllRanks", "Alone", "ranks_of"]
+
+T = TypeVar("T")
+
+
+class Alone:
+    """One process that trains by itself: nobody is asked, nothing is sent."""
+
+    rank, size = 0, 1
+    shard: tuple[int, int] | None = None
+    """Of loaders that have none themselves."""
+    interrupted = False
+    """Whether some rank was, at the last meeting."""
+    losses_are_finite = True
+    """Of all ranks, at the last meeting."""
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process prints and writes files."""
+        return self.rank == 0
+
+    def begin(self, model: Module, optimizer: Any, arguments: Mapping[str, Any]) -> None:
+        """Make all ranks alike, and see that they are given the same."""
+
+    def end(self) -> None:
+        """The fit is done."""
+
+    def from_main(self, make: Callable[[], T]) -> T:
+        """What ``make`` returns on the main rank, on all of them."""
+        return make()
+
+    def gather(self, value: Any) -> list[Any]:
+        """What each rank gave."""
+        return [value]
+
+    def joined(self, totals: Totals) -> Totals:
+        """The sums of all ranks."""
+        return totals
+
+    def count(self, step: Step, batch: Batch) -> None:
+        """A batch's gradients are there."""
+
+    def average(self, step: Step, interrupted: bool, watches: bool) -> None:
+        """Put the mean gradient over all ranks in place of this one's.
+
+        Parameters
+        ----------
+        step
+            That computed it.
+        interrupted
+            Whether this rank was.
+        watches
+            Whether ``losses_are_finite`` is wanted.
+        """
+
+    def end_epoch(self, interrupted: bool) -> None:
+        """Wait for all."""
+
+    def finding(self, own: Callable[[], Finding | None]) -> Finding | None:
+        """What some rank found, on all."""
+        return own()
+
+
+class AllRanks(Alone):
+    """All processes of the program, in step: each trains with its part of every batch."""
+
+    def __init__(self) -> None:
+        from .. import distributed
+
+        self._all = distributed
+        self.rank, self.size = distributed.rank(), distributed.size()
+        self.shard = (self.rank, self.size)
+        self._weight = 0.0
+
+    def begin(self, model: Module, optimizer: Any, arguments: Mapping[str, Any]) -> None:
+        """Make all ranks alike, and see that they are given the same."""
+        from ..distributed.agreement import check_same
+        from ..distributed.random_streams import generators_of
+
+        check_same("fit", {name: repr(value) for name, value in arguments.items()}, "give all ranks the same")
+        self._replicas = self._all.DataParallel(model, optimizer)
+        self._generators = generators_of(model)
+
+    def end(self) -> None:
+        """The fit is done: what is drawn from now on is the same on all ranks."""
+        from ..distributed.random_streams import join_streams
+
+        join_streams(self._generators)
+
+    def from_main(self, make: Callable[[], T]) -> T:
+        """What ``make`` returns on the main rank, on all of them."""
+        return self._all.broadcast(make() if self.is_main else None)  # type: ignore[return-value]
+
+    def gather(self, value: Any) -> list[Any]:
+        """What each rank gave."""
+        return self._all.all_gather(value)
+
+    def joined(self, totals: Totals) -> Totals:
+        """The sums of all ranks, added in their order."""
+        return totals.joined(self.gather(totals.state()))
+
+    def count(self, step: Step, batch: Batch) -> None:
+        """A batch's gradients are there; the samples of all batches of an update are the weight of its gradient."""
+        self._weight += step.weight_of(batch)
+
+    def average(self, step: Step, interrupted: bool, watches: bool) -> None:
+        """Put the mean gradient over all ranks in place of this one's."""
+        is_finite = not watches or step.loss_is_finite()
+        self._heard(self._replicas._exchange(self._weight, (interrupted, not is_finite)))
+        self._weight = 0.0
+
+    def end_epoch(self, interrupted: bool) -> None:
+        """Wait for all."""
+        self._heard(self._replicas._end((interrupted, False)))
+
+    def _heard(self, notes: Any) -> None:
+        self.interrupted, is_bad = np.asarray(notes, bool).any(axis=0).tolist()
+        self.losses_are_finite = not is_bad
+
+    def finding(self, own: Callable[[], Finding | None]) -> Finding | None:
+        """What the first rank found that can name a layer or samples, on all."""
+        found = [finding for finding in self.gather(own()) if finding is not None]
+        return next((finding for finding in found if finding.layer or finding.rows), found[0] if found else None)
+
+
+ALONE = Alone()
+
+
+def ranks_of(distributed: bool) -> Alone:
+    """All processes of the program, if they are to train together and there are several."""
+    if not distributed:
+        return ALONE
+    from .. import distributed as processes
+
+    return AllRanks() if processes.size() > 1 else ALONE
