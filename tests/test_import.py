@@ -32,10 +32,10 @@ def test_what_not_every_program_needs_comes_later() -> None:
         before = set(sys.modules)
         import tilegrad as tg
         found = set(sys.modules) - before
-        later = ("data", "inspect", "io", "models", "nn", "optim", "sklearn", "train")
+        later = ("data", "distributed", "inspect", "io", "models", "nn", "optim", "sklearn", "train")
         assert not found & {f"tilegrad.{name}" for name in later}
         packages = {name.split(".")[0] for name in found}
-        assert not packages & {"json", "matplotlib", "optuna", "pathlib", "PIL", "safetensors", "sklearn", "tqdm"}
+        assert not packages & {"json", "matplotlib", "mpi4py", "optuna", "pathlib", "PIL", "safetensors", "sklearn", "tqdm"}
         assert tg.nn.Linear(2, 3).out_features == 3
         assert "tilegrad.nn" in sys.modules
         """

@@ -138,7 +138,7 @@ class StreamSource(Batches):
     def batches(
         self, size: int, drop_last: bool, buffer: int | None, epoch: int, start: int, shard: Shard | None
     ) -> Iterator[Any]:
-        """The batches of an epoch from number ``start`` on; samples before, and those of other ranks, are passed over."""
+        """The batches of an epoch from number ``start`` on; samples before, and of other ranks, are passed over."""
         items: Iterator[tuple[int, Any]] = self._numbered()
         if buffer is not None:
             items = shuffled_through(items, buffer, self.seed, epoch)

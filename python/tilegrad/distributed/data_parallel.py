@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -107,18 +108,25 @@ class DataParallel:
         somewhere = told[:, split : split + len(present)].any(axis=0)
         self._replica.add_up(weight / total if total else 1 / self._world.size, somewhere.tolist())
         for counter, largest in zip(counters, told[:, split + len(present) :].max(axis=0), strict=True):
-            _C.fill_(counter, largest)
+            _C.fill_(counter, int(largest))
         return told[:, 1:split]
+
+    def _weights(self, weight: float) -> list[float]:
+        """Meet all ranks at a batch whose gradients will be accumulated; returns the weights of all."""
+        found: list[float] = self._tell(self._steps + 0.5, [weight, 0.0])[:, 0].tolist()
+        return found
 
     def _end(self, notes: Sequence[float]) -> Any:
         """Meet all ranks at the end of an epoch; returns the notes of all."""
-        if self._world.comm is None:
-            return np.array([notes])
-        # Of the length of every other message, so that a rank which is elsewhere can be told apart.
-        rest = [0.0] * (1 + len(self._replica.presence()) + len(self._replica.counters()))
-        return self._meet(_END, [*notes, *rest])[:, : len(notes)]
+        return self._tell(_END, notes)
 
-    def _meet(self, place: int, numbers: Sequence[float]) -> Any:
+    def _tell(self, place: float, notes: Sequence[float]) -> Any:
+        """The notes of all ranks, [size, notes]."""
+        # Of the length of an exchange's, so that a rank which is elsewhere can be told apart.
+        rest = [0.0] * (1 + len(self._replica.presence()) + len(self._replica.counters()))
+        return self._meet(place, [*notes, *rest])[:, : len(notes)]
+
+    def _meet(self, place: float, numbers: Sequence[float]) -> Any:
         """The numbers of all ranks, [size, numbers], which must be at one place."""
         own = np.array([place, *numbers], np.float64)
         every = np.empty((self._world.size, len(own)))
@@ -134,4 +142,4 @@ class DataParallel:
 
 
 def _named(place: float) -> str:
-    return "at the end of its epoch" if place == _END else f"at update {place:.0f}"
+    return "at the end of its epoch" if place == _END else f"at update {math.ceil(place)}"

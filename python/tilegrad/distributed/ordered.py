@@ -8,6 +8,7 @@ alike: each rank receives its part of all, adds it up, and all receive the sums.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -55,10 +56,9 @@ def _reduce_small(comm: Any, piece: Array, join: Join) -> None:
 
 def _reduce(comm: Any, piece: Array, join: Join) -> None:
     rank, size = comm.Get_rank(), comm.Get_size()
-    bounds = [len(piece) * number // size for number in range(size + 1)]
-    starts = [bound * piece.itemsize for bound in bounds[:-1]]
-    counts = [(end - start) * piece.itemsize for start, end in zip(bounds, bounds[1:], strict=False)]
-    received = np.empty((size, bounds[rank + 1] - bounds[rank]), piece.dtype)
+    bounds = [len(piece) * number // size * piece.itemsize for number in range(size + 1)]
+    starts, counts = bounds[:-1], [end - start for start, end in pairwise(bounds)]
+    received = np.empty((size, counts[rank] // piece.itemsize), piece.dtype)
     places = [number * counts[rank] for number in range(size)]
     comm.Alltoallv([_bytes(piece), counts, starts, _byte()], [_bytes(received), [counts[rank]] * size, places, _byte()])
     comm.Allgatherv(_bytes(_joined(received, join)), [_bytes(piece), counts, starts, _byte()])

@@ -73,7 +73,7 @@ class Replica:
         return [module.num_batches_tracked for module in modules if module.num_batches_tracked is not None]
 
     def add_up(self, factor: float, present: Sequence[bool]) -> None:
-        """Put sums over ranks of gradients and running statistics, each multiplied by its rank's factor, in their place.
+        """Put sums over ranks of gradients and running statistics, multiplied by each rank's factor, in their place.
 
         Parameters
         ----------

@@ -177,8 +177,8 @@ class Loop:
         else:
             if self._before is not None and (is_first or self.ranks.size == 1):
                 self._before.keep()
-            self._step.gradients(batch, self.classes, is_first, eager=inspecting is not None)
-            self.ranks.count(self._step, batch)
+            share = self.ranks.share(self._step, batch)
+            self._step.gradients(batch, self.classes, is_first, inspecting is not None, share)
             if is_last:
                 self._average()
             if self._before is not None and not self._is_finite(is_last):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 if TYPE_CHECKING:
     from ..nn.module import Module
     from .batches import Batch
@@ -53,8 +51,11 @@ class Alone:
         """The sums of all ranks."""
         return totals
 
-    def count(self, step: Step, batch: Batch) -> None:
-        """A batch's gradients are there."""
+    def share(self, step: Step, batch: Batch) -> float | None:
+        """What the loss of a batch is multiplied by before its gradients are computed, or None; the part of the batch
+        that is another rank's weighs as many samples as it has.
+        """
+        return None
 
     def average(self, step: Step, interrupted: bool, watches: bool) -> None:
         """Put the mean gradient over all ranks in place of this one's.
@@ -93,7 +94,9 @@ class AllRanks(Alone):
         from ..distributed.agreement import check_same
         from ..distributed.random_streams import generators_of
 
-        check_same("fit", {name: repr(value) for name, value in arguments.items()}, "give all ranks the same")
+        # Callbacks may be some rank's own; whether they stop alike is seen on the way.
+        given = {name: repr(value) for name, value in arguments.items() if name != "callbacks"}
+        check_same("fit", given, "give all ranks the same")
         self._replicas = self._all.DataParallel(model, optimizer)
         self._generators = generators_of(model)
 
@@ -115,23 +118,29 @@ class AllRanks(Alone):
         """The sums of all ranks, added in their order."""
         return totals.joined(self.gather(totals.state()))
 
-    def count(self, step: Step, batch: Batch) -> None:
-        """A batch's gradients are there; the samples of all batches of an update are the weight of its gradient."""
-        self._weight += step.weight_of(batch)
+    def share(self, step: Step, batch: Batch) -> float | None:
+        """Of an update of one batch None: its weight goes with the gradients. Batches that are accumulated have weights
+        of their own, which are told before.
+        """
+        self._weight = step.weight_of(batch)
+        if step.accumulate == 1:
+            return None
+        weights = self._replicas._weights(self._weight)
+        share = self._weight * self.size / sum(weights) if sum(weights) else 1.0
+        self._weight = 1.0
+        return share
 
     def average(self, step: Step, interrupted: bool, watches: bool) -> None:
         """Put the mean gradient over all ranks in place of this one's."""
         is_finite = not watches or step.loss_is_finite()
         self._heard(self._replicas._exchange(self._weight, (interrupted, not is_finite)))
-        self._weight = 0.0
 
     def end_epoch(self, interrupted: bool) -> None:
         """Wait for all."""
         self._heard(self._replicas._end((interrupted, False)))
 
     def _heard(self, notes: Any) -> None:
-        self.interrupted, is_bad = np.asarray(notes, bool).any(axis=0).tolist()
-        self.losses_are_finite = not is_bad
+        self.interrupted, self.losses_are_finite = bool(notes[:, 0].any()), not notes[:, 1].any()
 
     def finding(self, own: Callable[[], Finding | None]) -> Finding | None:
         """What the first rank found that can name a layer or samples, on all."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import _C
+from .. import _C, ops
 from ..autograd import no_grad
 from ..capture import capture as captured
 from ..capture import depends_on
@@ -55,7 +55,7 @@ class Step:
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.training, self.judging = Totals(metrics), Totals(metrics)
-        self._penalty, self._accumulate = penalty, accumulate
+        self.accumulate, self._penalty = accumulate, penalty
         self._is_of_some = mean_of_some(loss)
         self._loss: Tensor | None = None  # of the last batch
         self._norm: Tensor = _C.full((2,), 0.0, _C.float64, optimizer.groups[0]._rate.device)
@@ -73,14 +73,20 @@ class Step:
         """
         self._count(batch, *self._run(batch, classes, is_first, is_last))
 
-    def gradients(self, batch: Batch, classes: ClassWeights | None, is_first: bool, eager: bool) -> None:
-        """The step up to the gradients; of no samples, which a rank's part of a batch may have, they are zero."""
-        if not batch.samples:
+    def gradients(
+        self, batch: Batch, classes: ClassWeights | None, is_first: bool, eager: bool, share: float | None = None
+    ) -> None:
+        """The step up to the gradients, times ``share``; of no samples, which a rank's part of a batch may have, or a
+        share of 0 they are zero.
+        """
+        if not batch.samples or share == 0:
             self._loss = None
             if is_first:
                 self.optimizer.zero_grad()
             return
-        self._count(batch, *(self._gradients if eager else self._half)(batch, classes, is_first))
+        # As a number it would be baked into a captured step.
+        factor = None if share is None else _C.full((), share, _C.float64, self._norm.device)
+        self._count(batch, *(self._gradients if eager else self._half)(batch, classes, is_first, factor))
 
     def update(self, eager: bool = False) -> None:
         """The rest of it."""
@@ -90,7 +96,7 @@ class Step:
         """The update after fewer batches than are accumulated: of the mean over these."""
         with no_grad():
             for gradient in self._present_gradients():
-                gradient.mul_(self._accumulate / batches)
+                gradient.mul_(self.accumulate / batches)
         self.update()
 
     def is_finite(self, of_all: bool = False) -> bool:
@@ -113,12 +119,15 @@ class Step:
             self._update()
         return found
 
-    def _gradients(self, batch: Batch, classes: ClassWeights | None, is_first: bool) -> Any:
+    def _gradients(
+        self, batch: Batch, classes: ClassWeights | None, is_first: bool, share: Tensor | None = None
+    ) -> Any:
         if is_first:
             self.optimizer.zero_grad()
         output = self.forward_eagerly(batch.inputs)
         loss = self.loss_of(output, batch, classes)
-        self.whole_loss(loss).backward()
+        whole = self.whole_loss(loss)
+        (whole if share is None else whole * ops.astype(share, whole.dtype)).backward()
         with no_grad():
             self.training.add(loss, output, batch.target, batch.samples, self._counted(batch))
         return loss.detach(), output if self.training.functions else None
@@ -156,7 +165,7 @@ class Step:
     def whole_loss(self, loss: Tensor) -> Tensor:
         """What gradients are of: the loss with the penalty, a share of the mean over the batches of an update."""
         whole = loss if self._penalty is None else loss + self._penalty(self.model)
-        return whole if self._accumulate == 1 else whole * (1 / self._accumulate)
+        return whole if self.accumulate == 1 else whole * (1 / self.accumulate)
 
     def forward_eagerly(self, inputs: Any) -> Any:
         """The same, never captured."""
