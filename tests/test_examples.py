@@ -14,6 +14,7 @@ import pytest
 import tilegrad as tg
 
 from .test_data import MEMBERS, cifar_archive, mnist_folder
+from .test_distributed import mpirun, needs_mpi
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PAGE = (EXAMPLES / "README.md").read_text()
@@ -108,6 +109,23 @@ def test_mlp_on_real_data(tmp_path: Path, data_folder: Path) -> None:
     found = re.search(r"test accuracy (\d\.\d{4})$", printed, re.MULTILINE)
     assert found
     assert float(found.group(1)) > 0.955
+
+
+def test_distributed(tmp_path: Path) -> None:
+    data = mnist_folder(tmp_path / "data", count=70)
+    printed = run(tmp_path, "18_distributed.py", "--data", str(data), "--quick")
+    assert printed.splitlines()[-3].startswith("1 process, ")
+    assert 0 <= accuracy(printed) <= 1
+    assert (tmp_path / "lenet.safetensors").exists()
+
+
+@needs_mpi
+def test_distributed_on_two_ranks(tmp_path: Path) -> None:
+    data, model = mnist_folder(tmp_path / "data", count=70), tmp_path / "two.safetensors"
+    done = mpirun(2, str(EXAMPLES / "18_distributed.py"), "--data", str(data), "--quick", "--model", str(model))
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["2", "test", "saved"]
+    assert model.exists()
 
 
 def test_searches(tmp_path: Path) -> None:

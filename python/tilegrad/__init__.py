@@ -3,18 +3,18 @@
 Tensors and their functions are here: :func:`tensor`, :func:`zeros`, :func:`matmul`, :func:`conv2d` and so on;
 ``help(tg.matmul)`` tells of one, ``dir(tg)`` lists them all. Beside them are
 
-===========  ================================================================================
-``nn``       layers, losses as layers, initialisers, :class:`~tilegrad.nn.Module`
-``optim``    optimizers and schedules
-``data``     data sets, loaders, transforms
-``train``    the trainer, its callbacks and metrics
-``models``   networks that are known by name
-``inspect``  what a model does while it learns, figures, the doctor
-``io``       model files, and weights from PyTorch and Keras; :func:`save` and :func:`load` are here too
-``sklearn``  estimators for scikit-learn
+===============  ================================================================================
+``nn``           layers, losses as layers, initialisers, :class:`~tilegrad.nn.Module`
+``optim``        optimizers and schedules
+``data``         data sets, loaders, transforms
+``train``        the trainer, its callbacks and metrics
+``models``       networks that are known by name
+``inspect``      what a model does while it learns, figures, the doctor
+``io``           model files, and weights from PyTorch and Keras; :func:`save` and :func:`load` are here too
+``sklearn``      estimators for scikit-learn
 ``distributed``  training on several processes
-``cuda``     the GPU
-===========  ================================================================================
+``cuda``         the GPU
+===============  ================================================================================
 
 Examples
 --------

@@ -74,7 +74,7 @@ class Monitor(Callback):
     True
     """
 
-    on_main_only = True
+    main_only = True
 
     def __init__(
         self,

@@ -40,7 +40,7 @@ class Callback:
     6
     """
 
-    on_main_only = False
+    main_only = False
     """Whether only rank 0 of a distributed fit calls it: of those that write files. The others look at the model, which
     is the same on all ranks, and must decide alike."""
     watches_finiteness = False
@@ -145,7 +145,7 @@ class Callbacks:
                     f"fit: callbacks[{position}] must be a tg.train.Callback, found {_name(callback)}{hint}"
                 )
         self._all = tuple(callbacks)
-        self._called = tuple(callback for callback in callbacks if is_main or not callback.on_main_only)
+        self._called = tuple(callback for callback in callbacks if is_main or not callback.main_only)
         self._check_writers()
 
     def _check_writers(self) -> None:

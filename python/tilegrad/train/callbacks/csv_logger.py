@@ -39,7 +39,7 @@ class CSVLogger(Callback):
     True
     """
 
-    on_main_only = True
+    main_only = True
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path, self.append = os.fspath(path), append

@@ -52,7 +52,7 @@ class ModelCheckpoint(Callback):
     )
     """
 
-    on_main_only = True
+    main_only = True
 
     def __init__(
         self,

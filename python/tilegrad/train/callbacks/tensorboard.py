@@ -36,7 +36,7 @@ class TensorBoard(Callback):
     'runs/first'
     """
 
-    on_main_only = True
+    main_only = True
 
     def __init__(self, folder: str | os.PathLike[str], every: int | None = None) -> None:
         if every is not None and (type(every) is not int or every < 1):
