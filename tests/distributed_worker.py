@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +97,7 @@ def training(folder: Path) -> None:
     found = {name: fit(trainer(**case)) for name, case in CASES.items()}
     found["class weights"] = fit(trainer(), class_weight="balanced")
     found["norm and dropout"] = fit(trainer("adam", norm=True, dropout=0.3, capture=True))
+    found["averaged"] = fit(trainer(norm=True), callbacks=[tg.train.SWA(start=1)])
     # Rank 0's weights are the ones that count, and a rank's empty part of a batch does no harm: 109 = 3 * 36 + 1.
     t = trainer(seed=3 + rank())
     t.fit((X[:109], Y[:109]), 2, GLOBAL // size(), verbose=0)
@@ -224,6 +227,31 @@ def elsewhere(folder: Path) -> None:
                 trainer.stop("enough")
 
     trainer().fit((X, Y), callbacks=[Stop()], verbose=0)
+
+
+def exiting(folder: Path) -> None:
+    """The last rank leaves the program in the middle of an epoch."""
+
+    class Leave(tg.train.Callback):
+        def on_step_end(self, trainer: tg.train.Trainer, step: int, results: Any) -> None:
+            if rank() == size() - 1:
+                sys.exit(3)
+
+    trainer().fit((X, Y), callbacks=[Leave()], verbose=0)
+
+
+def interrupted(folder: Path) -> None:
+    """The last rank gets SIGINT: all end the fit after the same step."""
+
+    class Interrupt(tg.train.Callback):
+        def on_step_end(self, trainer: tg.train.Trainer, step: int, results: Any) -> None:
+            if rank() == size() - 1 and step == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    t = trainer()
+    t.fit((X, Y), 5, GLOBAL // size(), callbacks=[Interrupt()], verbose=0)
+    same_everywhere(digest(t.model))
+    write(folder, same_everywhere({"reason": t.stop_reason, "updates": t.optimizer.steps, "epochs": t.history.epoch}))
 
 
 def printing(folder: Path) -> None:

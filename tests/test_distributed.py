@@ -138,6 +138,7 @@ def test_what_is_not_finite_is_found_by_all(tmp_path: Path) -> None:
     [
         ("failing", "RuntimeError: broken off"),
         ("mismatched", "model: 0.weight is float32 [7, 16] on rank 0, float32 [7, 17] on rank 1"),
+        ("exiting", "rank 1 of 2 exits in the middle of a fit: 3"),
         ("elsewhere", "rank 0 is at update 2 and rank 1 at the end of its epoch"),
     ],
 )
@@ -145,6 +146,11 @@ def test_an_error_ends_the_job_and_is_shown_once(scenario: str, message: str, tm
     done = mpirun(2, str(WORKER), scenario, str(tmp_path))
     assert done.returncode != 0
     assert done.stderr.count(message) == 1, done.stderr
+
+
+@needs_mpi
+def test_an_interrupt_ends_the_fit_of_all_after_one_step(tmp_path: Path) -> None:
+    assert found(2, "interrupted", tmp_path) == {"reason": "interrupted", "updates": 3, "epochs": [0]}
 
 
 @needs_mpi

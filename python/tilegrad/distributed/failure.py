@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-__all__ = ["end_all_at_failure"]
+__all__ = ["end_all_at_exit", "end_all_at_failure"]
 
 # Seconds that a rank waits for those before it: of an error that all ranks raise, one is shown, because the first to
 # have shown it ends the others.
@@ -31,3 +31,13 @@ def end_all_at_failure(comm: Any) -> None:
             comm.Abort(1)
 
     sys.excepthook = hook
+
+
+def end_all_at_exit(error: SystemExit) -> None:
+    """``sys.exit`` in the middle of what all ranks do, which no hook of the interpreter sees, ends all processes."""
+    from .world import world
+
+    here = world()
+    code = error.code if isinstance(error.code, int) and error.code else 1
+    print(f"rank {here.rank} of {here.size} exits in the middle of a fit: {error}", file=sys.stderr, flush=True)
+    here.comm.Abort(code)

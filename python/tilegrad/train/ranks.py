@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -36,7 +37,13 @@ class Alone:
     def begin(self, model: Module, optimizer: Any, arguments: Mapping[str, Any]) -> None:
         """Make all ranks alike, and see that they are given the same."""
 
-    def end(self) -> None:
+    def __enter__(self) -> Alone:
+        """A fit is under way, which all ranks end together."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """The fit is done."""
 
     def from_main(self, make: Callable[[], T]) -> T:
@@ -100,11 +107,17 @@ class AllRanks(Alone):
         self._replicas = self._all.DataParallel(model, optimizer)
         self._generators = generators_of(model)
 
-    def end(self) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """The fit is done: what is drawn from now on is the same on all ranks."""
+        from ..distributed.failure import end_all_at_exit
         from ..distributed.random_streams import join_streams
 
-        join_streams(self._generators)
+        if error is None:
+            join_streams(self._generators)
+        elif isinstance(error, SystemExit):
+            end_all_at_exit(error)
 
     def from_main(self, make: Callable[[], T]) -> T:
         """What ``make`` returns on the main rank, on all of them."""

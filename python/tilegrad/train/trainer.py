@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -263,13 +264,10 @@ class Trainer:
             "accumulate": self.accumulate,
         }  # fmt: skip
         ranks.begin(self.model, self.optimizer, {**arguments, "checkpoint_every": checkpoint_every})
-        if keeper is None:
-            loop.run()
-        else:
-            with keeper:
+        with ranks, keeper or nullcontext():
+            if keeper is not None:
                 keeper.begin(loop, arguments)
-                loop.run()
-        ranks.end()
+            loop.run()
         return self.history
 
     def _validation(self, data: Any, batch_size: int) -> Source | None:
