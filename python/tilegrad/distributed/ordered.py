@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import _C
+
 __all__ = ["reduce_in_rank_order"]
 
 Array = np.ndarray[Any, Any]
@@ -49,7 +51,7 @@ def _pieces(values: Array) -> Iterator[Array]:
 
 
 def _reduce_small(comm: Any, piece: Array, join: Join) -> None:
-    every = np.empty((comm.Get_size(), len(piece)), piece.dtype)
+    every = _empty(comm.Get_size(), len(piece), piece.dtype)
     comm.Allgather(_bytes(piece), _bytes(every))
     np.copyto(piece, _joined(every, join))
 
@@ -58,17 +60,24 @@ def _reduce(comm: Any, piece: Array, join: Join) -> None:
     rank, size = comm.Get_rank(), comm.Get_size()
     bounds = [len(piece) * number // size * piece.itemsize for number in range(size + 1)]
     starts, counts = bounds[:-1], [end - start for start, end in pairwise(bounds)]
-    received = np.empty((size, counts[rank] // piece.itemsize), piece.dtype)
+    received = _empty(size, counts[rank] // piece.itemsize, piece.dtype)
     places = [number * counts[rank] for number in range(size)]
     comm.Alltoallv([_bytes(piece), counts, starts, _byte()], [_bytes(received), [counts[rank]] * size, places, _byte()])
     comm.Allgatherv(_bytes(_joined(received, join)), [_bytes(piece), counts, starts, _byte()])
 
 
+def _empty(rows: int, columns: int, dtype: Any) -> Array:
+    """Memory of the tensors' allocator, whose pages have been touched before."""
+    memory: Array = _C.empty((rows * columns * dtype.itemsize,), _C.uint8).numpy()
+    return memory.view(dtype).reshape(rows, columns)
+
+
 def _joined(every: Array, join: Join) -> Array:
     """The rows, one after the other, in the first."""
     total: Array = every[0]
-    for row in every[1:]:
-        join(total, row, out=total)
+    with np.errstate(all="ignore"):  # what overflows is infinite, as it is in tensors
+        for row in every[1:]:
+            join(total, row, out=total)
     return total
 
 

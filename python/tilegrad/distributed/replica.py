@@ -99,7 +99,8 @@ class Replica:
         parts = list(_parts(flat, tensors))
         for tensor, part in zip(tensors, parts, strict=True):
             if factor:
-                np.multiply(_host(tensor), flat.dtype.type(factor), out=part)
+                with np.errstate(all="ignore"):
+                    np.multiply(_host(tensor), flat.dtype.type(factor), out=part)
             else:
                 part.fill(0)
         reduce_in_rank_order(self._comm, flat, np.add)
