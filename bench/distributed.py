@@ -5,8 +5,8 @@ of the update (captured), on rank 0: the median and the least of many steps. The
 sends gradients as they come could hide at most, and no more than the backward pass takes; on one host, where ranks
 share memory, sending takes processors too.
 
-2 ranks of one thread on 2 CPUs that others use too, Open MPI 5.0.11, the least of 160 steps: gradients 0.9, exchange 1.0
-ms (MLP); 3.5 and 0.7 (LeNet-5); 213 and 2.7 (ResNet-20).
+2 ranks of one thread on 2 CPUs that others use too, Open MPI 5.0.11, the least of 140 steps in ms: gradients 0.9 and
+exchange 1.0 (MLP), 3.5 and 0.7 (LeNet-5), 213 and 2.7 (ResNet-20).
 """
 
 from __future__ import annotations

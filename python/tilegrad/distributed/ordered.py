@@ -69,7 +69,8 @@ def _reduce(comm: Any, piece: Array, join: Join) -> None:
 def _empty(rows: int, columns: int, dtype: Any) -> Array:
     """Memory of the tensors' allocator, whose pages have been touched before."""
     memory: Array = _C.empty((rows * columns * dtype.itemsize,), _C.uint8).numpy()
-    return memory.view(dtype).reshape(rows, columns)
+    shaped: Array = memory.view(dtype).reshape(rows, columns)
+    return shaped
 
 
 def _joined(every: Array, join: Join) -> Array:
