@@ -197,6 +197,25 @@ def test_under_a_launcher_without_mpi4py() -> None:
     assert 'pip install "tilegrad[distributed]"' in done.stderr
 
 
+def test_under_the_launcher_of_another_mpi() -> None:
+    done = run_python(
+        """
+        import sys, types
+        import tilegrad as tg
+        mpi = types.ModuleType("mpi4py.MPI")
+        mpi.COMM_WORLD = types.SimpleNamespace(Get_size=lambda: 1)
+        mpi.Get_library_version = lambda: "Another MPI"
+        sys.modules["mpi4py"], sys.modules["mpi4py.MPI"] = types.ModuleType("mpi4py"), mpi
+        tg.distributed.rank()
+        """,
+        environment={"PMI_SIZE": "4"},
+        expect=1,
+    )
+    assert (
+        "DistributedError: the launcher tells of 4 processes, and mpi4py sees one: it uses 'Another MPI'" in done.stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
