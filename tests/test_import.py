@@ -45,7 +45,20 @@ def test_what_not_every_program_needs_comes_later() -> None:
 
 def test_completion_shows_what_is_there_for_users() -> None:
     shown = [name for name in dir(tg) if not name.startswith("_")]
-    packages = {"autograd", "cuda", "data", "distributed", "inspect", "io", "models", "nn", "ops", "optim", "sklearn", "train"}
+    packages = {
+        "autograd",
+        "cuda",
+        "data",
+        "distributed",
+        "inspect",
+        "io",
+        "models",
+        "nn",
+        "ops",
+        "optim",
+        "sklearn",
+        "train",
+    }
     modules = {name for name in shown if name == "sklearn" or isinstance(getattr(tg, name), types.ModuleType)}
     assert modules == packages
     assert {"Tensor", "ShapeError", "conv2d", "float32", "load", "no_grad", "save", "tensor"} <= set(shown)

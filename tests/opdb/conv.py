@@ -230,7 +230,7 @@ PADDING = (
 BAD = (
     Bad((X[0], W), tg.ShapeError, r"conv2d: x must have 4 dimensions \[N, H, W, C\], found \[5, 5, 3\]; add a "
         r"batch dimension of "
-        r"1 in front"),
+        r"1 in front, or a channel axis of 1 at the end"),
     Bad((X, W[0]), tg.ShapeError, r"conv2d: w must have 4 dimensions \[R, S, C / groups, K\], found \[3, 3, 4\]"),
     Bad((X.astype(np.int32), W), tg.DTypeError, r"conv2d: x must be float32 or float64, found int32; cast it with "
         r"\.astype\(tg\.float32\)"),

@@ -149,7 +149,7 @@ def samples(rng: np.random.Generator) -> Iterator[Sample]:
 X, W, B = np.ones((1, 4, 5, 3), np.float32), np.ones((3, 3, 4, 3), np.float32), np.ones(4, np.float32)
 BAD = (
     Bad((X[0], W), tg.ShapeError, r"conv_transpose2d: x must have 4 dimensions \[N, H, W, C\], found \[4, 5, 3\]; add a "
-        r"batch dimension of 1 in front"),
+        r"batch dimension of 1 in front, or a channel axis of 1 at the end"),
     Bad((X, W[0]), tg.ShapeError, r"conv_transpose2d: w must have 4 dimensions \[R, S, K / groups, C\], found \[3, 4, 3\]"),
     Bad((X.astype(np.int32), W), tg.DTypeError, r"conv_transpose2d: x must be float32 or float64, found int32; cast it "
         r"with \.astype\(tg\.float32\)"),

@@ -219,8 +219,8 @@ def row_bad(name: str) -> tuple[Bad, ...]:
 
 BATCH_BAD = (
     Bad((np.ones((1, 3), np.float32), THREE, THREE), tg.ShapeError,
-        r"batch_norm: training needs more than one value per channel, found x float32 \[1, 3\] with 1; use a larger "
-        r"batch, or eval\(\)", {"training": True}),
+        r"batch_norm: training needs more than one value per channel, found x float32 \[1, 3\] with 1; use a batch "
+        r"size that leaves no sample over by itself \(or drop_last=True\), or eval\(\)", {"training": True}),
     Bad((IMAGE, THREE, THREE), tg.ArgumentError,
         r'batch_norm: activation must be None or "relu", found "tanh"', {"training": True, "activation": "tanh"}),
     Bad((IMAGE, THREE, THREE), tg.ArgumentError,

@@ -117,7 +117,7 @@ def bad(op: str) -> tuple[Bad, ...]:
     return (
         Bad((x[0], 2), tg.ShapeError, rf"{op}: x must have 4 dimensions \[N, H, W, C\], found \[5, 5, 3\]; add "
             rf"a batch dimension "
-            r"of 1 in front"),
+            r"of 1 in front, or a channel axis of 1 at the end"),
         Bad((x[0, 0], 2), tg.ShapeError, rf"{op}: x must have 4 dimensions \[N, H, W, C\], found \[5, 3\]"),
         Bad((x.astype(np.int64), 2), tg.DTypeError, rf"{op}: x must be float32 or float64, found int64; cast it with "
             r"\.astype\(tg\.float32\)"),
@@ -183,7 +183,7 @@ def adaptive_bad(op: str) -> tuple[Bad, ...]:
     x = np.ones((1, 5, 5, 3), np.float32)
     return (
         Bad((x[0], 2), tg.ShapeError, rf"{op}: x must have 4 dimensions \[N, H, W, C\], found \[5, 5, 3\]; add a batch "
-            r"dimension of 1 in front"),
+            r"dimension of 1 in front, or a channel axis of 1 at the end"),
         Bad((x.astype(np.int64), 2), tg.DTypeError, rf"{op}: x must be float32 or float64, found int64; cast it with "
             r"\.astype\(tg\.float32\)"),
         Bad((x, 0), tg.ArgumentError, rf"{op}: output_size must be at least 1 along the rows, found 0"),

@@ -64,7 +64,7 @@ def samples(rng: np.random.Generator) -> Iterator[Sample]:
 X = np.ones((1, 4, 5, 3), np.float32)
 BAD = (
     Bad((X[0],), tg.ShapeError, r"interpolate: x must have 4 dimensions \[N, H, W, C\], found \[4, 5, 3\]; add a batch "
-        r"dimension of 1 in front", {"size": 2}),
+        r"dimension of 1 in front, or a channel axis of 1 at the end", {"size": 2}),
     Bad((X.astype(np.int32),), tg.DTypeError, r"interpolate: x must be float32 or float64, found int32; cast it with "
         r"\.astype\(tg\.float32\)", {"size": 2}),
     Bad((X,), tg.ArgumentError, r"interpolate: give either size or scale_factor"),
