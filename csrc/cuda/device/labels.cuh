@@ -90,8 +90,7 @@ __device__ __forceinline__ void add_all(int64_t rows, Divisor divisor, const Row
   const BlockRow<Wide<T>> all(&room);
   // The other blocks have ended: what is under way at a time is this one's alone.
   constexpr int kAtOnce = 64 / static_cast<int>(sizeof(Wide<T>));
-  const SumTotal<Wide<T>> total =
-      all.template sum<kAtOnce>(rows, [&](int64_t n) { return fresh(losses.scratch + n); });
+  const SumTotal<Wide<T>> total = all.template sum<kAtOnce>(rows, [&](int64_t n) { return fresh(losses.scratch + n); });
   if (threadIdx.x == 0) *losses.each = narrow<T>(total.quotient(divisor.get()));
 }
 

@@ -187,8 +187,9 @@ __device__ __forceinline__ void keep(const Group& group, int64_t length, Kept* k
 template <typename A, typename Group, typename T>
 __device__ __forceinline__ A largest_of(const Group& group, int64_t length, const T* row) {
   A top = -formulas::kInfinity<A>;
-  for_own<A>(group, length, [row](int64_t i) { return row[i]; },
-             [&](int64_t, T x) { top = formulas::maximum(widen(x), top); });
+  for_own<A>(
+      group, length, [row](int64_t i) { return row[i]; },
+      [&](int64_t, T x) { top = formulas::maximum(widen(x), top); });
   return group.largest(top);
 }
 
