@@ -91,7 +91,7 @@ def test_unknown_device(device: str) -> None:
         tg.zeros(3, device=device)
 
 
-@pytest.mark.parametrize("dtype", ["float31", "complex64", "", np.complex64, object(), 5])
+@pytest.mark.parametrize("dtype", ["float31", "complex64", "", np.complex64, object(), 5.0])
 def test_unknown_dtype(dtype: object) -> None:
     with pytest.raises(tg.DTypeError, match=r"^dtype .* is not one of float32, float64, bfloat16, "):
         tg.zeros(3, dtype=dtype)

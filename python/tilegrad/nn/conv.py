@@ -37,7 +37,7 @@ class Convolution(Module):
         self.out_channels = check_size(name, "out_channels", out_channels)
         self.kernel_size = tuple(check_size(name, "kernel_size", size) for size in kernel_size)
         if len(kernel_size) != self._kernel_axes:
-            raise _C.ArgumentError(f"{name}: kernel_size must be an integer or a pair, found {kernel_size}")
+            raise _C.ArgumentError(f"{name}: kernel_size must be an integer or (rows, columns), found {kernel_size}")
         self.groups = check_size(name, "groups", groups)
         check_activation(name, activation)
         initial.check_initialiser(name, "weight_init", weight_init)
