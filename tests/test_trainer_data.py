@@ -223,6 +223,15 @@ IGNORING: list[tuple[Any, int, Any]] = [  # the loss, the label that it ignores,
 ]
 
 
+def weighed(trainer: Any, target: Any, ignored: int, own: Any) -> tuple[Any, Any, Any]:
+    """Labels, with 0 for those that do not count; each sample's share of the mean, and its cross-entropy times that."""
+    counts = target != ignored
+    labels = np.where(counts, target, 0)
+    outputs = trainer.predict(X).numpy().astype(np.float64)
+    shares = counts * (np.ones(4) if own is None else own.astype(np.float64))[labels]
+    return labels, shares, shares * (np.log(np.exp(outputs).sum(1)) - outputs[np.arange(50), labels])
+
+
 @pytest.mark.parametrize(("loss", "ignored", "own"), IGNORING)
 @pytest.mark.parametrize("capture", [False, True])
 def test_samples_that_are_ignored_are_not_in_the_mean(loss: Any, ignored: int, own: Any, capture: bool) -> None:
@@ -230,12 +239,9 @@ def test_samples_that_are_ignored_are_not_in_the_mean(loss: Any, ignored: int, o
     if ignored != -1:
         target[::3] = ignored
     counts = target != ignored
-    labels = np.where(counts, target, 0)
     model = nn.Linear(3, 4)
     t = tg.train.Trainer(model, loss, tg.optim.SGD(model.parameters(), lr=0.0), capture=capture)
-    outputs = t.predict(X).numpy().astype(np.float64)
-    shares = counts * (np.ones(4) if own is None else own.astype(np.float64))[labels]
-    losses = shares * (np.log(np.exp(outputs).sum(1)) - outputs[np.arange(50), labels])
+    labels, shares, losses = weighed(t, target, ignored, own)
     by_class = np.array([3.0, 0.0, 1.0, 2.0])
     for options, factors in (
         ({"sample_weight": W}, W),
@@ -262,13 +268,9 @@ def test_the_mean_loss_does_not_depend_on_the_batches(loss: Any, ignored: int, o
     target = np.where(np.arange(50) % 3 == 0, ignored, Y) if ignored != -1 else Y.copy()
     if ignored != -1:
         target[20:30] = ignored  # all of a batch of 10 or 5
-    counts = target != ignored
-    labels = np.where(counts, target, 0)
     model = nn.Linear(3, 4)
     t = tg.train.Trainer(model, loss, tg.optim.SGD(model.parameters(), lr=0.0), capture=capture)
-    outputs = t.predict(X).numpy().astype(np.float64)
-    shares = counts * (np.ones(4) if own is None else own.astype(np.float64))[labels]
-    losses = shares * (np.log(np.exp(outputs).sum(1)) - outputs[np.arange(50), labels])
+    _, shares, losses = weighed(t, target, ignored, own)
     for size in (5, 7, 10, 50):
         assert abs(t.evaluate((X, target), size)["loss"] - losses.sum() / shares.sum()) < 1e-6
     if ignored != -1:

@@ -122,16 +122,14 @@ class Scaler:
 
     def fit(self: Self, values: Any) -> Self:
         """Take the statistics of the training data [N, ...]; those of an earlier ``fit`` are forgotten."""
-        before, self._statistics = self._statistics, RunningStatistics(self.axis)
-        try:
-            return self.partial_fit(values)
-        except BaseException:
-            self._statistics = before
-            raise
+        return self._take(RunningStatistics(self.axis), values)
 
     def partial_fit(self: Self, values: Any) -> Self:
         """Add a piece of the training data to the statistics: for data that is larger than memory."""
-        statistics = copy.copy(self._statistics)  # which stay as they are after an error
+        return self._take(copy.copy(self._statistics), values)
+
+    def _take(self: Self, statistics: RunningStatistics, values: Any) -> Self:
+        """Add values to statistics and go by them; after an error all is as it was."""
         with np.errstate(invalid="ignore"):
             statistics.update(values)
         if not statistics.count:
@@ -143,8 +141,8 @@ class Scaler:
                 f"{type(self).__name__}.fit: values{feature} are NaN or infinite, and would make all of it NaN; leave "
                 "their samples out, or replace them first"
             )
-        self._statistics = statistics
         self.shift, self.scale = self._numbers(statistics)
+        self._statistics = statistics
         return self
 
     def _numbers(self, statistics: RunningStatistics) -> tuple[NDArray, NDArray]:
@@ -295,6 +293,5 @@ class FixedScaler(Scaler):
         super().__init__(None)
         self.shift, self.scale = np.asarray(shift, np.float64), np.asarray(scale, np.float64)
 
-    def partial_fit(self: Self, values: Any) -> Self:
-        """Nothing."""
-        return self
+    def _take(self: Self, statistics: RunningStatistics, values: Any) -> Self:
+        return self  # its numbers are fixed

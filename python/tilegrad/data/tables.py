@@ -8,7 +8,7 @@ from typing import Any
 
 from .._C import ArgumentError
 from .dataset import ArrayDataset, NDArray
-from .readers.csv import read_csv
+from .readers.csv import check_lists, read_csv
 
 __all__ = ["CSVDataset"]
 
@@ -67,9 +67,7 @@ class CSVDataset(ArrayDataset):
         **options: Any,
     ) -> None:
         text = options.pop("text", ())
-        for name, value in (("text", text), ("features", features)):
-            if isinstance(value, str):
-                raise ArgumentError(f"CSVDataset: {name} must be a list, found {value!r}; give [{value!r}]")
+        check_lists("CSVDataset", text=text, features=features)
         text = list(text)
         if categorical:
             if target is None:

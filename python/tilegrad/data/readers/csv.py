@@ -17,7 +17,7 @@ from ..._C import ArgumentError
 from ...errors import DataError
 from .elements import NDArray
 
-__all__ = ["Table", "read_csv"]
+__all__ = ["Table", "check_lists", "read_csv"]
 
 MAX_LINE = 1 << 24  # characters
 MAX_COLUMNS = 1 << 17
@@ -64,6 +64,13 @@ class Table:
         for position, name in enumerate(chosen):
             together[:, position] = self.columns[name]
         return together
+
+
+def check_lists(owner: str, **given: Any) -> None:
+    """Refuse a text where a list of them is expected: its characters would be taken one by one."""
+    for name, value in given.items():
+        if isinstance(value, str):
+            raise ArgumentError(f"{owner}: {name} must be a list, found {value!r}; give [{value!r}]")
 
 
 def read_csv(
@@ -120,9 +127,7 @@ def read_csv(
     """
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n\0':
         raise ArgumentError(f"read_csv: delimiter must be one character, found {delimiter!r}")
-    for name, value in (("columns", columns), ("text", text), ("missing", missing)):
-        if isinstance(value, str):  # whose characters would be taken one by one
-            raise ArgumentError(f"read_csv: {name} must be a list, found {value!r}; give [{value!r}]")
+    check_lists("read_csv", columns=columns, text=text, missing=missing)
     try:
         codecs.lookup(encoding)
     except LookupError:
