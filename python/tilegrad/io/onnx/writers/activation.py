@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..writer import writes
-from .elementwise import elementwise
+from .elementwise import elementwise, formula
 
 if TYPE_CHECKING:
     from ..trace import Call
@@ -36,37 +36,29 @@ def gelu(writer: Writer, x: str, dtype: str, approximate: str = "none") -> str:
     return writer.emit("Mul", [half, writer.emit("Add", [inner, writer.number(1, dtype)])])
 
 
-@writes("gelu", "gelu_tanh")
-def _gelu(writer: Writer, call: Call) -> None:
-    (x,), order = writer.aligned(call.arguments, call.result)
-    approximate = "tanh" if call.function == "gelu_tanh" else "none"
-    writer.result(call.result, gelu(writer, x, call.result.dtype.name, approximate), order)
+@formula("gelu", "gelu_tanh")
+def _gelu(writer: Writer, call: Call, x: str) -> str:
+    return gelu(writer, x, call.result.dtype.name, "tanh" if call.function == "gelu_tanh" else "none")
 
 
-@writes("add_relu")
-def _add_relu(writer: Writer, call: Call) -> None:
-    names, order = writer.aligned(call.arguments, call.result)
-    writer.result(call.result, writer.emit("Relu", [writer.emit("Add", names)]), order)
+@formula("add_relu")
+def _add_relu(writer: Writer, call: Call, a: str, b: str) -> str:
+    return writer.emit("Relu", [writer.emit("Add", [a, b])])
 
 
-@writes("silu")
-def _silu(writer: Writer, call: Call) -> None:
-    (x,), order = writer.aligned(call.arguments, call.result)
-    writer.result(call.result, writer.emit("Mul", [x, writer.emit("Sigmoid", [x])]), order)
+@formula("silu")
+def _silu(writer: Writer, call: Call, x: str) -> str:
+    return writer.emit("Mul", [x, writer.emit("Sigmoid", [x])])
 
 
-@writes("log_sigmoid")
-def _log_sigmoid(writer: Writer, call: Call) -> None:
-    (x,), order = writer.aligned(call.arguments, call.result)
-    negative = writer.emit("Softplus", [writer.emit("Neg", [x])])
-    writer.result(call.result, writer.emit("Neg", [negative]), order)
+@formula("log_sigmoid")
+def _log_sigmoid(writer: Writer, call: Call, x: str) -> str:
+    return writer.emit("Neg", [writer.emit("Softplus", [writer.emit("Neg", [x])])])
 
 
-@writes("mish")
-def _mish(writer: Writer, call: Call) -> None:
-    (x,), order = writer.aligned(call.arguments, call.result)
-    gate = writer.emit("Tanh", [writer.emit("Softplus", [x])])
-    writer.result(call.result, writer.emit("Mul", [x, gate]), order)
+@formula("mish")
+def _mish(writer: Writer, call: Call, x: str) -> str:
+    return writer.emit("Mul", [x, writer.emit("Tanh", [writer.emit("Softplus", [x])])])
 
 
 @writes("relu6")
@@ -74,11 +66,10 @@ def _relu6(writer: Writer, call: Call) -> None:
     elementwise(writer, call, "Clip", (*call.arguments, 0, 6))
 
 
-@writes("step")
-def _step(writer: Writer, call: Call) -> None:
-    names, order = writer.aligned((*call.arguments, 0), call.result)
-    above = writer.emit("GreaterOrEqual", names)
-    writer.result(call.result, writer.emit("Cast", [above], to=writer.dtype(call.result.dtype.name)), order)
+@formula("step", more=(0,))
+def _step(writer: Writer, call: Call, x: str, zero: str) -> str:
+    above = writer.emit("GreaterOrEqual", [x, zero])
+    return writer.emit("Cast", [above], to=writer.dtype(call.result.dtype.name))
 
 
 @writes("leaky_relu")

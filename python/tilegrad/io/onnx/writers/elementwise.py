@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ....structure import tensors_in
@@ -13,11 +14,29 @@ if TYPE_CHECKING:
     from ..trace import Call
     from ..writer import Writer
 
+Formula = Callable[..., str]
+
 
 def elementwise(writer: Writer, call: Call, op_type: str, operands: Any, **attributes: Any) -> None:
     """One node whose operands broadcast."""
     names, order = writer.aligned(operands, call.result)
     writer.result(call.result, writer.emit(op_type, names, **attributes), order)
+
+
+def formula(*functions: str, more: tuple[float, ...] = ()) -> Callable[[Formula], Formula]:
+    """Registers what writes elementwise functions of several nodes: of the operands' names, and of ``more`` numbers, it
+    makes the result's.
+    """
+
+    def register(write: Formula) -> Formula:
+        @writes(*functions)
+        def _write(writer: Writer, call: Call) -> None:
+            names, order = writer.aligned((*call.arguments, *more), call.result)
+            writer.result(call.result, write(writer, call, *names), order)
+
+        return write
+
+    return register
 
 
 @writes(*UNARY)
@@ -30,17 +49,14 @@ def _binary(writer: Writer, call: Call) -> None:
     elementwise(writer, call, BINARY[call.function], call.arguments)
 
 
-@writes("not_equal")
-def _not_equal(writer: Writer, call: Call) -> None:
-    names, order = writer.aligned(call.arguments, call.result)
-    writer.result(call.result, writer.emit("Not", [writer.emit("Equal", names)]), order)
+@formula("not_equal")
+def _not_equal(writer: Writer, call: Call, a: str, b: str) -> str:
+    return writer.emit("Not", [writer.emit("Equal", [a, b])])
 
 
-@writes("isfinite")
-def _isfinite(writer: Writer, call: Call) -> None:
-    names, order = writer.aligned(call.arguments, call.result)
-    either = writer.emit("Or", [writer.emit("IsNaN", names), writer.emit("IsInf", names)])
-    writer.result(call.result, writer.emit("Not", [either]), order)
+@formula("isfinite")
+def _isfinite(writer: Writer, call: Call, x: str) -> str:
+    return writer.emit("Not", [writer.emit("Or", [writer.emit("IsNaN", [x]), writer.emit("IsInf", [x])])])
 
 
 @writes("square")
@@ -48,43 +64,35 @@ def _square(writer: Writer, call: Call) -> None:
     elementwise(writer, call, "Mul", call.arguments * 2)
 
 
-@writes("rsqrt")
-def _rsqrt(writer: Writer, call: Call) -> None:
-    names, order = writer.aligned(call.arguments, call.result)
-    writer.result(call.result, writer.emit("Reciprocal", [writer.emit("Sqrt", names)]), order)
+@formula("rsqrt")
+def _rsqrt(writer: Writer, call: Call, x: str) -> str:
+    return writer.emit("Reciprocal", [writer.emit("Sqrt", [x])])
 
 
-@writes("expm1")
-def _expm1(writer: Writer, call: Call) -> None:
-    names, order = writer.aligned((*call.arguments, 1), call.result)
-    writer.result(call.result, writer.emit("Sub", [writer.emit("Exp", names[:1]), names[1]]), order)
+@formula("expm1", more=(1,))
+def _expm1(writer: Writer, call: Call, x: str, one: str) -> str:
+    return writer.emit("Sub", [writer.emit("Exp", [x]), one])
 
 
-@writes("log1p")
-def _log1p(writer: Writer, call: Call) -> None:
-    names, order = writer.aligned((*call.arguments, 1), call.result)
-    writer.result(call.result, writer.emit("Log", [writer.emit("Add", names)]), order)
+@formula("log1p", more=(1,))
+def _log1p(writer: Writer, call: Call, x: str, one: str) -> str:
+    return writer.emit("Log", [writer.emit("Add", [x, one])])
 
 
-@writes("remainder", "floor_divide")
-def _remainder(writer: Writer, call: Call) -> None:
+@formula("remainder", "floor_divide")
+def _remainder(writer: Writer, call: Call, a: str, b: str) -> str:
     """ONNX's Div of integers truncates, and its Mod of floating numbers takes the dividend's sign; ours round down."""
-    (a, b), order = writer.aligned(call.arguments, call.result)
+    is_quotient = call.function == "floor_divide"
     if call.result.dtype.is_floating:
-        out = writer.emit("Floor", [writer.emit("Div", [a, b])])
-        if call.function == "remainder":
-            out = writer.emit("Sub", [a, writer.emit("Mul", [out, b])])
-    else:
-        out = writer.emit("Mod", [a, b])
-        if call.function == "floor_divide":
-            out = writer.emit("Div", [writer.emit("Sub", [a, out]), b])
-    writer.result(call.result, out, order)
+        quotient = writer.emit("Floor", [writer.emit("Div", [a, b])])
+        return quotient if is_quotient else writer.emit("Sub", [a, writer.emit("Mul", [quotient, b])])
+    rest = writer.emit("Mod", [a, b])
+    return writer.emit("Div", [writer.emit("Sub", [a, rest]), b]) if is_quotient else rest
 
 
-@writes("clip")
-def _clip(writer: Writer, call: Call) -> None:
-    (x, low, high), order = writer.aligned(call.arguments, call.result)
-    writer.result(call.result, writer.emit("Min", [writer.emit("Max", [x, low]), high]), order)
+@formula("clip")
+def _clip(writer: Writer, call: Call, x: str, low: str, high: str) -> str:
+    return writer.emit("Min", [writer.emit("Max", [x, low]), high])
 
 
 @writes("where")
