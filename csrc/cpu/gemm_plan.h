@@ -30,6 +30,13 @@ template <typename T>
 TILEGRAD_INLINE bool packs_b(const Product<T>& p) {
   if (p.b_col_stride != 1) return true;
   if (p.M <= 16) return false;
+  if (kVectorRegisters < 32) {
+    // Rows at multiples of 512 bytes: a panel lies in 16 sets of L1 at most, and comes from L2 for every tile.
+    const int64_t step = p.b_row_stride * static_cast<int64_t>(sizeof(T));
+    if (p.M >= 100 && (step % 1024 == 0 || (p.M >= 200 && step % 512 == 0))) return true;
+    // From beyond L2 rows come in time only where they are copied.
+    if (p.M >= 48 && p.N * p.K * static_cast<int64_t>(sizeof(T)) > 2 * kHalfCache) return true;
+  }
   return shares_cache_sets<T>(p.b_row_stride) || (p.M >= 400 && p.M * p.N * p.K >= 25'000'000);
 }
 

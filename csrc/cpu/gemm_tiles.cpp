@@ -37,9 +37,10 @@ template <typename T, int kRows, int kVectors, template <typename, int> typename
       }
     }
     for (int64_t left = job.K; left > 0; left -= piece) {
-      asm("" : "+m"(ahead));  // in memory: the loop over k needs the registers
-      for (int64_t r = 0; r < ahead.rows; ++r) {
-        for (int64_t i = 0; i < ahead.lines; ++i) prefetch(ahead.first + r * ahead.row_step + i * kCacheLine);
+      asm("" : "+m"(ahead));                       // in memory: the loop over k needs the registers
+      for (int64_t i = 0; i < ahead.lines; ++i) {  // mostly one
+        const char* line = ahead.first + i * kCacheLine;
+        for (int64_t r = ahead.rows; r > 0; --r, line += ahead.row_step) prefetch(line);
       }
       ahead.first += ahead.next;
       tile.accumulate_on(smaller(left, piece), a, b, job.b_step);

@@ -14,7 +14,7 @@ void pack(const T* from, int64_t k_stride, int64_t j_stride, int64_t K, int64_t 
     const int64_t whole = count / L * L, rest = count - whole;
     Vec<T> exists{};  // 1 in the lanes of a row's last, incomplete vector that exist
     for (int i = 0; i < rest; ++i) exists[i] = T(1);
-    constexpr int64_t kAhead = 8;  // rows
+    constexpr int64_t kAhead = 24;  // rows
     const bool far = k_stride >= 2 * width || k_stride <= -2 * width;
     for (int64_t k = 0; k < K; ++k) {
       const T* source = from + k * k_stride;

@@ -18,10 +18,11 @@
 //       });
 //     }
 //
-// a is an accessor, by value. RowsInPlace reads rows of a row-major matrix (or pixels at a fixed distance), as TallRows and
-// SpacedRows do for larger tiles; Interleaved reads [k][rows] panels and transposed matrices. b's row k is at b + k * b_step and
-// all of its kColumns elements are read: pack a ragged last panel with zeros behind it. columns <= kColumns says how
-// many columns exist in c; no others are read or written.
+// a is an accessor, by value: at(m, k) is its element k columns further on, next(count) moves on by so many. RowsInPlace
+// reads rows of a row-major matrix (or pixels at a fixed distance), as TallRows and SpacedRows do for larger tiles;
+// Interleaved reads [k][rows] panels and transposed matrices. b's row k is at b + k * b_step and all of its kColumns
+// elements are read: pack a ragged last panel with zeros behind it. columns <= kColumns says how many columns exist in c;
+// no others are read or written.
 //
 // Sizes: R * V sums, V vectors of b and one broadcast must fit the registers (kMaxRows), R * V >= 8 hides the latency of
 // an fma, V >= 2 keeps the loads below the arithmetic. Good full tiles: V = 2, 3 or 4 with kMaxRows rows. Rows at a
@@ -73,8 +74,8 @@ template <typename T>
 struct RowsInPlace {
   const T* base;
   int64_t row_stride;
-  TILEGRAD_INLINE T at(int m) const { return base[m * row_stride]; }
-  TILEGRAD_INLINE void next() { ++base; }
+  TILEGRAD_INLINE T at(int m, int k) const { return base[m * row_stride + k]; }
+  TILEGRAD_INLINE void next(int count) { base += count; }
 };
 
 // RowsInPlace with a pointer to every kApart-th of kRows rows, so that fewer distances than rows want a register. kHidden: gcc
@@ -92,10 +93,10 @@ struct PointedRows {
       if constexpr (kHidden) asm("" : "+r"(base[i]));
     }
   }
-  TILEGRAD_INLINE T at(int m) const { return base[m / kApart][m % kApart * row_stride]; }
-  TILEGRAD_INLINE void next() {
+  TILEGRAD_INLINE T at(int m, int k) const { return base[m / kApart][m % kApart * row_stride + k]; }
+  TILEGRAD_INLINE void next(int count) {
 #pragma GCC unroll 8
-    for (int i = 0; i < kBases; ++i) ++base[i];
+    for (int i = 0; i < kBases; ++i) base[i] += count;
   }
 };
 // For up to 28 rows, and for loops that need registers for more than their rows.
@@ -109,8 +110,8 @@ template <typename T>
 struct Interleaved {
   const T* base;
   int64_t step;
-  TILEGRAD_INLINE T at(int m) const { return base[m]; }
-  TILEGRAD_INLINE void next() { base += step; }
+  TILEGRAD_INLINE T at(int m, int k) const { return base[m + k * step]; }
+  TILEGRAD_INLINE void next(int count) { base += count * step; }
 };
 
 // Copies rows x columns elements between matrices of any row stride. Out of line, because only ragged edges need it.
@@ -186,19 +187,37 @@ struct RegisterTile {
   // The same; a and b walk on.
   template <typename A>
   TILEGRAD_INLINE void accumulate_on(int64_t K, A& a, const T*& b, int64_t b_step) {
-    for (; K > 0; --K) {
-      Vec<T> row[kVectors];
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) row[v] = load_vector(b, v);
-#pragma GCC unroll 32
-      for (int m = 0; m < kRows; ++m) {
-        const Vec<T> x = broadcast(a.at(m));
-#pragma GCC unroll 8
-        for (int v = 0; v < kVectors; ++v) sum[m][v] = fma_lanes(x, row[v], sum[m][v]);
-      }
-      a.next();
-      b += b_step;
+    for (; K >= kAtOnce; K -= kAtOnce) {
+#pragma GCC unroll 2
+      for (int k = 0; k < kAtOnce; ++k) step(a, k, b, b_step);
+      a.next(kAtOnce);
     }
+    if (kAtOnce > 1 && K > 0) {
+      step(a, 0, b, b_step);
+      a.next(1);
+    }
+  }
+
+ private:
+  // How many k a turn of the loop takes. With 16 registers a full tile has 12 fma and 7 loads for each; 4 more instructions
+  // to count and to move on are too many where another thread has half of the core's slots (docs/performance/gemm.md). Up
+  // to 8 sums wait for each other anyway, and were slower so.
+  static constexpr int kAtOnce = kHasFma && kVectorRegisters == 16 && kRows * kVectors > 8 ? 2 : 1;
+
+  // Adds the products of a's k-th column from here and b's row; b goes on to the next.
+  template <typename A>
+  TILEGRAD_INLINE void step(const A& a, int k, const T*& b, int64_t b_step) {
+    Vec<T> row[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) row[v] = load_vector(b, v);
+#pragma GCC unroll 32
+    for (int m = 0; m < kRows; ++m) {
+      const Vec<T> x = broadcast(a.at(m, k));
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) add_product(sum[m][v], x, row[v]);
+    }
+    b += b_step;
+    if (kAtOnce > 1) asm("" : "+r"(b));  // one pointer: sums of it and of multiples of b_step would be many
   }
 };
 

@@ -90,5 +90,22 @@ TILEGRAD_INLINE V fma_lanes(V a, V b, V c) {
 #endif
 }
 
+// sum = fma(a, b, sum), in the register where the sum is. Where sums fill the registers and a loop's body adds to each of
+// them twice, gcc 12 gives every other result another register, and moves them back through memory.
+template <typename V>
+TILEGRAD_INLINE void add_product(V& sum, V a, V b) {
+#if defined(__AVX2__) && !defined(__AVX512F__) && TILEGRAD_HAS_FMA
+  V here = sum;  // an element of an array would be memory to gcc
+  if constexpr (sizeof(a[0]) == 4) {
+    asm("vfmadd231ps %2, %1, %0" : "+x"(here) : "x"(a), "x"(b));
+  } else {
+    asm("vfmadd231pd %2, %1, %0" : "+x"(here) : "x"(a), "x"(b));
+  }
+  sum = here;
+#else
+  sum = fma_lanes(a, b, sum);
+#endif
+}
+
 }  // namespace
 }  // namespace tilegrad::cpu::TILEGRAD_ISA
