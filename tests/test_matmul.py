@@ -195,7 +195,7 @@ def test_sizes_that_do_not_fit_are_refused() -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("K", [512, 1024, 1536, 2048, 3072])
+@pytest.mark.parametrize("K", [1, 3, 7, 13, 300, 512, 517, 1024, 1100, 1536, 2048, 3072])
 def test_one_vector_times_long_rows_has_the_same_bits_wherever_they_begin(K: int, dtype: str, isa: str) -> None:
     """Two chunks or two groups of rows at a time, in blocks that fit cache lines; infinities, zeros at the edges."""
     rng = np.random.default_rng(K)
@@ -206,7 +206,7 @@ def test_one_vector_times_long_rows_has_the_same_bits_wherever_they_begin(K: int
         start = -w.ctypes.data % 64 // w.itemsize + shift  # elements behind a cache line
         w = w[start : start + rows * (K + padding)].reshape(rows, K + padding)[:, :K]
         w[...] = rng.normal(size=w.shape)
-        w[5, [0, 3, 4, 511, 512 % K, K - 1]], w[7, K - 4], w[9, 508] = 0.0, np.inf, np.nan
+        w[5, np.array([0, 3, 4, 511, 512, K - 1]) % K], w[7, (K - 4) % K], w[9, 508 % K] = 0.0, np.inf, np.nan
         x, b = rng.normal(size=K).astype(dtype), rng.normal(size=rows).astype(dtype)
         x[:8] = -0.0
         with np.errstate(invalid="ignore"):

@@ -141,42 +141,48 @@ template <typename T>
   finish_vector(p, first, columns, sums);
 }
 
-// The sums of two chunks of K for kDotLanes rows of W each, at w[0] and w[1].
+// The sums of K terms for kDotLanes rows of W each, at w[0] and w[1], which take turns: a sum is one chain of fma.
 template <typename T>
-[[gnu::noinline]] void add_two_chunks(const T* const (&w)[2], const T* const (&x)[2], int64_t x_stride,
-                                      int64_t j_stride, int64_t K, typename DotVector<T>::type (&sums)[2]) {
+[[gnu::noinline]] void add_two(const T* const (&w)[2], const T* const (&x)[2], int64_t x_stride, int64_t j_stride,
+                               int64_t K, typename DotVector<T>::type (&sums)[2]) {
   using V = typename DotVector<T>::type;
-  constexpr int L = kDotLanes<T>;
+  constexpr int L = kDotLanes<T>, kCount = kColumnsAtOnce<V>;
   V sum[2] = {};
-  for (int64_t k = 0; k < K; k += L) {
-    V square[2][L];
+  int64_t k = 0;
+  for (; k + kCount <= K; k += kCount) {
+    V columns[2][kCount];
 #pragma GCC unroll 2
-    for (int g = 0; g < 2; ++g) {
+    for (int g = 0; g < 2; ++g) load_columns(w[g] + k, j_stride, columns[g]);
 #pragma GCC unroll 16
-      for (int j = 0; j < L; ++j) {
-        square[g][j] = *reinterpret_cast<const typename DotVector<T>::unaligned*>(w[g] + j * j_stride + k);
-        keep_whole(square[g][j]);  // one load, not one for every use
-      }
-      transpose_square(square[g]);
+    for (int j = 0; j < kCount; ++j) {
+#pragma GCC unroll 2
+      for (int g = 0; g < 2; ++g) add_product(sum[g], x[g][(k + j) * x_stride] - V{}, columns[g][j]);
     }
+  }
+  for (; k < K; ++k) {
+    for (int g = 0; g < 2; ++g) {
+      V column;
 #pragma GCC unroll 16
-    for (int j = 0; j < L; ++j) {
-#pragma GCC unroll 2
-      for (int g = 0; g < 2; ++g) sum[g] = fma_lanes(x[g][(k + j) * x_stride] - V{}, square[g][j], sum[g]);
+      for (int j = 0; j < L; ++j) column[j] = w[g][j * j_stride + k];
+      sum[g] = fma_lanes(x[g][k * x_stride] - V{}, column, sum[g]);
     }
   }
   sums[0] = sum[0];
   sums[1] = sum[1];
 }
 
-// Where rows push each other out of the L1 cache: half as many at a time, in two places that do not share its sets. Not
-// beyond the caches, where the prefetches of gemv_by_columns are worth more.
+// Not beyond the caches, where the prefetches of gemv_by_columns are worth more.
+template <typename T>
+TILEGRAD_INLINE bool takes_two(const Gemv<T>& p) {
+  constexpr int64_t kMostBytes = 8 << 20;
+  return kHasFma && p.k_stride == 1 && p.N * p.K * static_cast<int64_t>(sizeof(T)) <= kMostBytes;
+}
+
+// Where rows push each other out of the L1 cache: half as many at a time, in two places that do not share its sets.
 template <typename T>
 TILEGRAD_INLINE bool takes_chunks(const Gemv<T>& p) {
-  constexpr int64_t kMostBytes = 8 << 20;
   const int64_t chunk = contraction_chunk(p.K);
-  return kHasFma && p.k_stride == 1 && shares_cache_sets<T>(p.j_stride) && p.K % chunk == 0 && p.K > chunk &&
-         p.N * p.K * static_cast<int64_t>(sizeof(T)) <= kMostBytes;
+  return takes_two(p) && shares_cache_sets<T>(p.j_stride) && p.K % chunk == 0 && p.K > chunk;
 }
 
 // Outputs first .. first + kDotLanes - 1 of sums of whole chunks.
@@ -190,14 +196,31 @@ void gemv_by_chunks(const Gemv<T>& p, int64_t first) {
     const T* const w = p.w + first * p.j_stride + k;
     const T* const x = p.x + k * p.x_stride;
     V sums[2];
-    add_two_chunks<T>({w, both ? w + chunk : w}, {x, both ? x + chunk * p.x_stride : x}, p.x_stride, p.j_stride, chunk,
-                      sums);
+    add_two<T>({w, both ? w + chunk : w}, {x, both ? x + chunk * p.x_stride : x}, p.x_stride, p.j_stride, chunk, sums);
     total = k == 0 ? sums[0] : total + sums[0];
     if (both) total = total + sums[1];
   }
   T finished[kDotLanes<T>];
   __builtin_memcpy(finished, &total, sizeof total);
   finish_vector(p, first, kDotLanes<T>, finished);
+}
+
+// Outputs first .. first + 2 * kDotLanes - 1.
+template <typename T>
+void gemv_by_groups(const Gemv<T>& p, int64_t first) {
+  using V = typename DotVector<T>::type;
+  const int64_t chunk = contraction_chunk(p.K), next = kDotLanes<T> * p.j_stride;
+  V total[2] = {};
+  for (int64_t k = 0; k < p.K; k += chunk) {
+    const T* const w = p.w + first * p.j_stride + k;
+    const T* const x = p.x + k * p.x_stride;
+    V sums[2];
+    add_two<T>({w, w + next}, {x, x}, p.x_stride, p.j_stride, smaller(chunk, p.K - k), sums);
+    for (int g = 0; g < 2; ++g) total[g] = k == 0 ? sums[g] : total[g] + sums[g];
+  }
+  T finished[2 * kDotLanes<T>];
+  __builtin_memcpy(finished, total, sizeof total);
+  finish_vector(p, first, 2 * kDotLanes<T>, finished);
 }
 
 // `parts`: see gemm_workspace.
@@ -227,6 +250,8 @@ void gemv(const Team& team, const Gemv<T>& p, T* parts) {
     }
     if (takes_chunks(p)) {
       for (; j + kDotLanes<T> <= mine.end; j += kDotLanes<T>) gemv_by_chunks(p, j);
+    } else if (kVectorBytes == 32 && takes_two(p)) {
+      for (; j + 2 * L <= mine.end; j += 2 * L) gemv_by_groups(p, j);
     }
     for (; j < mine.end; j += L) gemv_by_columns(p, j, smaller(L, mine.end - j));
   }

@@ -32,18 +32,6 @@ inline constexpr int kPairRows = kVectorBytes / 2 / static_cast<int>(sizeof(T));
 inline constexpr int64_t kPairChunk = 512;
 inline constexpr int64_t kMostPairBytes = int64_t{64} << 10;  // of x
 
-// Out of a and b in turn, within 128 bits: units of kUnit elements of the lower half or of the upper.
-template <int kUnit, bool kUpper, typename V, int... kLane>
-TILEGRAD_INLINE V unpack(V a, V b, std::integer_sequence<int, kLane...>) {
-  constexpr int kCount = sizeof...(kLane), kGroup = kCount / 4;
-  constexpr auto from = [](int lane) {
-    const int unit = lane % kGroup / kUnit;
-    return lane / kGroup * kGroup + (unit / 2 + (kUpper ? kGroup / kUnit / 2 : 0)) * kUnit + lane % kUnit +
-           (unit % 2 ? kCount : 0);
-  };
-  return __builtin_shufflevector(a, b, from(kLane)...);
-}
-
 // Groups of 128 bits: the even ones of a and b, or the odd ones.
 template <bool kOdd, typename V, int... kLane>
 TILEGRAD_INLINE V alternate(V a, V b, std::integer_sequence<int, kLane...>) {

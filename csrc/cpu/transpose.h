@@ -62,6 +62,72 @@ TILEGRAD_INLINE void transpose_blocks(V (&rows)[kCount]) {
   }
 }
 
+// Out of a and b in turn, within 128 bits: units of kUnit elements of the lower half or of the upper.
+template <int kUnit, bool kUpper, typename V, int... kLane>
+TILEGRAD_INLINE V unpack(V a, V b, std::integer_sequence<int, kLane...>) {
+  constexpr int kCount = sizeof...(kLane), kGroup = 16 / sizeof(a[0]);
+  constexpr auto from = [](int lane) {
+    const int unit = lane % kGroup / kUnit;
+    return lane / kGroup * kGroup + (unit / 2 + (kUpper ? kGroup / kUnit / 2 : 0)) * kUnit + lane % kUnit +
+           (unit % 2 ? kCount : 0);
+  };
+  return __builtin_shufflevector(a, b, from(kLane)...);
+}
+
+// How many columns load_columns() reads at once: of AVX2 half a square, since a whole one and its shuffles would leave no
+// registers for sums.
+template <typename V>
+inline constexpr int kColumnsAtOnce = sizeof(V) / sizeof(V{}[0]) / (kVectorBytes == 32 ? 2 : 1);
+
+template <typename H, int... kLane>
+TILEGRAD_INLINE auto side_by_side(H a, H b, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(a, b, kLane...);
+}
+
+// columns[j][i] = from[i * step + j], for as many rows i as a vector has lanes.
+template <typename V, typename T>
+TILEGRAD_INLINE void load_columns(const T* from, int64_t step, V (&columns)[kColumnsAtOnce<V>]) {
+  constexpr int L = sizeof(V) / sizeof(T), kCount = kColumnsAtOnce<V>;
+  if constexpr (kCount == L) {
+    typedef V Unaligned __attribute__((aligned(alignof(T)), may_alias));
+#pragma GCC unroll 16
+    for (int i = 0; i < L; ++i) {
+      columns[i] = *reinterpret_cast<const Unaligned*>(from + i * step);
+      keep_whole(columns[i]);  // one load, not one for every use
+    }
+    transpose_square(columns);
+  } else {
+    // Rows i and i + L / 2 meet in a vector as they are loaded; what is left are two unpackings within 128 bits.
+    typedef T Half __attribute__((vector_size(16), aligned(alignof(T)), may_alias));
+    constexpr auto lanes = std::make_integer_sequence<int, L>{};
+    const T* upper = from + kCount * step;
+    asm("" : "+r"(from), "+r"(upper));  // two pointers and one distance: gcc would keep one for every row, in memory
+    V rows[kCount];
+#pragma GCC unroll 4
+    for (int i = 0; i < kCount; ++i) {
+      V row = side_by_side(*reinterpret_cast<const Half*>(from + i * step),
+                           *reinterpret_cast<const Half*>(upper + i * step), lanes);
+      keep_whole(row);
+      rows[i] = row;
+    }
+    const auto put = [&](int j, V column) {
+      keep_whole(column);
+      columns[j] = column;
+    };
+    if constexpr (kCount == 4) {
+      const V a = unpack<1, false>(rows[0], rows[1], lanes), b = unpack<1, true>(rows[0], rows[1], lanes);
+      const V c = unpack<1, false>(rows[2], rows[3], lanes), d = unpack<1, true>(rows[2], rows[3], lanes);
+      put(0, unpack<2, false>(a, c, lanes));
+      put(1, unpack<2, true>(a, c, lanes));
+      put(2, unpack<2, false>(b, d, lanes));
+      put(3, unpack<2, true>(b, d, lanes));
+    } else {
+      put(0, unpack<1, false>(rows[0], rows[1], lanes));
+      put(1, unpack<1, true>(rows[0], rows[1], lanes));
+    }
+  }
+}
+
 template <typename T>
 TILEGRAD_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
   transpose_square(rows);
