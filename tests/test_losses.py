@@ -169,7 +169,7 @@ def test_bad_arguments(make: Any, message: str) -> None:
         make()
 
 
-@pytest.mark.parametrize("C", [3, 17, 64, 65, 80, 127, 1000, 1024, 1025, 5000])
+@pytest.mark.parametrize("C", [3, 17, 56, 57, 63, 64, 65, 72, 80, 105, 127, 256, 257, 1000, 1024, 1025, 5000])
 def test_exponentials_of_rows_have_the_same_bits_on_every_isa(C: int) -> None:
     """From 1 down to subnormal numbers and zero, with infinities and NaN, in rows of any length."""
     rng = np.random.default_rng(C)

@@ -10,15 +10,17 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-// Rows go in blocks of this many. Those up to kShortRow long go several at a time where a vector may be read in part, and are
-// transposed first where it may not, so that vectors run across them.
+// Rows go in blocks of this many. Those of up to four vectors go several at a time where a vector is cheaply written in part
+// (AVX-512). Elsewhere those up to kShortRow long are transposed first, so that vectors run across them: ends and joining
+// lanes cost more than that, at 56 floats as much. Blocks of rows up to kLongRow long stay in the L1 cache.
 inline constexpr int64_t kRowBlock = 16;
-inline constexpr int64_t kShortRow = 64;
-
-// The largest of a row, by four chains of comparisons: any order gives the same.
 template <typename T>
+inline constexpr int64_t kShortRow = kHasExpVectors && sizeof(T) == 4 ? 56 : 64;
+inline constexpr int64_t kLongRow = 256;
+
+// The largest of a row, by kWide chains of comparisons: any order gives the same.
+template <int kWide, typename T>
 TILEGRAD_INLINE T largest_of(const T* row, int64_t C) {
-  constexpr int kWide = 4 * kFoldLanes;
   T lane[kWide];
   for (int l = 0; l < kWide; ++l) lane[l] = -formulas::kInfinity<T>;
   // The last elements of a row that is long enough are met twice.
@@ -39,7 +41,7 @@ TILEGRAD_INLINE T exp_and_sum(const T* row, int64_t C, T top, T* to) {
     SumTotal<T> total;
     for (int64_t begin = 0; begin < C; begin += kSumChunk) {
       T lane[kFoldLanes];
-      store(lane, exp_chunk(row + begin, smaller(kSumChunk, C - begin), top, to ? to + begin : nullptr));
+      exp_chunk(row + begin, smaller(kSumChunk, C - begin), top, to ? to + begin : nullptr, lane);
       total.add(join_lanes(lane, plus<T>));
     }
     return total.value();
@@ -54,12 +56,12 @@ TILEGRAD_INLINE T exp_and_sum(const T* row, int64_t C, T top, T* to) {
 // in order, and exps[r][...] those exponentials, unless it is null.
 template <typename T>
 TILEGRAD_INLINE void exp_rows(const T* x, int64_t rows, int64_t C, T* exps, T* shift, T* sum) {
-  if constexpr (kHasExpVectors && sizeof(T) == 4) {
+  if constexpr (kHasExpVectors && kLanes<T> == kFoldLanes) {
     if (C <= kLanes<T>) return exp_rows_of_vectors<1>(x, rows, C, exps, shift, sum);
     if (C <= 2 * kLanes<T>) return exp_rows_of_vectors<2>(x, rows, C, exps, shift, sum);
     if (C <= 4 * kLanes<T>) return exp_rows_of_vectors<4>(x, rows, C, exps, shift, sum);
-  } else if (C <= kShortRow) {
-    T across[kShortRow + 1][kRowBlock];  // a vector may be written behind the last row
+  } else if (C <= kShortRow<T>) {
+    T across[kShortRow<T> + 1][kRowBlock];  // a vector may be written behind the last row
     pack_panel(x, 1, C, C, rows, kRowBlock, across[0], kRowBlock);
     T top[kRowBlock], total[kRowBlock];
     for (int64_t r = 0; r < kRowBlock; ++r) top[r] = -formulas::kInfinity<T>;
@@ -79,11 +81,20 @@ TILEGRAD_INLINE void exp_rows(const T* x, int64_t rows, int64_t C, T* exps, T* s
     if (exps) transpose_tile(across[0], kRowBlock, exps, C, rows, C);
     return;
   }
-  for (int64_t r = 0; r < rows; ++r) {
-    const T* row = x + r * C;
-    const T top = largest_of(row, C);
-    shift[r] = top;
-    sum[r] = exp_and_sum(row, C, top, exps ? exps + r * C : nullptr);
+  // The largest elements of all rows first, so that exponentials do not wait for them; and what is needed soon is fetched.
+  const bool is_long = C > kLongRow;
+  const int64_t together = is_long ? 1 : rows;
+  for (int64_t first = 0; first < rows; first += together) {
+    for (int64_t r = first; r < first + together; ++r) {
+      const T* row = x + r * C;
+      for (int64_t c = 0; !is_long && c < C; c += kCacheLine / static_cast<int64_t>(sizeof(T))) {
+        prefetch(row + kFoldChunk + c);
+      }
+      shift[r] = C >= 4 * kFoldLanes ? largest_of<4 * kFoldLanes>(row, C) : largest_of<kFoldLanes>(row, C);
+    }
+    for (int64_t r = first; r < first + together; ++r) {
+      sum[r] = exp_and_sum(x + r * C, C, shift[r], exps ? exps + r * C : nullptr);
+    }
   }
 }
 

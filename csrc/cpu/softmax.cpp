@@ -94,10 +94,13 @@ void log_softmax(const Team& team, const AxisBlocks& p, const T* x, T* y) {
       [&](int64_t first, int64_t rows) {
         T shift[kRowBlock], sum[kRowBlock];
         exp_rows<T>(x + first * C, rows, C, nullptr, shift, sum);
+        for (int64_t r = rows; r < kRowBlock; ++r) sum[r] = T(1);
+#pragma omp simd
+        for (int64_t r = 0; r < kRowBlock; ++r) sum[r] = formulas::log(sum[r]);
         for (int64_t r = 0; r < rows; ++r) {
           const T* from = x + (first + r) * C;
           T* to = y + (first + r) * C;
-          const T top = shift[r], log_sum = formulas::log(sum[r]);
+          const T top = shift[r], log_sum = sum[r];
 #pragma omp simd
           for (int64_t c = 0; c < C; ++c) to[c] = (from[c] - top) - log_sum;
         }
