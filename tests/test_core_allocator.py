@@ -14,6 +14,9 @@ import tilegrad as tg
 from .processes import SANITIZED, run_python
 
 
+UNIT, STAGGER = 2**16, 2**12
+
+
 def in_use() -> int:
     return tg.memory_stats()["bytes_in_use"]
 
@@ -28,11 +31,12 @@ def _clean_cache() -> Iterator[None]:
 
 
 def expected_class(bytes_asked: int) -> int:
-    """Four sizes an octave, in whole cache lines; from 1 MiB on units of 64 KiB: the rule, stated once more."""
+    """Four sizes an octave, in whole cache lines; from 1 MiB on units of 64 KiB, into which a block begins up to 4 KiB: the
+    rule, stated once more."""
     if bytes_asked <= 64:
         return 64
     if bytes_asked >= 2**20:
-        return -(-bytes_asked // 2**16) * 2**16
+        return -(-(bytes_asked + STAGGER) // UNIT) * UNIT
     octave = 64
     while octave * 2 < bytes_asked:
         octave *= 2
@@ -67,7 +71,17 @@ def test_rounding_loses_at_most_a_quarter_and_a_line() -> None:
 def test_alignment(size: int) -> None:
     tensors = [tg.empty(size, dtype="uint8") for _ in range(3)]
     for x in tensors:
-        assert x.data_ptr() % (2**16 if size >= 2**20 else 64) == 0
+        assert x.data_ptr() % 64 == 0
+
+
+@pytest.mark.parametrize("size", [2**20, 2**20 + 2**19, 2**21, 4 * 10**6, 2**22, 2**23, 2**25])
+def test_neighbours_begin_in_different_places_of_the_l1_cache(size: int) -> None:
+    tensors = [tg.empty(size, dtype="uint8") for _ in range(4)]
+    addresses = [x.data_ptr() for x in tensors]
+    assert all(address % UNIT < STAGGER for address in addresses)
+    for i, one in enumerate(addresses):
+        for other in addresses[:i]:
+            assert (one - other) % STAGGER != 0
 
 
 def test_freed_block_is_used_again() -> None:
@@ -107,12 +121,12 @@ def test_large_blocks_are_cut_and_grow_together() -> None:
 
 def test_a_hole_between_blocks_in_use_is_filled() -> None:
     tg.empty_cache()  # so that no other range is free
-    first, hole, last = (tg.full((4 * MIB,), number, dtype="uint8") for number in range(3))
+    first, hole, last = (tg.full((4 * MIB - STAGGER,), number, dtype="uint8") for number in range(3))
     address, before = hole.data_ptr(), total()
     del hole
-    smaller = tg.full((MIB,), 3, dtype="uint8")
-    assert smaller.data_ptr() == address + 3 * MIB, "the highest range that holds it, at its end"
-    rest = tg.full((3 * MIB,), 4, dtype="uint8")
+    smaller = tg.full((2 * MIB - STAGGER,), 3, dtype="uint8")
+    assert smaller.data_ptr() // UNIT * UNIT == address // UNIT * UNIT + 2 * MIB, "the highest range that holds it, at its end"
+    rest = tg.full((2 * MIB - STAGGER,), 4, dtype="uint8")
     assert rest.data_ptr() == address
     assert total() == before
     for number, block in ((0, first), (2, last), (3, smaller), (4, rest)):
@@ -232,7 +246,7 @@ def test_out_of_memory_raises_and_leaves_all_usable() -> None:
         x = tg.empty(150 * 2**20, dtype="uint8")
         del x
         assert tg.memory_stats()["bytes_cached"] >= 150 * 2**20
-        y = tg.empty(220 * 2**20, dtype="uint8")
+        y = tg.empty(220 * 2**20 - 4096, dtype="uint8")
         assert tg.memory_stats()["bytes_cached"] < 2**20
         y.numpy()[-1] = 7
         assert y.numpy()[-1] == 7

@@ -19,7 +19,7 @@ namespace {
 constexpr size_t kHugePage = size_t{2} << 20;  // ranges are made of, and advised as, huge pages
 
 struct Source {
-  static constexpr size_t kCutFrom = size_t{1} << 20, kCutUnit = size_t{64} << 10;
+  static constexpr size_t kCutFrom = size_t{1} << 20, kCutUnit = size_t{64} << 10, kStagger = size_t{4} << 10;
 
   static void* allocate(size_t bytes) { return std::aligned_alloc(SizeClass::kSmallest, bytes); }
 

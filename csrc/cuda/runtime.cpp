@@ -65,7 +65,7 @@ Runtime* make_runtime(int device) {
 std::atomic<Runtime*> runtimes[kMostDevices];
 
 struct Source {
-  static constexpr size_t kCutFrom = SIZE_MAX, kCutUnit = 1;  // what was allocated is freed whole
+  static constexpr size_t kCutFrom = SIZE_MAX, kCutUnit = 1, kStagger = 0;  // what was allocated is freed whole
   static void* add_range(void*, size_t&) { return nullptr; }
   static void release_range(void*, size_t) {}
   static void* allocate(size_t bytes) {
