@@ -92,6 +92,7 @@ double nanoseconds_each(const KernelSet* KernelTable::* entry, DType dtype) {
       &KernelTable::tanh_backward, &KernelTable::maximum,  &KernelTable::minimum,       &KernelTable::where,
       &KernelTable::clip,          &KernelTable::equal,    &KernelTable::less,          &KernelTable::greater,
       &KernelTable::reciprocal,    &KernelTable::relu6,    &KernelTable::leaky_relu,    &KernelTable::step,
+      &KernelTable::cube,
   };
   const double width = static_cast<double>(item_size(dtype)) / 4.0;
   for (const auto cheap : kCheap) {

@@ -196,7 +196,7 @@ def power(a: Tensor | float, b: Tensor | float) -> Tensor:
     if b.__class__ is int and b == 2:
         return square(a)  # type: ignore[arg-type]
     if b.__class__ is int and b == 3:
-        return multiply(square(a), a)  # type: ignore[arg-type]
+        return record(_C.cube(a), _cube_gradient, (a,), a)
     return record(_C.power(a, b), _power_gradient, (a, b), a, b)
 
 
@@ -208,6 +208,10 @@ def _power_gradient(needs: Needs, grad: Tensor, a: Tensor, b: Tensor) -> Gradien
         sum_to(_C.power_backward_base(grad, a, b), a) if needs[0] else None,
         sum_to(_C.power_backward_exponent(grad, a, b), b) if needs[1] else None,
     )
+
+
+def _cube_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
+    return (_C.cube_backward(grad, x),)
 
 
 def negative(x: Tensor) -> Tensor:

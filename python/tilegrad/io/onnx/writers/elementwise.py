@@ -64,6 +64,11 @@ def _square(writer: Writer, call: Call) -> None:
     elementwise(writer, call, "Mul", call.arguments * 2)
 
 
+@formula("cube")
+def _cube(writer: Writer, call: Call, x: str) -> str:
+    return writer.emit("Mul", [writer.emit("Mul", [x, x]), x])
+
+
 @formula("rsqrt")
 def _rsqrt(writer: Writer, call: Call, x: str) -> str:
     return writer.emit("Reciprocal", [writer.emit("Sqrt", [x])])
