@@ -12,6 +12,8 @@ import pytest
 
 import tilegrad as tg
 
+from .targets import AVAILABLE, running_on
+
 A = np.array([[1.5, -2.0, 3.0], [0.25, 5.0, -6.5]])
 B = np.array([[2.0, 3.0, -1.0], [0.5, -2.0, 4.0]])
 BINARY = [
@@ -503,3 +505,40 @@ def test_shapes_are_what_numpy_takes(shape: Any) -> None:
 def test_shapes_that_are_none(call: Any, message: str) -> None:
     with pytest.raises(tg.ShapeError, match=f"^{message}"):
         call()
+
+
+@pytest.mark.parametrize("isa", AVAILABLE)
+@pytest.mark.parametrize("target", ["int32", "int64", "uint8"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_floats_are_truncated_and_saturated(dtype: str, target: str, isa: str) -> None:
+    """All powers of two with their neighbours, fractions, infinities and NaN, in vectors and behind them."""
+    powers = np.exp2(np.arange(-3, 70)).astype(dtype)
+    some = [np.nextafter(powers, np.array(to, dtype)) for to in (0, np.inf)]
+    positive = np.concatenate([powers, *some, np.array([0, 0.5, 1.5, 254.9, 255.5, 1e-40, np.inf], dtype)])
+    values = np.concatenate([positive, -positive, np.array([np.nan, -np.nan], dtype)])
+    limits = np.iinfo(target)
+    ends = int(limits.min), int(limits.max)
+
+    def integer(value: float) -> int:
+        if not np.isfinite(value):
+            return 0 if np.isnan(value) else ends[int(value > 0)]
+        return min(max(int(value), ends[0]), ends[1])
+
+    expected = np.array([integer(float(value)) for value in values], target)
+    with running_on(isa, 1):
+        for length in [*range(1, 36), values.size]:
+            found = tg.tensor(values[-length:]).astype(target).numpy()
+            np.testing.assert_array_equal(found, expected[-length:])
+            np.testing.assert_array_equal(tg.tensor(values[:length]).astype(target).numpy(), expected[:length])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8"])
+def test_a_cube_is_two_products(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    x = (np.abs(rng.normal(size=37)) * 10).astype(dtype) if dtype == "uint8" else (rng.normal(size=37) * 10).astype(dtype)
+    np.testing.assert_array_equal((tg.tensor(x) ** 3).numpy(), x * x * x)
+    if dtype.startswith("float"):
+        leaf = tg.tensor(x, requires_grad=True)
+        (leaf**3).backward(tg.tensor(x[::-1].copy()))
+        assert leaf.grad is not None
+        np.testing.assert_array_equal(leaf.grad.numpy(), x[::-1] * (np.array(3, dtype) * (x * x)))

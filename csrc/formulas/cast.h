@@ -84,23 +84,20 @@ TILEGRAD_FORMULA double to_double_sticky(int64_t x) {
   return static_cast<double>(exact ? x : (x & ~int64_t{0xfff}) | ((x & 0xfff) != 0 ? 0x800 : 0));
 }
 
-// Truncates; the largest floating number below the integers' end is converted, and the end itself by selection.
+// Truncates. Masks instead of selections, of which gcc makes branches or does some twice. What does not fit is converted as 0,
+// and the integers' end, which its sign says, is put in its place, but for NaN.
 template <typename To, typename From>
 TILEGRAD_FORMULA To saturate(From x) {
   if constexpr (sizeof(To) == 1) {
     const From low = x > From(0) ? x : From(0);  // and NaN
     return static_cast<To>(static_cast<int32_t>(low > From(255) ? From(255) : low));
   } else {
+    using Bits = typename Floating<From>::Bits;
     constexpr From kEnd = sizeof(To) == 4 ? From(0x1p31) : From(0x1p63);
     constexpr To kMost = sizeof(To) == 4 ? To(INT32_MAX) : To(INT64_MAX);
-    constexpr From kLast = sizeof(From) == 4 ? kEnd - kEnd / From(0x1p24)
-                           : sizeof(To) == 4 ? From(INT32_MAX)
-                                             : kEnd - kEnd / From(0x1p53);
-    From bounded = x == x ? x : From(0);
-    bounded = bounded < -kEnd ? -kEnd : bounded;
-    bounded = bounded > kLast ? kLast : bounded;
-    const To converted = static_cast<To>(bounded);
-    return x >= kEnd ? kMost : converted;
+    const Bits fits = -static_cast<Bits>(magnitude(x) < kEnd);
+    const To beyond = -static_cast<To>(magnitude(x) >= kEnd), negative = -static_cast<To>(x < From(0));
+    return static_cast<To>(from_bits<From>(bits_of(x) & fits)) | (beyond & (kMost ^ negative));
   }
 }
 
