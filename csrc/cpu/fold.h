@@ -17,6 +17,11 @@ inline constexpr int64_t kFoldColumns = 64;
 // Where memory is slower than that latency, one stream is read faster than several: long sequences of arrays that leave the L2
 // cache run one after the other.
 inline constexpr int64_t kFoldCached = int64_t{1} << 20, kFoldLong = kFoldChunk / 2;
+#if defined(__AVX512F__)
+inline constexpr int kFoldAlone = 1;
+#else
+inline constexpr int kFoldAlone = 2;
+#endif
 
 // The lanes of a fold, joined as a tree. The compiler knows the size of each half: it is a vector, where a loop over halves of
 // any size would be one of single lanes.
@@ -54,9 +59,11 @@ TILEGRAD_INLINE void fold_chunks(int64_t count, Part identity, Part (&results)[k
   }
 }
 
-// results[c] = the fold of f(0, c) ... f(count - 1, c), for columns <= kFoldColumns.
-template <typename Part, typename Join, typename F>
-TILEGRAD_INLINE void fold_chunk_columns(int64_t count, int64_t columns, Part identity, Part* results, Join join, F f) {
+// results[c] = the fold of f(0, c) ... f(count - 1, c), for columns <= kFoldColumns. fetch(i) is called for rows that are
+// needed soon.
+template <typename Part, typename Join, typename F, typename Fetch>
+TILEGRAD_INLINE void fold_chunk_columns(int64_t count, int64_t columns, Part identity, Part* results, Join join, F f,
+                                        Fetch fetch) {
   Part lane[kFoldLanes][kFoldColumns];
   for (int l = 0; l < kFoldLanes; ++l) {
 #pragma omp simd
@@ -67,6 +74,8 @@ TILEGRAD_INLINE void fold_chunk_columns(int64_t count, int64_t columns, Part ide
     for (int l = 0; l < kFoldLanes; ++l) {
       Part* own = lane[l];
       const int64_t a = i + l, b = a + kFoldLanes, d = b + kFoldLanes, e = d + kFoldLanes;
+      for (int64_t next = a + 4 * kFoldLanes; next < smaller(count, a + 8 * kFoldLanes); next += kFoldLanes)
+        fetch(next);
 #pragma omp simd
       for (int64_t c = 0; c < columns; ++c) {
         own[c] = join(join(join(join(own[c], f(a, c)), f(b, c)), f(d, c)), f(e, c));
@@ -192,6 +201,9 @@ struct AxisFold {
         fold_rows<kFoldStreams>(count, at + s, ahead, output + s * step, step, none, parts + s);
       }
     }
+    for (; kFoldAlone > 1 && s + kFoldAlone <= rows; s += kFoldAlone) {
+      fold_rows<kFoldAlone>(count, at + s, 4 * kFoldChunk, output + s * step, step, none, parts + s);
+    }
     for (; s < rows; ++s) fold_rows<1>(count, at + s, 4 * kFoldChunk, output + s * step, step, none, parts + s);
   }
 
@@ -219,15 +231,24 @@ struct AxisFold {
       if (!in_place) count = smaller<int64_t>(count, alone ? 1 : kFoldStreams);
       const T* at[kBlock];
       Total totals[kBlock];
-      for (int64_t begin = 0; begin < p.inner.numel; begin += kFoldChunk) {
-        const int64_t length = smaller(kFoldChunk, p.inner.numel - begin);
+      Part parts[kBlock];
+      for (int64_t begin = 0; begin < p.inner.numel;) {
+        const int64_t left = p.inner.numel - begin, length = smaller(kFoldChunk, left);
+        if (count == 1 && left >= 2 * kFoldChunk) {  // of one output several chunks at a time
+          const int few = static_cast<int>(smaller<int64_t>(left / kFoldChunk, kFoldStreams));
+          for (int s = 0; s < few; ++s) at[s] = row(from, begin + s * kFoldChunk, kFoldChunk, room[s]);
+          block(kFoldChunk, at, few, o, 0, parts);
+          for (int s = 0; s < few; ++s) totals[0].add(parts[s]);
+          begin += few * kFoldChunk;
+          continue;
+        }
         for (int64_t s = 0; s < count; ++s) {
           at[s] = in_place ? from + s * stride : row(from + s * stride, begin, length, room[s]);
         }
-        Part parts[kBlock];
         block(length, at, static_cast<int>(count), o, 1, parts);
 #pragma omp simd
         for (int64_t s = 0; s < count; ++s) totals[s].add(parts[s]);
+        begin += kFoldChunk;
       }
 #pragma omp simd
       for (int64_t s = 0; s < count; ++s) fold.finish(o + s, totals[s]);
@@ -271,8 +292,14 @@ struct AxisFold {
     const int64_t begin = chunk * kFoldChunk, count = smaller(kFoldChunk, p.inner.numel - begin);
     offsets_of(p.inner, begin, count, rows);
     const T* base = x + Walk(p.outer, first).offset;
-    fold_chunk_columns(count, columns, Fold::identity(), parts, Fold::join,
-                       [&](int64_t i, int64_t c) { return fold.map(base[rows[i] + c], first + c); });
+    fold_chunk_columns(
+        count, columns, Fold::identity(), parts, Fold::join,
+        [&](int64_t i, int64_t c) { return fold.map(base[rows[i] + c], first + c); },
+        [&](int64_t i) {
+          for (int64_t c = 0; c < columns; c += kCacheLine / static_cast<int64_t>(sizeof(T))) {
+            prefetch(base + rows[i] + c);
+          }
+        });
   }
 
   // Outputs that lie side by side: blocks of columns, each walked down its rows.

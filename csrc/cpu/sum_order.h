@@ -61,7 +61,7 @@ TILEGRAD_INLINE T sum_chunk(int64_t count, F f) {
 // sums[c] = the sum of one chunk f(0, c) ... f(count - 1, c), for columns <= kSumColumns.
 template <typename T, typename F>
 TILEGRAD_INLINE void sum_chunk_columns(int64_t count, int64_t columns, T* sums, F f) {
-  fold_chunk_columns(count, columns, T(0), sums, plus<T>, f);
+  fold_chunk_columns(count, columns, T(0), sums, plus<T>, f, [](int64_t) {});
 }
 
 // The sum of f(0) ... f(count - 1). Every f(i) is called once, in an order of no concern: it may write element i.
