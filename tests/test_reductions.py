@@ -23,7 +23,7 @@ def stated_order(x: np.ndarray) -> np.ndarray:
     return np.float32(total)
 
 
-@pytest.mark.parametrize("length", [1, 5, 16, 17, 100, 1023, 1024, 1025, 4096, 5000, 20_000])
+@pytest.mark.parametrize("length", [1, 5, 16, 17, 100, 1023, 1024, 1025, 2047, 2048, 4096, 5000, 7169, 20_000, 270_001])
 def test_sum_has_the_stated_order(length: int) -> None:
     x = np.random.default_rng(length).normal(size=length).astype(np.float32)
     assert tg.sum(tg.tensor(x)).item() == stated_order(x)

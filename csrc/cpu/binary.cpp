@@ -17,6 +17,12 @@ TILEGRAD_INLINE bool is_product_with_one(const char* name, const LoopNest<3>& ne
   return one;
 }
 
+// Formulas that cost less than filling a block with one element.
+constexpr bool is_arithmetic(const char* name) {
+  const std::string_view known(name);
+  return known == "add" || known == "subtract" || known == "multiply" || known == "divide";
+}
+
 // Of floating numbers the general case of floor_divide and remainder is a loop, which few quotients need.
 constexpr bool is_division(const char* name) {
   return std::string_view(name) == "floor_divide" || std::string_view(name) == "remainder";
@@ -48,6 +54,8 @@ struct DivisionInAStep {
       map_with_exceptions(                                                                                   \
           team, nest, [](T a, T b) { return formulas::divides_in_a_step(a, b); }, DivisionInAStep<kFloor>(), \
           of_elements, y_data, a_data, b_data);                                                              \
+    } else if constexpr (is_arithmetic(#name) && std::is_floating_point_v<T>) {                              \
+      for_each_block(team, nest, PairBody<decltype(of_elements)>{of_elements}, y_data, a_data, b_data);      \
     } else {                                                                                                 \
       map(team, nest, of_elements, y_data, a_data, b_data);                                                  \
     }                                                                                                        \

@@ -29,6 +29,9 @@ inline constexpr int64_t kElementGrain = 128;
 // the call of a vectorised loop over them pays.
 inline constexpr int64_t kBlock = 512;
 
+// In place of the number of an input.
+inline constexpr int kNone = -1;
+
 // Calls run(count, offsets) for runs along the innermost loop; offsets[o] is where operand o's run begins. Each member
 // takes an even share of all elements, so that a nest of few long rows is shared out too.
 template <int kOperands, typename Run>
@@ -197,12 +200,19 @@ TILEGRAD_INLINE void for_each_piece(const Team& team, const LoopNest<sizeof...(X
   if (has_short_rows(nest)) return for_short_rows(team, nest, body, numbers, y, x...);
   constexpr int kOutput = sizeof...(X);
   int64_t step[kOutput + 1];
-  bool contiguous = true;
+  // The input that is one element along a run, and how many operands are neither that nor contiguous.
+  int one = kNone, others = 0;
   for (int o = 0; o <= kOutput; ++o) {
     step[o] = nest.ndim ? nest.stride[o][nest.ndim - 1] : 1;
-    contiguous &= step[o] == 1;
+    if (step[o] == 0 && one == kNone && o < kOutput && body.takes_one) {
+      one = o;
+    } else {
+      others += step[o] != 1;
+    }
   }
-  if (contiguous && nest.ndim == 1 && nest.numel * static_cast<int64_t>(sizeof(Y)) >= kStreamedBytes &&
+  const bool contiguous = others == 0;
+  if (!contiguous) one = kNone;
+  if (contiguous && one == kNone && nest.ndim == 1 && nest.numel * static_cast<int64_t>(sizeof(Y)) >= kStreamedBytes &&
       ((static_cast<const void*>(x) != static_cast<const void*>(y)) && ...)) {
     return stream_blocks(team, nest, body, y, x...);
   }
@@ -210,24 +220,26 @@ TILEGRAD_INLINE void for_each_piece(const Team& team, const LoopNest<sizeof...(X
   Y result[kBlock];
   for_each_run(team, nest, [&](int64_t count, const int64_t* offsets) {
     Y* to = y + offsets[kOutput];
-    if (!contiguous) (get<I>(inputs).begin(x + offsets[I], step[I], count), ...);
+    if (contiguous) return body.run(body.body, count, one, to, (x + offsets[I])...);
+    (get<I>(inputs).begin(x + offsets[I], step[I], count), ...);
     for (int64_t first = 0; first < count; first += kBlock) {
-      const int64_t n = contiguous ? count : smaller(count - first, kBlock);
+      const int64_t n = smaller(count - first, kBlock);
       Y* out = step[kOutput] == 1 ? to + first : result;
-      body(n, out, (contiguous ? x + offsets[I] : get<I>(inputs).block(first, n))...);
-      if (contiguous) return;
+      body(n, out, get<I>(inputs).block(first, n)...);
       if (out == result) scatter_run(result, step[kOutput], n, to + first * step[kOutput]);
     }
   });
 }
 
 // A body behind a pointer, and the way over a nest to it: one copy of that way for all kernels on elements of the same
-// sizes. It is 2 KB of code, and there are hundreds of kernels.
+// sizes. It is 2 KB of code, and there are hundreds of kernels. A body that takes one is told which input is one element for all
+// of a piece.
 template <typename Y, typename... X>
 struct BodyOf {
-  void (*run)(const void* body, int64_t count, Y* y, const X*... x);
+  void (*run)(const void* body, int64_t count, int one, Y* y, const X*... x);
   const void* body;
-  TILEGRAD_INLINE void operator()(int64_t count, Y* y, const X*... x) const { run(body, count, y, x...); }
+  bool takes_one;
+  TILEGRAD_INLINE void operator()(int64_t count, Y* y, const X*... x) const { run(body, count, kNone, y, x...); }
 };
 template <typename Y, typename... X>
 [[gnu::noinline]] void walk(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, BodyOf<Y, X...> body, Y* y,
@@ -235,15 +247,48 @@ template <typename Y, typename... X>
   for_each_piece(team, nest, body, std::make_integer_sequence<int, sizeof...(X)>{}, y, x...);
 }
 
+// y = formula(a, b) of contiguous pieces, where a or b may be one element: a column or a number. Filling a block with it costs
+// about as much as a simple formula.
+template <typename Formula>
+struct PairBody {
+  Formula formula;
+  template <typename Y, typename X>
+  TILEGRAD_INLINE void operator()(int64_t count, Y* y, const X* a, const X* b) const {
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i) y[i] = formula(a[i], b[i]);
+  }
+  template <typename Y, typename X>
+  TILEGRAD_INLINE void with_one(int one, int64_t count, Y* y, const X* a, const X* b) const {
+    const X value = one == 0 ? *a : *b;
+    if (one == 0) {
+#pragma omp simd
+      for (int64_t i = 0; i < count; ++i) y[i] = formula(value, b[i]);
+    } else {
+#pragma omp simd
+      for (int64_t i = 0; i < count; ++i) y[i] = formula(a[i], value);
+    }
+  }
+};
+template <typename Body>
+inline constexpr bool kTakesOne = false;
+template <typename Formula>
+inline constexpr bool kTakesOne<PairBody<Formula>> = true;
+
 // Calls body(count, y, x...) with contiguous pieces of every operand; in the nest the inputs come first, y last.
 template <typename Body, typename Y, typename... X>
 TILEGRAD_INLINE void for_each_block(const Team& team, const LoopNest<sizeof...(X) + 1>& nest, const Body& body, Y* y,
                                     const X*... x) {
-  const BodyOf<Bits<Y>, Bits<X>...> raw{[](const void* b, int64_t count, Bits<Y>* to, const Bits<X>*... from) {
-                                          (*static_cast<const Body*>(b))(count, reinterpret_cast<Y*>(to),
-                                                                         reinterpret_cast<const X*>(from)...);
-                                        },
-                                        &body};
+  const BodyOf<Bits<Y>, Bits<X>...> raw{
+      [](const void* b, int64_t count, [[maybe_unused]] int one, Bits<Y>* to, const Bits<X>*... from) {
+        const Body& own = *static_cast<const Body*>(b);
+        if constexpr (kTakesOne<Body>) {
+          if (one != kNone) {
+            return own.with_one(one, count, reinterpret_cast<Y*>(to), reinterpret_cast<const X*>(from)...);
+          }
+        }
+        own(count, reinterpret_cast<Y*>(to), reinterpret_cast<const X*>(from)...);
+      },
+      &body, kTakesOne<Body>};
   walk(team, nest, raw, reinterpret_cast<Bits<Y>*>(y), reinterpret_cast<const Bits<X>*>(x)...);
 }
 
