@@ -29,6 +29,23 @@ def test_sum_has_the_stated_order(length: int) -> None:
     assert tg.sum(tg.tensor(x)).item() == stated_order(x)
 
 
+@pytest.mark.parametrize("lines", range(1, 10))
+@pytest.mark.parametrize("axis", [1, 2])
+def test_running_sums_of_several_lines(lines: int, axis: int) -> None:
+    """Along the last axis, and along one whose few neighbours are lines of their own."""
+    for length in (1, 5, 37):
+        x = np.random.default_rng(length).normal(size=(lines, length, 3)).astype(np.float32)
+        x = x if axis == 1 else np.moveaxis(x, 1, 2).copy()
+        np.testing.assert_array_equal(
+            tg.cumsum(tg.tensor(x), axis=axis).numpy(), np.cumsum(x, axis=axis, dtype=np.float64).astype(np.float32)
+        )
+        leaf = tg.tensor(x, requires_grad=True)
+        tg.cumsum(leaf, axis=axis).backward(tg.tensor(x))
+        assert leaf.grad is not None
+        expected = np.flip(np.cumsum(np.flip(x, axis), axis=axis, dtype=np.float64), axis).astype(np.float32)
+        np.testing.assert_array_equal(leaf.grad.numpy(), expected)
+
+
 # A view as NumPy makes it, and as we do.
 VIEWS = {
     "whole": (lambda x: x,) * 2,

@@ -542,3 +542,21 @@ def test_a_cube_is_two_products(dtype: str) -> None:
         (leaf**3).backward(tg.tensor(x[::-1].copy()))
         assert leaf.grad is not None
         np.testing.assert_array_equal(leaf.grad.numpy(), x[::-1] * (np.array(3, dtype) * (x * x)))
+
+
+@pytest.mark.parametrize("isa", AVAILABLE)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_arithmetic_with_columns_and_numbers(dtype: str, isa: str) -> None:
+    """One element for a run on either side, on both, and beside a view with gaps; runs that end within a vector."""
+    rng = np.random.default_rng(0)
+    operations = [operator.add, operator.sub, operator.mul] + [operator.truediv] * (dtype != "int32")
+    for length in [*range(1, 36), 511, 512, 513, 1030]:
+        matrix, gaps, column, number = (
+            rng.integers(1, 100, size=shape).astype(dtype) for shape in ((5, length), (5, 2 * length), (5, 1), ())
+        )
+        with running_on(isa, 1):
+            for operation in operations:
+                for a in (matrix, gaps[:, ::2], column, number):
+                    for b in (matrix, column, number):
+                        ours = operation(tg.tensor(a) if a.base is None else tg.tensor(gaps)[:, ::2], tg.tensor(b))
+                        np.testing.assert_array_equal(ours.numpy(), operation(a, b))

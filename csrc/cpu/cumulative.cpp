@@ -33,20 +33,33 @@ TILEGRAD_INLINE void run_neighbours(const Team& team, const AxisBlocks& p, const
   }
 }
 
-// Every line of `length` elements on its own: lines are [before][after], elements `after` apart; from the end if `reverse`.
+// kTogether lines of `length` elements from number `line` on: lines are [before][after], elements `after` apart; from the end
+// if `reverse`.
+template <int kTogether, typename Total, typename X, typename Y, typename Value>
+TILEGRAD_INLINE void run_together(const AxisBlocks& p, int64_t line, const X* x, Y* y, Value value) {
+  const int64_t step = p.reverse ? -p.after : p.after, begin = p.reverse ? (p.length - 1) * p.after : 0;
+  int64_t at[kTogether];
+  for (int l = 0; l < kTogether; ++l) {
+    at[l] = (line + l) / p.after * p.length * p.after + (line + l) % p.after + begin;
+  }
+  Total totals[kTogether];
+  for (int64_t i = 0; i < p.length; ++i) {
+#pragma GCC unroll 4
+    for (int l = 0; l < kTogether; ++l) {
+      value(totals[l], x[at[l] + i * step]);
+      y[at[l] + i * step] = static_cast<Y>(totals[l].value());
+    }
+  }
+}
+
+// Four lines at a time, because a line's sums wait for each other.
 template <typename Total, typename X, typename Y, typename Value>
 TILEGRAD_INLINE void run_lines(const Team& team, const AxisBlocks& p, const X* x, Y* y, Value value) {
   if (p.after >= kFewLines) return run_neighbours<Total>(team, p, x, y, value);
   const Range mine = team.share(p.before * p.after);
-  const int64_t step = p.reverse ? -p.after : p.after;
-  for (int64_t line = mine.begin; line < mine.end; ++line) {
-    int64_t at = line / p.after * p.length * p.after + line % p.after + (p.reverse ? (p.length - 1) * p.after : 0);
-    Total total;
-    for (int64_t i = 0; i < p.length; ++i, at += step) {
-      value(total, x[at]);
-      y[at] = static_cast<Y>(total.value());
-    }
-  }
+  int64_t line = mine.begin;
+  for (; line + 4 <= mine.end; line += 4) run_together<4, Total>(p, line, x, y, value);
+  for (; line < mine.end; ++line) run_together<1, Total>(p, line, x, y, value);
 }
 
 // In double for float, compensated for double; x and y contiguous.
