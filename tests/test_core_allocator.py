@@ -13,7 +13,6 @@ import tilegrad as tg
 
 from .processes import SANITIZED, run_python
 
-
 UNIT, STAGGER = 2**16, 2**12
 
 
@@ -31,8 +30,10 @@ def _clean_cache() -> Iterator[None]:
 
 
 def expected_class(bytes_asked: int) -> int:
-    """Four sizes an octave, in whole cache lines; from 1 MiB on units of 64 KiB, into which a block begins up to 4 KiB: the
-    rule, stated once more."""
+    """Four sizes an octave, in whole cache lines; from 1 MiB on units of 64 KiB, into which a block begins up to 4 KiB.
+
+    The rule, stated once more.
+    """
     if bytes_asked <= 64:
         return 64
     if bytes_asked >= 2**20:
@@ -125,7 +126,9 @@ def test_a_hole_between_blocks_in_use_is_filled() -> None:
     address, before = hole.data_ptr(), total()
     del hole
     smaller = tg.full((2 * MIB - STAGGER,), 3, dtype="uint8")
-    assert smaller.data_ptr() // UNIT * UNIT == address // UNIT * UNIT + 2 * MIB, "the highest range that holds it, at its end"
+    assert smaller.data_ptr() // UNIT * UNIT == address // UNIT * UNIT + 2 * MIB, (
+        "the highest range that holds it, at its end"
+    )
     rest = tg.full((2 * MIB - STAGGER,), 4, dtype="uint8")
     assert rest.data_ptr() == address
     assert total() == before

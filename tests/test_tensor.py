@@ -535,7 +535,11 @@ def test_floats_are_truncated_and_saturated(dtype: str, target: str, isa: str) -
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8"])
 def test_a_cube_is_two_products(dtype: str) -> None:
     rng = np.random.default_rng(0)
-    x = (np.abs(rng.normal(size=37)) * 10).astype(dtype) if dtype == "uint8" else (rng.normal(size=37) * 10).astype(dtype)
+    x = (
+        (np.abs(rng.normal(size=37)) * 10).astype(dtype)
+        if dtype == "uint8"
+        else (rng.normal(size=37) * 10).astype(dtype)
+    )
     np.testing.assert_array_equal((tg.tensor(x) ** 3).numpy(), x * x * x)
     if dtype.startswith("float"):
         leaf = tg.tensor(x, requires_grad=True)
