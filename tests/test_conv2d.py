@@ -129,6 +129,24 @@ def test_few_channels_are_the_first_of_many(channels: int, dtype: Any, isa: str)
             )
 
 
+@pytest.mark.parametrize("isa", AVAILABLE)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("kernel", "options"), [((3, 3, 3, 40), {}), ((1, 2, 270, 20), {"stride": (1, 2)})])
+def test_a_pixel_does_not_see_the_length_of_its_row(kernel: Any, options: Any, dtype: Any, isa: str) -> None:
+    """Rows of any length, which are cut into tiles of several heights, have the bits of a long one's first pixels."""
+    rng = np.random.default_rng(6)
+    stride = options.get("stride", (1, 1))[1]
+    x, w = (rng.normal(size=s).astype(dtype) for s in ((2, 4, 70 * stride, kernel[2]), kernel))
+    with running_on(isa):
+        for few in (kernel[3], 16, 8, 5):
+            weights = tg.tensor(w[..., :few])
+            long = tg.conv2d(tg.tensor(x), weights, **options).numpy()
+            for columns in range(1, 50):
+                seen = x[:, :, : (columns - 1) * stride + kernel[1]]
+                y = tg.conv2d(tg.tensor(seen), weights, **options).numpy()
+                assert y.tobytes() == long[:, :, :columns].tobytes(), columns
+
+
 def chain(products: list[tuple[np.float32, np.float32]], total: int) -> np.float32:
     """The documented sum: fused multiply-adds in chunks of 512, each rounded once; chunks added in order."""
     assert total <= 16384

@@ -26,76 +26,78 @@ struct StencilTile {
   LinesAhead* ahead;  // the input of the next unit of work, some lines before every run of terms
 };
 
-// A tile of neighbours in a row: one distance says where all of them are, so that a term costs no load of a pointer to
-// each (two loads a cycle are all there are), and where terms are neighbours none of an offset.
+// Tiles of neighbours in a row, one after the other: one distance says where all of a tile's pixels are, so that a term costs no
+// load of a pointer to each (two loads a cycle are all there are), and where terms are neighbours none of an offset.
 template <typename T, int kRows, int kVectors>
-[[gnu::noinline]] void stencil_row_tile(const StencilTile<T>& p, const T* in, int64_t in_step, T* out,
-                                        int64_t out_step) {
+[[gnu::noinline]] void stencil_row_tiles(const StencilTile<T>& p, int64_t tiles, const T* in, int64_t in_step, T* out,
+                                         int64_t out_step) {
   using Tile = RegisterTile<T, kRows, kVectors>;
-  Tile tile;
-  tile.clear();
-  T total[kRows * Tile::kColumns];
-  const T* weights = p.weights;
-  const int64_t* offset = p.offsets;
-  int64_t k = 0, left = p.run;
-  for (int i = 0; i < p.chunks.count; ++i) {
-    if (i > 0) {
-      tile.store(total, Tile::kColumns);
+  for (; tiles > 0; --tiles, in += kRows * in_step, out += kRows * out_step) {
+    Tile tile;
+    T total[kRows * Tile::kColumns];
+    const T* weights = p.weights;
+    const int64_t* offset = p.offsets;
+    int64_t k = 0, left = p.run;
+    for (int i = 0;;) {  // as in stencil_tile
       tile.clear();
+      for (const int64_t end = p.chunks.ends[i]; k < end;) {
+        p.ahead->fetch();
+        const int64_t count = smaller(left, end - k);
+        SpacedRows<T, kRows> rows(in + *offset, in_step);
+        tile.accumulate_on(count, rows, weights, p.weights_step);
+        offset += count;
+        k += count;
+        left = left == count ? p.run : left - count;
+      }
+      if (i > 0) tile.add_to(total, Tile::kColumns);
+      if (++i >= p.chunks.count) break;
+      tile.store(total, Tile::kColumns);
     }
-    for (const int64_t end = p.chunks.ends[i]; k < end;) {
-      p.ahead->fetch();
-      const int64_t count = smaller(left, end - k);
-      SpacedRows<T, kRows> rows(in + *offset, in_step);
-      tile.accumulate_on(count, rows, weights, p.weights_step);
-      offset += count;
-      k += count;
-      left = left == count ? p.run : left - count;
-    }
-    if (i > 0) tile.add_to(total, Tile::kColumns);
+    finish(tile, p.epilogue, p.first, out, out_step, p.columns);
   }
-  finish(tile, p.epilogue, p.first, out, out_step, p.columns);
 }
 
-// The heights of tiles of neighbours: kRowTileRows and so many fewer by two, down to half of it.
+// The tallest tiles of neighbours. Heights are even, down to about half of it.
 template <typename T, int kVectors>
 inline constexpr int kRowTileRows = kVectors == 1 && kVectorRegisters == 32 ? 16 : kMaxRows<T, kVectors>;
 
-// The height that covers rows of `columns` with the fewest surplus pixels, which are computed twice: the last tile of a row
-// ends with it. 0 where that is no gain over tiles of pixels anywhere.
+// How a row of `columns` pixels is cut into tiles of neighbours: as few as can be, `tall` of height + 2 and `low` of height. The
+// last ends with the row: of an odd number a pixel is computed twice. Neither where that is no gain over tiles of pixels
+// anywhere.
+struct RowCut {
+  int64_t tall, low;
+  int height;
+};
 template <typename T, int kVectors>
-TILEGRAD_INLINE int row_tile_height(int64_t columns) {
-  constexpr int kMost = kRowTileRows<T, kVectors>;
-  int best = 0;
-  int64_t least = columns + columns / 8 + 1;
-  for (int rows = kMost; 2 * rows >= kMost && kHasFma; rows -= 2) {
-    const int64_t computed = ceil_div(columns, rows) * rows;
-    if (rows <= columns && computed < least) best = rows, least = computed;
-  }
-  return best;
+TILEGRAD_INLINE RowCut cut_row(int64_t columns) {
+  constexpr int64_t kMost = kRowTileRows<T, kVectors>;
+  const int64_t tiles = ceil_div(columns, kMost), pairs = ceil_div(columns, 2);
+  if (!kHasFma || 2 * columns < kMost || (columns % 2 != 0 && (columns < 8 || tiles == 1))) return {0, 0, 0};
+  const int64_t tall = pairs % tiles;
+  return {tall, tiles - tall, static_cast<int>(pairs / tiles * 2)};
 }
 
-template <typename T, int kRows, int kVectors>
-TILEGRAD_INLINE void stencil_rows(const StencilTile<T>& p, const PixelGrid& grid, const T* in, T* out) {
+// All tiles of one class and panel, of rows cut into `tall` tiles of kRows + 2 pixels and `low` of kRows.
+template <int kVectors, int kRows, typename T>
+TILEGRAD_INLINE void stencil_rows(const RowCut& cut, const StencilTile<T>& p, const PixelGrid& grid, const T* in,
+                                  T* out) {
+  constexpr int kTall = smaller(kRows + 2, kRowTileRows<T, kVectors>);
+  if constexpr (2 * (kRows - 2) >= kRowTileRows<T, kVectors>) {
+    if (cut.height < kRows) return stencil_rows<kVectors, kRows - 2>(cut, p, grid, in, out);
+  }
   for (int64_t image = 0; image < grid.images; ++image) {
     for (int64_t h = 0; h < grid.rows; ++h) {
       const T* const from = in + image * grid.in_image + h * grid.in_row;
       T* const to = out + image * grid.out_image + h * grid.out_row;
-      for (int64_t done = 0; done < grid.columns; done += kRows) {
-        const int64_t w = smaller(done, grid.columns - kRows);
-        stencil_row_tile<T, kRows, kVectors>(p, from + w * grid.in_column, grid.in_column, to + w * grid.out_column,
-                                             grid.out_column);
-      }
+      const int64_t odd = grid.columns % 2, first = cut.tall * kTall, last = grid.columns - kRows;
+      const auto tiles = [&](auto rows, int64_t count, int64_t w) {
+        stencil_row_tiles<T, rows, kVectors>(p, count, from + w * grid.in_column, grid.in_column,
+                                             to + w * grid.out_column, grid.out_column);
+      };
+      tiles(Constant<kTall>{}, cut.tall, 0);
+      tiles(Constant<kRows>{}, cut.low - odd, first);
+      if (odd) tiles(Constant<kRows>{}, 1, last);
     }
-  }
-}
-
-// The same for the height `rows`, one of those from kRows down.
-template <int kVectors, int kRows, typename T>
-void stencil_rows(int rows, const StencilTile<T>& p, const PixelGrid& grid, const T* in, T* out) {
-  if (rows == kRows) return stencil_rows<T, kRows, kVectors>(p, grid, in, out);
-  if constexpr (2 * (kRows - 2) >= kRowTileRows<T, kVectors>) {
-    stencil_rows<kVectors, kRows - 2>(rows, p, grid, in, out);
   }
 }
 
@@ -103,18 +105,17 @@ template <Kind kind, typename T, int kRows, int kVectors>
 [[gnu::noinline]] void stencil_tile(const StencilTile<T>& p, const T* const* rows, T* const* outs, int64_t count) {
   using Tile = RegisterTile<T, kRows, kVectors>;
   Tile tile;
-  tile.clear();
-  const int64_t* const ends = p.chunks.ends;
-  if (p.chunks.count > 0) accumulate<kind>(tile, rows, p.offsets, ends[0], p.weights, p.weights_step);
-  if (p.chunks.count > 1) {
-    T total[kRows * Tile::kColumns];
-    for (int i = 1; i < p.chunks.count; ++i) {
-      tile.store(total, Tile::kColumns);
-      tile.clear();
-      accumulate<kind>(tile, rows, p.offsets + ends[i - 1], ends[i] - ends[i - 1],
-                       p.weights + ends[i - 1] * p.weights_step, p.weights_step);
-      tile.add_to(total, Tile::kColumns);
-    }
+  T total[kRows * Tile::kColumns];
+  int64_t k = 0;
+  // The sums are never live from one chunk to the next, and there is one loop for all: else gcc keeps some in memory.
+  for (int i = 0;;) {
+    const int64_t end = p.chunks.ends[i];
+    tile.clear();
+    accumulate<kind>(tile, rows, p.offsets + k, end - k, p.weights + k * p.weights_step, p.weights_step);
+    if (i > 0) tile.add_to(total, Tile::kColumns);
+    if (++i >= p.chunks.count) break;
+    tile.store(total, Tile::kColumns);
+    k = end;
   }
   T block[kRows * Tile::kColumns];
   finish(tile, p.epilogue, p.first, block, Tile::kColumns, p.columns);
@@ -127,9 +128,9 @@ template <Kind kind, typename T, int kRows, int kVectors>
 template <Kind kind, int kVectors, typename T>
 void stencil_panel(const StencilTile<T>& p, const PixelGrid& grid, const T* in, T* out) {
   if constexpr (kind == Kind::dense) {
-    const int height = row_tile_height<T, kVectors>(grid.columns);
+    const RowCut cut = cut_row<T, kVectors>(grid.columns);
     if constexpr (kHasFma) {
-      if (height) return stencil_rows<kVectors, kRowTileRows<T, kVectors>>(height, p, grid, in, out);
+      if (cut.height) return stencil_rows<kVectors, kRowTileRows<T, kVectors>>(cut, p, grid, in, out);
     }
   }
   constexpr int kMost = kConvRows<T, kVectors>;

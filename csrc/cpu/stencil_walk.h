@@ -92,7 +92,7 @@ TILEGRAD_INLINE void fill_offsets(const Stencil& s, int64_t window_columns, Inde
 }
 
 // Where the chunks of a class's sum end, counted in the terms of its taps: these are some of all taps, and the sum is cut
-// where the sum over all of them is.
+// where the sum over all of them is. Without taps ends[0] is 0.
 struct ChunkEnds {
   int count;
   int64_t ends[kMostChunks];
@@ -102,7 +102,7 @@ TILEGRAD_INLINE ChunkEnds find_chunks(const Stencil& s, int64_t h_class, int64_t
   const int64_t chunk = contraction_chunk(s.terms());
   int64_t current = -1, taken = 0;
   ChunkEnds chunks;
-  chunks.count = 0;
+  chunks.count = 0, chunks.ends[0] = 0;
   for_each_tap(s, h_class, w_class, 0, [&](int64_t, int64_t tap, int64_t, int64_t) {
     for (int64_t k = tap * s.group_in, end = k + s.group_in; k < end;) {
       const int64_t next = smaller((k / chunk + 1) * chunk, end);
