@@ -147,6 +147,40 @@ def test_a_pixel_does_not_see_the_length_of_its_row(kernel: Any, options: Any, d
                 assert y.tobytes() == long[:, :, :columns].tobytes(), columns
 
 
+@pytest.mark.parametrize("isa", AVAILABLE)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("channels", "kernel", "options"),
+    [
+        (1, (5, 5), {"padding": 2}),
+        (1, (3, 3), {}),
+        (2, (4, 3), {"stride": 2}),
+        (1, (3, 2), {"dilation": (2, 3)}),
+        (7, (2, 1), {}),
+    ],
+)
+def test_weights_of_few_channels_are_the_first_of_many(
+    channels: int, kernel: Any, options: Any, dtype: Any, isa: str
+) -> None:
+    """Few output channels take other tiles than many, or another kernel; every ISA has the bits of the generic one."""
+    rng = np.random.default_rng(7)
+    x = tg.tensor(rng.normal(size=(12, 11, 13, channels)).astype(dtype))
+    shape = tg.conv2d(x, tg.zeros((*kernel, channels, 40), dtype=x.dtype), **options).shape
+    dy = rng.normal(size=shape).astype(dtype)
+
+    def gradient(few: int) -> np.ndarray:
+        w = tg.zeros((*kernel, channels, few), dtype=x.dtype, requires_grad=True)
+        tg.conv2d(x, w, **options).backward(tg.tensor(dy[..., :few]))
+        assert w.grad is not None
+        return w.grad.numpy()
+
+    with running_on("generic"):
+        many = gradient(40)
+    with running_on(isa):
+        for few in range(1, 41):
+            assert gradient(few).tobytes() == many[..., :few].tobytes(), few
+
+
 def chain(products: list[tuple[np.float32, np.float32]], total: int) -> np.float32:
     """The documented sum: fused multiply-adds in chunks of 512, each rounded once; chunks added in order."""
     assert total <= 16384

@@ -69,7 +69,8 @@ void conv2d_backward_weights(const Team& team, const Conv2d& p, const T* x, cons
   const Stencil s = forward_stencil(p);
   if (runs_depthwise(s) && p.plan.block)
     return backward_weights(team, p, DepthwiseBlocks<T>(p, s, x, dy), dw, workspace);
-  if (p.plan.block) return backward_weights(team, p, SpreadBlocks<T>(p, s, x, dy), dw, workspace);
+  if (p.plan.block && runs_along_weights(p, kLanes<T>))
+    return backward_weights(team, p, SpreadBlocks<T>(p, s, x, dy), dw, workspace);
   backward_weights(team, p, DenseBlocks<T>(p, s, x, dy), dw, workspace);
 }
 

@@ -42,6 +42,16 @@ TILEGRAD_INLINE void for_each_piece(const Conv2d& p, const StencilAxis& axis, in
   }
 }
 
+// The tiles of `runs` runs of `length` rows of dw in a panel: parts of a run, or two short runs, as too few sums at a time wait for
+// each other.
+struct RunTiles {
+  bool pairs;
+  RowTiles rows;
+  int64_t count;
+  TILEGRAD_INLINE RunTiles(int64_t runs, int64_t length, int64_t most)
+      : pairs(2 * length <= most), rows(length, most), count(pairs ? ceil_div(runs, 2) : runs * rows.count) {}
+};
+
 // Lanes along the output channels of a group.
 template <typename T>
 struct DenseBlocks {
@@ -53,7 +63,7 @@ struct DenseBlocks {
   bool in_place;
   int64_t runs, run_length;  // rows of dw that are neighbours in x: the (s, c) of a filter row where these touch
   Panels<T> panels;
-  RowTiles wide, narrow;
+  RunTiles wide, narrow;
   WeightsScratch<T> scratch{};
 
   TILEGRAD_INLINE DenseBlocks(const Conv2d& p, const Stencil& s, const T* x, const T* dy)
@@ -65,16 +75,19 @@ struct DenseBlocks {
         runs(joined() ? p.R : p.R * p.S),
         run_length(joined() ? p.S * p.C : s.group_in),
         panels{s.group_out},
-        wide(run_length, kMaxRows<T, kConvVectors>),
-        narrow(run_length, kMaxRows<T, 1>) {}
+        wide(runs, run_length, kMaxRows<T, kConvVectors>),
+        narrow(runs, run_length, kMaxRows<T, 1>) {}
   void prepare() const {}
   TILEGRAD_INLINE bool joined() const { return p.groups == 1 && p.dilation_w == 1; }
-  TILEGRAD_INLINE bool is_narrow(int64_t panel) const { return panels.packed_width(panel) == kLanes<T>; }
-  TILEGRAD_INLINE const RowTiles& of(int64_t panel) const { return is_narrow(panel) ? narrow : wide; }
-  // Only the last panel of a group may be narrow.
-  TILEGRAD_INLINE int64_t per_group() const {
-    return runs * ((panels.count() - 1) * wide.count + of(panels.count() - 1).count);
+  // Where a run begins in a pixel's window, whose lines and pixels are so far apart.
+  TILEGRAD_INLINE int64_t run_begin(int64_t run, int64_t line, int64_t pixel) const {
+    const int64_t row = joined() ? run : run / p.S, column = joined() ? 0 : run % p.S;
+    return row * p.dilation_h * line + column * p.dilation_w * pixel;
   }
+  TILEGRAD_INLINE bool is_narrow(int64_t panel) const { return panels.packed_width(panel) == kLanes<T>; }
+  TILEGRAD_INLINE const RunTiles& of(int64_t panel) const { return is_narrow(panel) ? narrow : wide; }
+  // Only the last panel of a group may be narrow.
+  TILEGRAD_INLINE int64_t per_group() const { return (panels.count() - 1) * wide.count + of(panels.count() - 1).count; }
   TILEGRAD_INLINE int64_t tiles() const { return p.groups * per_group(); }
 
   // Rows of the window are copies of `channels` channels from `channel` on, or where they lie in x.
@@ -103,10 +116,10 @@ struct DenseBlocks {
     const T* const a = load_pixels(begin, end, first_group * s.group_in, pixel);
     for (int64_t i = tiles.begin; i < tiles.end;) {
       const int64_t group = i / per_group(), in_group = i % per_group();
-      const int64_t panel = smaller(in_group / (runs * wide.count), panels.count() - 1);
-      const RowTiles& row_tiles = of(panel);
-      const int64_t first = in_group - panel * runs * wide.count;
-      const int64_t last = smaller(runs * row_tiles.count, first + tiles.end - i);
+      const int64_t panel = smaller(in_group / wide.count, panels.count() - 1);
+      const RunTiles& run_tiles = of(panel);
+      const int64_t first = in_group - panel * wide.count;
+      const int64_t last = smaller(run_tiles.count, first + tiles.end - i);
       const int64_t width = panels.width(panel), packed_width = panels.packed_width(panel);
       const int64_t column = group * s.group_out + panels.first(panel);
 
@@ -115,32 +128,39 @@ struct DenseBlocks {
       tile.pixels = end - begin;
       tile.dy = dy + begin * p.K + column;
       tile.dy_step = p.K;
-      // A panel that several tiles will read is worth packing; a ragged one must be, so as not to read past dy's end.
-      if (width < packed_width || (last - first > 4 && p.K > packed_width)) {
+      // A panel that several tiles will read is worth packing. The lanes behind a ragged one are sums that nobody stores; but
+      // they may not be read behind dy's end.
+      const bool beyond = (p.N * p.P * p.Q - end) * p.K + p.K - column < packed_width;
+      if (beyond || (last - first > 4 && p.K > packed_width)) {
         for (int64_t k = 0; k < tile.pixels; ++k) {
           const T* from = tile.dy + k * p.K;
           T* to = scratch.panel + k * packed_width;
-          for (int64_t n = 0; n < width; ++n) to[n] = from[n];
-          for (int64_t n = width; n < packed_width; ++n) to[n] = 0;
+          for (int64_t n = 0; n < width; n += kLanes<T>) store(to + n, load_partial(from + n, width - n));
         }
         tile.dy = scratch.panel;
         tile.dy_step = packed_width;
       }
       for (int64_t t = first; t < last; ++t) {
-        const int64_t run = t / row_tiles.count, in_run = row_tiles.begin(t % row_tiles.count);
-        const int rows = row_tiles.rows(t % row_tiles.count);
+        const RowTiles& parts = run_tiles.rows;
+        const int64_t run = run_tiles.pairs ? 2 * t : t / parts.count;
+        const int64_t in_run = run_tiles.pairs ? 0 : parts.begin(t % parts.count);
+        const int rows = run_tiles.pairs ? static_cast<int>(run_length) : parts.rows(t % parts.count);
+        const bool two = run_tiles.pairs && run + 1 < runs;
         tile.sums = dw.at((run * run_length + in_run) * p.K + column);
         tile.sums.stride = p.K;
         tile.sums.columns = width;
-        const int64_t filter_row = joined() ? run : run / p.S, filter_column = joined() ? 0 : run % p.S;
-        const T* const from = a + filter_row * p.dilation_h * line + filter_column * p.dilation_w * pixel +
-                              (group - first_group) * s.group_in + in_run;
-        if (is_narrow(panel)) {
-          with_rows<kMaxRows<T, 1>>(rows, [&](auto count) { run_weights_tile<T, count, 1>(tile, from); });
-        } else {
-          with_rows<kMaxRows<T, kConvVectors>>(
-              rows, [&](auto count) { run_weights_tile<T, count, kConvVectors>(tile, from); });
-        }
+        const T* const from = a + run_begin(run, line, pixel) + (group - first_group) * s.group_in + in_run;
+        const int64_t next_run = two ? run_begin(run + 1, line, pixel) - run_begin(run, line, pixel) : 0;
+        const auto of_vectors = [&](auto vectors) {
+          constexpr int kMost = kMaxRows<T, vectors>;
+          if (!two) {
+            with_rows<kMost>(rows, [&](auto count) { run_weights_tile<T, 1, count, vectors>(tile, from, 0); });
+          } else if constexpr (kMost >= 2) {
+            with_rows<kMost / 2>(rows,
+                                 [&](auto count) { run_weights_tile<T, 2, count, vectors>(tile, from, next_run); });
+          }
+        };
+        is_narrow(panel) ? of_vectors(Constant<1>{}) : of_vectors(Constant<kConvVectors>{});
       }
       i += last - first;
     }

@@ -18,9 +18,10 @@ struct SpreadBlocks {
   const T* dy;
   bool by_rows;
   int64_t taps, lanes;          // dw is [taps][lanes]
-  int64_t columns, ring;        // of the window
   int64_t first, left, inside;  // of x's columns that a line shows: the first, zeros beside the image, what is in it
   Panels<T> panels;
+  bool alone;                    // whether the ring holds all panels, side by side
+  int64_t columns, pitch, ring;  // of the window: pixels of a row, elements from one to the next, rows
   RowTiles tap_tiles;
   WeightsScratch<T> scratch{};
 
@@ -32,16 +33,21 @@ struct SpreadBlocks {
         by_rows(spreads_rows(p)),
         taps(by_rows ? p.R : p.R * p.S),
         lanes(s.terms() * p.K / taps),
-        columns(by_rows ? p.Q : s.column.extent(p.Q)),
-        ring(p.plan.window / larger<int64_t>(columns * (kSpreadBytes / static_cast<int64_t>(sizeof(T))), 1)),
         first(s.column.begin(0)),
         left(smaller(larger<int64_t>(-first, 0), s.column.extent(p.Q))),
         inside(larger<int64_t>(smaller(p.W - first, s.column.extent(p.Q)) - left, 0)),
         panels{lanes},
+        alone(spread_lanes() * static_cast<int64_t>(sizeof(T)) <= kSpreadBytes),
+        columns(by_rows ? p.Q : s.column.extent(p.Q)),
+        pitch(alone ? spread_lanes() : Panels<T>::kWide),
+        ring(larger(s.row.extent(1),
+                    kSpreadWindowBytes / larger<int64_t>(columns * pitch * static_cast<int64_t>(sizeof(T)), 1))),
         tap_tiles(taps, kMaxRows<T, kConvVectors>) {}
-  static constexpr int64_t kMostTogether = 16;         // output rows that are taken together
-  static constexpr int64_t kPitch = Panels<T>::kWide;  // from pixel to pixel in the window
+  static constexpr int64_t kMostTogether = 16;  // output rows that are taken together
 
+  TILEGRAD_INLINE int64_t spread_lanes() const {
+    return panels.first(panels.count() - 1) + panels.packed_width(panels.count() - 1);
+  }
   TILEGRAD_INLINE int64_t tiles() const { return panels.count() * tap_tiles.count; }
   TILEGRAD_INLINE int64_t wrap(int64_t slot) const { return slot < ring ? slot : slot % ring; }
 
@@ -51,7 +57,7 @@ struct SpreadBlocks {
     // Pixels `from`, from + step, ...; the common case with all that it needs in registers.
     const auto put = [&](const T* from, int64_t step, int64_t count) {
       if (!places.near_x) {
-        for (int64_t j = 0; j < count; ++j, from += step, to += kPitch) {
+        for (int64_t j = 0; j < count; ++j, from += step, to += pitch) {
           for (int v = 0; v < kVectors; ++v) store_vector(to, v, places.x[v].take(from));
         }
         return;
@@ -59,16 +65,23 @@ struct SpreadBlocks {
       const T* vector[kVectors];
       LaneIndex<T> index[kVectors];
       for (int v = 0; v < kVectors; ++v) vector[v] = from + places.x[v].base, index[v] = places.x[v].index;
-      for (int64_t j = 0; j < count; ++j, to += kPitch) {
+      const bool together = vector[kVectors - 1] == vector[0];  // one load serves both
+      const int64_t apart = pitch;
+      T* at = to;
+      to += count * apart;
+      for (; count > 0; --count, at += apart) {
+        const Vec<T> first = load(vector[0]);
 #pragma GCC unroll 8
         for (int v = 0; v < kVectors; ++v, vector[v - 1] += step) {
-          store_vector(to, v, permute<T>(load(vector[v]), index[v]));
+          store_vector(at, v, permute<T>(v == 0 || together ? first : load(vector[v]), index[v]));
         }
       }
     };
     const auto clear = [&](int64_t count) {
-      for (int64_t j = 0; j < count * kPitch; ++j) to[j] = 0;
-      to += count * kPitch;
+      for (int64_t j = 0; j < count; ++j, to += pitch) {
+#pragma GCC unroll 8
+        for (int v = 0; v < kVectors; ++v) store_vector(to, v, Vec<T>{});
+      }
     };
     if (row < 0 || row >= p.H) return clear(columns);
     if (by_rows) {
@@ -115,7 +128,7 @@ struct SpreadBlocks {
     LaneTile<T> tile;
     tile.column = column;
     tile.columns = p.Q;
-    tile.step = (by_rows ? 1 : p.stride_w) * kPitch;
+    tile.step = (by_rows ? 1 : p.stride_w) * pitch;
     tile.pixels = end - begin;
     tile.dy = dy + begin * p.K;
     tile.dy_step = p.K;
@@ -142,7 +155,7 @@ struct SpreadBlocks {
         const int64_t r = by_rows ? tap + j : (tap + j) / p.S, c = by_rows ? 0 : (tap + j) % p.S;
         int64_t at = wrap(slot + r * p.dilation_h);
         for (int64_t i = 0; i < height; ++i, at = wrap(at + p.stride_h)) {
-          rows[i * count + j] = scratch.window + (at * columns + c * p.dilation_w) * kPitch;
+          rows[i * count + j] = window_of(panel) + (at * columns + c * p.dilation_w) * pitch;
         }
       }
       T* const sums = sums_of(panel) + tap * kWidth;
@@ -161,10 +174,11 @@ struct SpreadBlocks {
   template <int kVectors>
   void load_rows(const T* image, RingRow next, int64_t bottom, int64_t panel) const {
     for (; next.row < bottom; ++next.row, next.slot = wrap(next.slot + 1)) {
-      spread_line<kVectors>(image, next.row, scratch.places[panel], scratch.window + next.slot * columns * kPitch);
+      spread_line<kVectors>(image, next.row, scratch.places[panel], window_of(panel) + next.slot * columns * pitch);
     }
   }
 
+  TILEGRAD_INLINE T* window_of(int64_t panel) const { return scratch.window + (alone ? panels.first(panel) : 0); }
   TILEGRAD_INLINE T* sums_of(int64_t panel) const { return scratch.sums + panels.first(panel) * taps; }
 
   // Calls f(panel, its tiles) for tiles that may belong to several panels.
@@ -185,11 +199,12 @@ struct SpreadBlocks {
     for (int64_t i = mine.begin; i < mine.end; i += kLine) prefetch(from + i);
   }
 
-  // The whole chunk [begin, end), some output rows at a time: all panels of these, then the next. With one panel the ring
-  // goes on; several share it, and begin anew.
+  // The whole chunk [begin, end), some output rows at a time: all panels of these, then the next. Where the ring holds all
+  // panels it goes on; else they share it, and begin anew.
   void run(int64_t begin, int64_t end, Range tiles, const WeightsSums<T>& dw) const {
-    const bool alone = panels.count() == 1;
-    const int64_t together = smaller(kMostTogether, (ring - s.row.extent(1)) / p.stride_h + 1);
+    // As many as the ring serves, and as the panel of dy has room for.
+    const int64_t room = p.plan.band / p.Q * (kWidestPanel / Panels<T>::kWide);
+    const int64_t together = smaller(smaller(kMostTogether, room), (ring - s.row.extent(1)) / p.stride_h + 1);
     for (int64_t at = begin; at < end;) {  // image by image
       const int64_t row = at / p.Q, image = row / p.P, stop = smaller(end, (image + 1) * p.P * p.Q);
       const T* const pixels = x + image * p.H * p.W * p.C;

@@ -36,7 +36,7 @@ TILEGRAD_INLINE void with_sums(const WeightsSums<T>& p, F add_pixels) {
   tile.store(p.to, p.stride, p.columns);
 }
 
-// sum[m][n] += x[offsets[k] + m] * dy[k][n]: rows are neighbours in x, columns output channels.
+// sum[m][n] += x[offsets[k] + m] * dy[k][n]: rows are neighbours in x, or two runs of neighbours, columns output channels.
 template <typename T>
 struct RunTile {
   WeightsSums<T> sums;
@@ -46,9 +46,10 @@ struct RunTile {
   int64_t dy_step;
 };
 
-template <typename T, int kRows, int kVectors>
-[[gnu::noinline]] void run_weights_tile(const RunTile<T>& p, const T* x) {
-  with_sums<T, kRows, kVectors>(p.sums, [&](RegisterTile<T, kRows, kVectors>& tile) {
+template <typename T, int kRuns, int kRows, int kVectors>
+[[gnu::noinline]] void run_weights_tile(const RunTile<T>& p, const T* x, int64_t next_run) {
+  constexpr int kAll = kRuns * kRows;
+  with_sums<T, kAll, kVectors>(p.sums, [&](RegisterTile<T, kAll, kVectors>& tile) {
     const T* dy = p.dy;
     for (int64_t k = 0; k < p.pixels; ++k, dy += p.dy_step) {
       const T* const a = x + p.offsets[k];
@@ -56,8 +57,8 @@ template <typename T, int kRows, int kVectors>
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) row[v] = load_vector(dy, v);
 #pragma GCC unroll 16
-      for (int m = 0; m < kRows; ++m) {
-        const Vec<T> value = broadcast(a[m]);
+      for (int m = 0; m < kAll; ++m) {
+        const Vec<T> value = broadcast(a[m % kRows + m / kRows * next_run]);
 #pragma GCC unroll 8
         for (int v = 0; v < kVectors; ++v) tile.sum[m][v] = fma_lanes(value, row[v], tile.sum[m][v]);
       }

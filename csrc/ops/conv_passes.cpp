@@ -28,9 +28,6 @@ constexpr int64_t kRingPixelBytes = 256;
 // The same of its weights' gradient.
 constexpr int64_t kWeightsRingBytes = 32 * 1024;
 
-// What the ring of rows of backward-weights may take of the L1 cache.
-constexpr int64_t kSpreadWindowBytes = 24 * 1024;
-
 // Windows this much larger than the input are refused: they are all padding.
 constexpr int64_t kMostWindowBytes = int64_t{1} << 32;
 
@@ -205,18 +202,6 @@ size_t stencil_workspace_bytes(const Stencil& s, const ConvPlan& plan, int64_t i
                                         : stencil_workspace(s, plan, item_size).end);
 }
 
-// Whether lanes of backward-weights run along dw rather than output channels. In multiply-adds of whole vectors a pixel:
-// along channels, each group's need whole vectors; along dw, x and dy must be spread, at the cost of about 4 multiply-adds
-// for every vector of an input pixel and 2 of an output pixel (measured in bench/conv2d.py).
-bool runs_along_weights(const Conv2d& p, int64_t item_size) {
-  const double lanes = 64.0 / static_cast<double>(item_size);
-  const auto vectors = [&](int64_t count) { return std::ceil(static_cast<double>(count) / lanes); };
-  const int64_t filter = p.R * p.S * (p.C / p.groups), taps = spreads_rows(p) ? p.R : p.R * p.S;
-  const double seen = static_cast<double>(p.stride_h * (spreads_rows(p) ? 1 : p.stride_w));
-  const double along_channels = 1.2 * static_cast<double>(p.groups * filter) * vectors(p.K / p.groups);
-  return vectors(filter * p.K / taps) * (static_cast<double>(taps) + 4 * seen + 2) < along_channels;
-}
-
 // A ring that fits the L1 cache: with as many channels as that has room for, then for as many output rows at a time.
 ConvPlan plan_depthwise_weights(const char* op, Conv2d p, const Stencil& s, int64_t item_size) {
   const int64_t line = 64 / item_size, channels = ceil_div(p.C, line) * line;
@@ -259,23 +244,26 @@ ConvPlan plan_backward_weights(const char* op, const Conv2d& p, int64_t item_siz
   const int64_t columns = s.column.extent(p.Q);
   if (runs_depthwise(s)) {
     plan = plan_depthwise_weights(op, p, s, item_size);
-  } else if (runs_along_weights(p, item_size)) {
-    // A ring of as many rows as the cache holds, of kSpreadBytes for each output column, or each input column.
-    const int64_t line = saturated_multiply(spreads_rows(p) ? p.Q : columns, kSpreadBytes);
-    const int64_t least = s.row.extent(1);
-    const int64_t rows = std::clamp(kSpreadWindowBytes / line, least, std::max(least, s.row.extent(p.P)));
-    plan.band = ((rows - least) / p.stride_h + 1) * p.Q;
-    plan.window = window_elements(op, rows, line / item_size, 1, item_size);
-    plan.block = window_elements(op, 1, columns, p.C, item_size);
   } else {
+    // For narrow vectors the kernel may choose lanes along channels after all.
+    const bool spread = runs_along_weights(p, 64 / item_size);
+    const int64_t least = spread ? std::min(pixels, p.Q) : 64;
     // Long blocks keep the sums in registers for long.
     plan.band = std::min<int64_t>(512, pixels);
-    while (plan.band > 64 && saturated_multiply(window_rows(plan.band), saturated_multiply(columns, p.C * item_size)) >
-                                 2 * kWindowBytes) {
+    while (plan.band > least && saturated_multiply(window_rows(plan.band),
+                                                   saturated_multiply(columns, p.C * item_size)) > 2 * kWindowBytes) {
       plan.band /= 2;
     }
-    if (!reads_in_place(s, item_size)) {
+    plan.band = std::max(plan.band, spread ? least : 1);
+    if (spread || !reads_in_place(s, item_size)) {
       plan.window = window_elements(op, window_rows(plan.band), columns, p.C, item_size);
+    }
+    if (spread) {
+      // A ring of as many rows as the cache holds, of kSpreadBytes for each output column, or each input column.
+      const int64_t line = saturated_multiply(spreads_rows(p) ? p.Q : columns, kSpreadBytes);
+      const int64_t ring = std::max(kSpreadWindowBytes, saturated_multiply(s.row.extent(1), line)) / item_size;
+      plan.window = std::max(plan.window, window_elements(op, 1, ring, 1, item_size));
+      plan.block = window_elements(op, 1, columns, p.C, item_size);
     }
   }
   // Few filter elements make too few tiles to share among many members; then the chunks are shared.

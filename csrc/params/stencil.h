@@ -212,8 +212,22 @@ TILEGRAD_INLINE WeightsWorkspace weights_workspace(const Conv2d& p, int64_t item
   return at;
 }
 
-// Backward-weights with lanes along runs of dw (cpu/weights_blocks.h): whether a run is all (s, c, k) of a filter row, which
+// Backward-weights with lanes along runs of dw (cpu/weights_spread.h): whether a run is all (s, c, k) of a filter row, which
 // are neighbours in x, or all (c, k) of a tap.
 TILEGRAD_INLINE bool spreads_rows(const Conv2d& p) { return p.groups == 1 && p.dilation_w == 1; }
+
+// What its ring of rows may take of the L1 cache.
+inline constexpr int64_t kSpreadWindowBytes = 24 * 1024;
+
+// Whether lanes of backward-weights run along dw rather than output channels, where vectors have so many. In multiply-adds of
+// vectors a pixel: along channels, each group's need whole vectors; along dw, x and dy must be spread, at the cost of about 4
+// multiply-adds for every vector of an input pixel and 2 of an output pixel (measured in bench/conv2d.py).
+TILEGRAD_INLINE bool runs_along_weights(const Conv2d& p, int64_t lanes) {
+  const auto vectors = [&](int64_t count) { return (count + lanes - 1) / lanes; };
+  const int64_t filter = p.R * p.S * (p.C / p.groups), taps = spreads_rows(p) ? p.R : p.R * p.S;
+  const int64_t seen = p.stride_h * (spreads_rows(p) ? 1 : p.stride_w);
+  const int64_t along_channels = p.groups * filter * vectors(p.K / p.groups);
+  return 10 * vectors(filter * p.K / taps) * (taps + 4 * seen + 2) < 12 * along_channels;
+}
 
 }  // namespace tilegrad
