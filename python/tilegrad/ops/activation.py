@@ -23,12 +23,17 @@ def relu(x: Tensor) -> Tensor:
     Parameters
     ----------
     x
-        A float32 or float64 tensor of any shape.
+        float32 or float64 of any shape, on a GPU float16 and bfloat16 too.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``.
 
     Raises
     ------
     DTypeError
-        If ``x`` is not float32 or float64.
+        If ``x`` has another dtype.
 
     Examples
     --------
@@ -80,7 +85,17 @@ def _add_relu_gradient(needs: Needs, grad: Tensor, y: Tensor, a: tuple[int, ...]
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """``1 / (1 + exp(-x))``, without overflow; ``x`` as for :func:`relu`.
+    """``1 / (1 + exp(-x))``, without overflow.
+
+    Parameters
+    ----------
+    x
+        As for :func:`relu`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``, from 0 to 1.
 
     Examples
     --------
@@ -97,7 +112,17 @@ def _sigmoid_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Hyperbolic tangent; ``x`` as for :func:`relu`.
+    """Hyperbolic tangent ``(exp(x) - exp(-x)) / (exp(x) + exp(-x))``, without overflow.
+
+    Parameters
+    ----------
+    x
+        As for :func:`relu`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``, from -1 to 1.
 
     Examples
     --------
@@ -114,7 +139,17 @@ def _tanh_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
 
 
 def silu(x: Tensor) -> Tensor:
-    """``x * sigmoid(x)``, also called swish; ``x`` as for :func:`relu`.
+    """``x * sigmoid(x)``, also called swish.
+
+    Parameters
+    ----------
+    x
+        As for :func:`relu`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; NaN at -inf.
 
     Examples
     --------
@@ -135,9 +170,14 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     Parameters
     ----------
     x
-        As for :func:`relu`.
+        As for :func:`relu`; errors likewise.
     approximate
         ``"none"`` for the formula above; ``"tanh"`` for ``x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3))) / 2``.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; NaN at -inf.
 
     Raises
     ------
@@ -170,7 +210,17 @@ def _gelu_tanh_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
 
 
 def softplus(x: Tensor) -> Tensor:
-    """``log(1 + exp(x))``, without overflow; ``x`` as for :func:`relu`.
+    """``log(1 + exp(x))``, without overflow.
+
+    Parameters
+    ----------
+    x
+        As for :func:`relu`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``, not negative.
 
     Examples
     --------
@@ -186,7 +236,17 @@ def _softplus_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
 
 
 def log_sigmoid(x: Tensor) -> Tensor:
-    """``log(sigmoid(x))``, exact also where the sigmoid is nearly 0 or 1; ``x`` as for :func:`relu`.
+    """``log(sigmoid(x))``, exact also where the sigmoid is nearly 0 or 1.
+
+    Parameters
+    ----------
+    x
+        As for :func:`relu`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``, not positive.
 
     Examples
     --------
@@ -202,7 +262,17 @@ def _log_sigmoid_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
 
 
 def mish(x: Tensor) -> Tensor:
-    """``x * tanh(softplus(x))``; ``x`` as for :func:`relu`.
+    """``x * tanh(softplus(x))``.
+
+    Parameters
+    ----------
+    x
+        As for :func:`relu`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; NaN at -inf.
 
     Notes
     -----

@@ -40,7 +40,8 @@ def equal(a: Tensor | float, b: Tensor | float) -> Tensor:
     Parameters
     ----------
     a, b
-        Tensors of one dtype (not a 16-bit float) whose shapes broadcast, or one tensor and one Python number.
+        Tensors of one dtype whose shapes broadcast, or one tensor and one Python number, which takes the tensor's
+        dtype. Any dtype; float16 and bfloat16 on a GPU alone.
 
     Returns
     -------
@@ -52,7 +53,11 @@ def equal(a: Tensor | float, b: Tensor | float) -> Tensor:
     ShapeError
         If the shapes do not broadcast.
     DTypeError
-        If the dtypes differ, or neither is a tensor.
+        If the dtypes differ, a floating number meets an integer tensor, or neither is a tensor.
+    ArgumentError
+        If a number does not fit in the dtype of an integer or bool tensor.
+    DeviceError
+        If the tensors are on different devices.
 
     Examples
     --------
@@ -64,7 +69,17 @@ def equal(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 def not_equal(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """Elementwise ``a != b``, as bools; operands as for :func:`equal`.
+    """Elementwise ``a != b``, as bools.
+
+    Parameters
+    ----------
+    a, b
+        As for :func:`equal`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Bools of the broadcast shape, without a gradient. NaN is unequal to everything.
 
     Examples
     --------
@@ -76,7 +91,17 @@ def not_equal(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 def less(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """Elementwise ``a < b``, as bools; operands as for :func:`equal`.
+    """Elementwise ``a < b``, as bools.
+
+    Parameters
+    ----------
+    a, b
+        As for :func:`equal`; errors likewise. False is less than True.
+
+    Returns
+    -------
+    Tensor
+        Bools of the broadcast shape, without a gradient; False where one is NaN.
 
     Examples
     --------
@@ -88,7 +113,17 @@ def less(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 def less_equal(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """Elementwise ``a <= b``, as bools; operands as for :func:`equal`.
+    """Elementwise ``a <= b``, as bools.
+
+    Parameters
+    ----------
+    a, b
+        As for :func:`less`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Bools of the broadcast shape, without a gradient; False where one is NaN.
 
     Examples
     --------
@@ -100,7 +135,17 @@ def less_equal(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 def greater(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """Elementwise ``a > b``, as bools; operands as for :func:`equal`.
+    """Elementwise ``a > b``, as bools.
+
+    Parameters
+    ----------
+    a, b
+        As for :func:`less`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Bools of the broadcast shape, without a gradient; False where one is NaN.
 
     Examples
     --------
@@ -112,7 +157,17 @@ def greater(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 def greater_equal(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """Elementwise ``a >= b``, as bools; operands as for :func:`equal`.
+    """Elementwise ``a >= b``, as bools.
+
+    Parameters
+    ----------
+    a, b
+        As for :func:`less`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Bools of the broadcast shape, without a gradient; False where one is NaN.
 
     Examples
     --------
@@ -124,7 +179,17 @@ def greater_equal(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 def logical_and(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """Whether both elements differ from zero, as bools; operands as for :func:`equal`.
+    """Whether both elements differ from zero, as bools.
+
+    Parameters
+    ----------
+    a, b
+        As for :func:`equal`; errors likewise. NaN differs from zero.
+
+    Returns
+    -------
+    Tensor
+        Bools of the broadcast shape, without a gradient.
 
     Examples
     --------
@@ -136,7 +201,17 @@ def logical_and(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 def logical_or(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """Whether an element of the two differs from zero, as bools; operands as for :func:`equal`.
+    """Whether an element of the two differs from zero, as bools.
+
+    Parameters
+    ----------
+    a, b
+        As for :func:`logical_and`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Bools of the broadcast shape, without a gradient.
 
     Examples
     --------
@@ -148,7 +223,17 @@ def logical_or(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 def logical_xor(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """Whether exactly one element of the two differs from zero, as bools; operands as for :func:`equal`.
+    """Whether exactly one element of the two differs from zero, as bools.
+
+    Parameters
+    ----------
+    a, b
+        As for :func:`logical_and`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Bools of the broadcast shape, without a gradient.
 
     Examples
     --------
@@ -162,6 +247,21 @@ def logical_xor(a: Tensor | float, b: Tensor | float) -> Tensor:
 def logical_not(x: Tensor) -> Tensor:
     """Whether each element is zero, as bools.
 
+    Parameters
+    ----------
+    x
+        Of any shape and dtype, float16 and bfloat16 on a GPU alone. NaN is not zero.
+
+    Returns
+    -------
+    Tensor
+        Bools of the shape of ``x``, without a gradient.
+
+    Raises
+    ------
+    DTypeError
+        If ``x`` has 16 bits and is on the CPU.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -173,6 +273,21 @@ def logical_not(x: Tensor) -> Tensor:
 
 def isnan(x: Tensor) -> Tensor:
     """Whether each element is NaN, as bools.
+
+    Parameters
+    ----------
+    x
+        float32 or float64 of any shape, on a GPU float16 and bfloat16 too.
+
+    Returns
+    -------
+    Tensor
+        Bools of the shape of ``x``, without a gradient.
+
+    Raises
+    ------
+    DTypeError
+        If ``x`` has another dtype: integers are never NaN.
 
     Examples
     --------
@@ -186,6 +301,21 @@ def isnan(x: Tensor) -> Tensor:
 def isfinite(x: Tensor) -> Tensor:
     """Whether each element is neither infinite nor NaN, as bools.
 
+    Parameters
+    ----------
+    x
+        float32 or float64 of any shape, on a GPU float16 and bfloat16 too.
+
+    Returns
+    -------
+    Tensor
+        Bools of the shape of ``x``, without a gradient.
+
+    Raises
+    ------
+    DTypeError
+        If ``x`` has another dtype: integers are always finite.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -196,9 +326,17 @@ def isfinite(x: Tensor) -> Tensor:
 
 
 def maximum(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """The larger element of the two, and NaN where one is NaN; operands as for :func:`equal`.
+    """The larger element of the two, and NaN where one is NaN.
 
-    Where both are equal, each gets half of the gradient.
+    Parameters
+    ----------
+    a, b
+        As for :func:`equal`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the broadcast shape and the operands' dtype. Where both are equal, each gets half of the gradient.
 
     Examples
     --------
@@ -217,9 +355,17 @@ def _maximum_gradient(needs: Needs, grad: Tensor, a: Tensor, b: Tensor) -> Gradi
 
 
 def minimum(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """The smaller element of the two, and NaN where one is NaN; operands as for :func:`equal`.
+    """The smaller element of the two, and NaN where one is NaN.
 
-    Where both are equal, each gets half of the gradient.
+    Parameters
+    ----------
+    a, b
+        As for :func:`equal`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the broadcast shape and the operands' dtype. Where both are equal, each gets half of the gradient.
 
     Examples
     --------
@@ -243,15 +389,25 @@ def clip(x: Tensor, low: Tensor | float | None = None, high: Tensor | float | No
     Parameters
     ----------
     x
-        A tensor, not of a 16-bit float.
+        Of any shape and dtype, float16 and bfloat16 on a GPU alone.
     low, high
-        The bounds: numbers, or tensors of the dtype of ``x`` that broadcast with it; None for no bound. Where ``x`` lay
-        outside them the gradient is theirs, and that of ``x`` is 0.
+        The bounds: numbers, which take the dtype of ``x``, or tensors of that dtype that broadcast with it; None for no
+        bound. Where ``low`` is above ``high``, the result is ``high``.
+
+    Returns
+    -------
+    Tensor
+        Of the broadcast shape and the dtype of ``x``. Where ``x`` lay outside a bound the gradient is that bound's, and
+        that of ``x`` is 0.
 
     Raises
     ------
     ArgumentError
-        If both bounds are None.
+        If both bounds are None, or a number does not fit in the dtype of an integer tensor.
+    ShapeError
+        If the shapes do not broadcast.
+    DTypeError
+        If the dtypes differ, a floating bound meets an integer tensor, or ``x`` is no tensor.
 
     Examples
     --------
@@ -296,16 +452,25 @@ def where(condition: Tensor, a: Tensor | float, b: Tensor | float) -> Tensor:
     Parameters
     ----------
     condition
-        Bools.
+        Bools, a tensor.
     a, b
-        Tensors of one dtype, or one tensor and one Python number. All three shapes broadcast.
+        Tensors of one dtype, which may be any, or one tensor and one Python number, which takes the tensor's dtype. All
+        three shapes broadcast.
+
+    Returns
+    -------
+    Tensor
+        A copy of the broadcast shape and the dtype of ``a`` and ``b``. Each gets the gradient of the elements taken
+        from it.
 
     Raises
     ------
     DTypeError
-        If the condition is not a bool tensor, or the dtypes of ``a`` and ``b`` differ.
+        If the condition is not a bool tensor, the dtypes of ``a`` and ``b`` differ, or neither is a tensor.
     ShapeError
         If the shapes do not broadcast.
+    ArgumentError
+        If a number does not fit in the dtype of an integer tensor.
 
     Examples
     --------

@@ -43,20 +43,24 @@ def add(a: Tensor | float, b: Tensor | float) -> Tensor:
     Parameters
     ----------
     a, b
-        Tensors of one numeric dtype whose shapes broadcast, or one tensor and one Python number, which takes the
-        tensor's dtype.
+        Tensors of one dtype whose shapes broadcast, or one tensor and one Python number, which takes the tensor's
+        dtype. Any dtype but bool; float16 and bfloat16 on a GPU alone.
 
     Returns
     -------
     Tensor
-        Of the broadcast shape. Integers wrap around.
+        Of the broadcast shape and the operands' dtype. Integers wrap around.
 
     Raises
     ------
     ShapeError
         If the shapes do not broadcast.
     DTypeError
-        If the dtypes differ, or neither is a tensor.
+        If the dtypes differ or are none of these, a floating number meets an integer tensor, or neither is a tensor.
+    ArgumentError
+        If a number does not fit in the dtype of an integer tensor.
+    DeviceError
+        If the tensors are on different devices.
 
     Examples
     --------
@@ -72,7 +76,17 @@ def _add_gradient(needs: Needs, grad: Tensor, a: tuple[int, ...], b: tuple[int, 
 
 
 def subtract(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """Elementwise difference ``a - b``; operands as for :func:`add`.
+    """Elementwise difference ``a - b``.
+
+    Parameters
+    ----------
+    a, b
+        As for :func:`add`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the broadcast shape and the operands' dtype. Integers wrap around.
 
     Examples
     --------
@@ -88,7 +102,17 @@ def _subtract_gradient(needs: Needs, grad: Tensor, a: tuple[int, ...], b: tuple[
 
 
 def multiply(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """Elementwise product ``a * b``; operands as for :func:`add`.
+    """Elementwise product ``a * b``.
+
+    Parameters
+    ----------
+    a, b
+        As for :func:`add`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the broadcast shape and the operands' dtype. Integers wrap around.
 
     Examples
     --------
@@ -113,7 +137,17 @@ def _multiply_gradient(
 
 
 def divide(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """Elementwise quotient ``a / b`` of floating tensors; operands as for :func:`add`.
+    """Elementwise quotient ``a / b`` of floating tensors.
+
+    Parameters
+    ----------
+    a, b
+        As for :func:`add`, but floating; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the broadcast shape and the operands' dtype. Over zero it is infinite, and NaN for zero over zero.
 
     Raises
     ------
@@ -139,9 +173,20 @@ def _divide_gradient(
 
 
 def floor_divide(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """Elementwise quotient rounded towards minus infinity, Python's ``a // b``; operands as for :func:`add`.
+    """Elementwise quotient rounded towards minus infinity, Python's ``a // b``.
 
-    Integers divided by zero give 0, and the least integer over -1 wraps around to itself. Its gradient is zero.
+    Integers divided by zero give 0, and the least integer over -1 wraps around to itself. Floating numbers divided by
+    zero give what :func:`divide` does.
+
+    Parameters
+    ----------
+    a, b
+        As for :func:`add`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the broadcast shape and the operands' dtype. Its gradient is zero.
 
     Examples
     --------
@@ -162,7 +207,17 @@ def _flat_gradient(needs: Needs, grad: Tensor, *shapes: tuple[int, ...]) -> Grad
 def remainder(a: Tensor | float, b: Tensor | float) -> Tensor:
     """Elementwise ``a - b * floor(a / b)``, exact and with the sign of ``b``: Python's ``a % b``.
 
-    Operands as for :func:`add`. Integers modulo zero give 0; floating numbers modulo zero give NaN.
+    Integers modulo zero give 0; floating numbers modulo zero give NaN.
+
+    Parameters
+    ----------
+    a, b
+        As for :func:`add`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the broadcast shape and the operands' dtype. Its gradient is 1 by ``a`` and ``-floor(a / b)`` by ``b``.
 
     Examples
     --------
@@ -181,11 +236,23 @@ def _remainder_gradient(needs: Needs, grad: Tensor, a: Tensor, b: Tensor) -> Gra
 
 
 def power(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """Elementwise power ``a ** b``; operands as for :func:`add`.
+    """Elementwise power ``a ** b``, also as ``tg.pow``.
 
     Floating numbers follow IEEE 754's ``pow`` (``x ** 0`` is 1, a negative base to a fraction is NaN). Integers wrap
     around; a negative exponent leaves the integer part of the reciprocal, so 0 for all bases but 1 and -1. With the
     exponents 2 and 3, as Python integers, the result is a product of two or three factors.
+
+    Parameters
+    ----------
+    a, b
+        Base and exponent, as for :func:`add`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the broadcast shape and the operands' dtype. Its gradient by ``a`` is ``b * a ** (b - 1)``, 0 where ``b`` is
+        0; by ``b`` it is ``a ** b * log(a)``, 0 where ``a`` is 0 and ``b`` is not negative, and NaN where ``a`` is
+        negative.
 
     Examples
     --------
@@ -217,6 +284,21 @@ def _cube_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
 def negative(x: Tensor) -> Tensor:
     """Elementwise ``-x``.
 
+    Parameters
+    ----------
+    x
+        Of any shape; float32, float64, int64 or int32, on a GPU float16 and bfloat16 too.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``. The least integer wraps around to itself.
+
+    Raises
+    ------
+    DTypeError
+        If ``x`` has another dtype, as the unsigned uint8.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -232,6 +314,21 @@ def _negative_gradient(needs: Needs, grad: Tensor) -> Gradients:
 
 def absolute(x: Tensor) -> Tensor:
     """Elementwise ``|x|``, also as ``tg.abs``; the gradient at 0 is 0. The least integer wraps around to itself.
+
+    Parameters
+    ----------
+    x
+        Of any shape; any dtype but bool, float16 and bfloat16 on a GPU alone.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``.
+
+    Raises
+    ------
+    DTypeError
+        If ``x`` has another dtype.
 
     Examples
     --------
@@ -250,7 +347,17 @@ def _absolute_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
 
 
 def sign(x: Tensor) -> Tensor:
-    """Elementwise sign: -1, 0 or 1, and NaN for NaN. Its gradient is zero.
+    """Elementwise sign: -1, 0 or 1, and NaN for NaN.
+
+    Parameters
+    ----------
+    x
+        As for :func:`absolute`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``. Its gradient is zero.
 
     Examples
     --------
@@ -263,6 +370,16 @@ def sign(x: Tensor) -> Tensor:
 
 def square(x: Tensor) -> Tensor:
     """Elementwise ``x * x``.
+
+    Parameters
+    ----------
+    x
+        As for :func:`absolute`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``. Integers wrap around.
 
     Examples
     --------
@@ -278,7 +395,22 @@ def _square_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
 
 
 def sqrt(x: Tensor) -> Tensor:
-    """Elementwise square root, correctly rounded; NaN for negative numbers.
+    """Elementwise square root, correctly rounded.
+
+    Parameters
+    ----------
+    x
+        float32 or float64 of any shape, on a GPU float16 and bfloat16 too.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; NaN for negative numbers. Its gradient at 0 is infinite.
+
+    Raises
+    ------
+    DTypeError
+        If ``x`` has another dtype.
 
     Examples
     --------
@@ -297,6 +429,16 @@ def _sqrt_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
 def rsqrt(x: Tensor) -> Tensor:
     """Elementwise ``1 / sqrt(x)``.
 
+    Parameters
+    ----------
+    x
+        As for :func:`sqrt`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; infinite at 0, NaN for negative numbers.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -313,6 +455,16 @@ def _rsqrt_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
 
 def reciprocal(x: Tensor) -> Tensor:
     """Elementwise ``1 / x``.
+
+    Parameters
+    ----------
+    x
+        As for :func:`sqrt`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; infinite at 0.
 
     Examples
     --------

@@ -22,12 +22,17 @@ def exp(x: Tensor) -> Tensor:
     Parameters
     ----------
     x
-        A float32 or float64 tensor of any shape.
+        float32 or float64 of any shape, on a GPU float16 and bfloat16 too.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; infinite where it overflows.
 
     Raises
     ------
     DTypeError
-        If ``x`` is not float32 or float64.
+        If ``x`` has another dtype.
 
     Examples
     --------
@@ -44,7 +49,17 @@ def _exp_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
 
 
 def expm1(x: Tensor) -> Tensor:
-    """Elementwise ``e ** x - 1``, exact also where ``x`` is small; ``x`` as for :func:`exp`.
+    """Elementwise ``e ** x - 1``, exact also where ``x`` is small.
+
+    Parameters
+    ----------
+    x
+        As for :func:`exp`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``, from -1 up.
 
     Examples
     --------
@@ -61,7 +76,17 @@ def _expm1_gradient(needs: Needs, grad: Tensor, y: Tensor) -> Gradients:
 
 
 def log(x: Tensor) -> Tensor:
-    """Elementwise natural logarithm; -inf at 0, NaN below. ``x`` as for :func:`exp`.
+    """Elementwise natural logarithm.
+
+    Parameters
+    ----------
+    x
+        As for :func:`exp`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; -inf at 0, NaN below.
 
     Examples
     --------
@@ -77,7 +102,17 @@ def _log_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
 
 
 def log1p(x: Tensor) -> Tensor:
-    """Elementwise ``log(1 + x)``, exact also where ``x`` is small; ``x`` as for :func:`exp`.
+    """Elementwise ``log(1 + x)``, exact also where ``x`` is small.
+
+    Parameters
+    ----------
+    x
+        As for :func:`exp`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; -inf at -1, NaN below.
 
     Examples
     --------
@@ -93,7 +128,22 @@ def _log1p_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
 
 
 def sin(x: Tensor) -> Tensor:
-    """Elementwise sine of an angle in radians; ``x`` as for :func:`exp`.
+    """Elementwise sine of an angle in radians.
+
+    Parameters
+    ----------
+    x
+        float32 or float64 of any shape.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; NaN for infinite angles.
+
+    Raises
+    ------
+    DTypeError
+        If ``x`` has another dtype.
 
     Examples
     --------
@@ -109,7 +159,17 @@ def _sin_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
 
 
 def cos(x: Tensor) -> Tensor:
-    """Elementwise cosine of an angle in radians; ``x`` as for :func:`exp`.
+    """Elementwise cosine of an angle in radians.
+
+    Parameters
+    ----------
+    x
+        As for :func:`sin`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; NaN for infinite angles.
 
     Examples
     --------
@@ -127,7 +187,15 @@ def _cos_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
 def erf(x: Tensor) -> Tensor:
     """Elementwise error function, ``2 / sqrt(pi)`` times the integral of ``exp(-t ** 2)`` from 0 to ``x``.
 
-    ``x`` as for :func:`exp`.
+    Parameters
+    ----------
+    x
+        As for :func:`exp`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``, from -1 to 1.
 
     Examples
     --------
@@ -143,7 +211,17 @@ def _erf_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
 
 
 def floor(x: Tensor) -> Tensor:
-    """The largest integer not above each element, as a floating number. Its gradient is zero.
+    """The largest integer not above each element, as a floating number.
+
+    Parameters
+    ----------
+    x
+        As for :func:`exp`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; NaN and infinities stay. Its gradient is zero.
 
     Examples
     --------
@@ -155,7 +233,17 @@ def floor(x: Tensor) -> Tensor:
 
 
 def ceil(x: Tensor) -> Tensor:
-    """The smallest integer not below each element, as a floating number. Its gradient is zero.
+    """The smallest integer not below each element, as a floating number.
+
+    Parameters
+    ----------
+    x
+        As for :func:`exp`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; NaN and infinities stay. Its gradient is zero.
 
     Examples
     --------
@@ -167,7 +255,17 @@ def ceil(x: Tensor) -> Tensor:
 
 
 def round(x: Tensor) -> Tensor:
-    """The nearest integer, halves to even, as a floating number. Its gradient is zero.
+    """The nearest integer, halves to even, as a floating number.
+
+    Parameters
+    ----------
+    x
+        As for :func:`exp`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; NaN and infinities stay. Its gradient is zero.
 
     Examples
     --------

@@ -22,17 +22,22 @@ Gradients = tuple["Tensor | None", ...]
 
 
 def step(x: Tensor) -> Tensor:
-    """Heaviside's step: 0 where ``x < 0``, 1 where ``x >= 0``; NaN passes through. Its gradient is zero everywhere.
+    """Heaviside's step: 0 where ``x < 0``, 1 where ``x >= 0``; NaN passes through.
 
     Parameters
     ----------
     x
-        A float32 or float64 tensor of any shape.
+        float32 or float64 of any shape, on a GPU float16 and bfloat16 too.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``. Its gradient is zero everywhere.
 
     Raises
     ------
     DTypeError
-        If ``x`` is not float32 or float64.
+        If ``x`` has another dtype.
 
     Examples
     --------
@@ -48,7 +53,17 @@ def _step_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -> Gradie
 
 
 def relu6(x: Tensor) -> Tensor:
-    """``min(max(x, 0), 6)``; NaN passes through. The gradient at 0 and 6 is 0. ``x`` as for :func:`step`.
+    """``min(max(x, 0), 6)``; NaN passes through. The gradient at 0 and 6 is 0.
+
+    Parameters
+    ----------
+    x
+        As for :func:`step`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``.
 
     Examples
     --------
@@ -70,14 +85,19 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     Parameters
     ----------
     x
-        A float32 or float64 tensor of any shape.
+        As for :func:`step`.
     negative_slope
         A number. For one that is learnt see :func:`prelu`.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``.
 
     Raises
     ------
     DTypeError
-        If ``x`` is not float32 or float64, or ``negative_slope`` is not a number.
+        If ``x`` has another dtype, or ``negative_slope`` is not a number.
 
     Notes
     -----
@@ -104,9 +124,14 @@ def prelu(x: Tensor, slope: Tensor) -> Tensor:
     Parameters
     ----------
     x
-        float32 or float64 [..., C].
+        float32 or float64 [..., C], on a GPU float16 and bfloat16 too.
     slope
         One number ([] or [1]) or one for each channel [C], of the dtype of ``x``; it has a gradient too.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``.
 
     Raises
     ------
@@ -143,14 +168,19 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     Parameters
     ----------
     x
-        A float32 or float64 tensor of any shape.
+        As for :func:`step`.
     alpha
         A number: minus the limit far below zero.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``. Its gradient at 0 is ``alpha``.
 
     Raises
     ------
     DTypeError
-        If ``x`` is not float32 or float64, or ``alpha`` is not a number.
+        If ``x`` has another dtype, or ``alpha`` is not a number.
 
     Notes
     -----
@@ -171,10 +201,20 @@ def _elu_gradient(needs: Needs, grad: Tensor, x: Tensor, alpha: float) -> Gradie
 
 
 def selu(x: Tensor) -> Tensor:
-    """``scale * elu(x, alpha)`` that keeps a mean of 0 and a variance of 1; ``x`` as for :func:`step`.
+    """``scale * elu(x, alpha)`` that keeps a mean of 0 and a variance of 1.
 
     ``alpha = 1.6732632423543772`` and ``scale = 1.0507009873554805`` are the numbers for which a normally distributed
     input of mean 0 and variance 1 gives an output of mean 0 and variance 1.
+
+    Parameters
+    ----------
+    x
+        As for :func:`step`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``. Its gradient at 0 is ``scale * alpha``.
 
     Notes
     -----
@@ -195,7 +235,17 @@ def _selu_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:
-    """``relu6(x + 3) / 6``: a line from 0 at -3 to 1 at 3; ``x`` as for :func:`step`. The gradient at both ends is 0.
+    """``relu6(x + 3) / 6``: a line from 0 at -3 to 1 at 3. The gradient at both ends is 0.
+
+    Parameters
+    ----------
+    x
+        As for :func:`step`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``, from 0 to 1.
 
     Examples
     --------
@@ -211,7 +261,17 @@ def _hard_sigmoid_gradient(needs: Needs, grad: Tensor, x: Tensor) -> Gradients:
 
 
 def hard_swish(x: Tensor) -> Tensor:
-    """``x * hard_sigmoid(x)``: 0 below -3, ``x`` above 3, a parabola between; ``x`` as for :func:`step`.
+    """``x * hard_sigmoid(x)``: 0 below -3, ``x`` above 3, a parabola between.
+
+    Parameters
+    ----------
+    x
+        As for :func:`step`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``. Its gradient is 0 at -3 and 1 at 3.
 
     Notes
     -----
