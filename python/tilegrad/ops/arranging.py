@@ -37,15 +37,29 @@ def _count(op: str, name: str, value: Any, least: int) -> int:
 
 
 def chunk(x: Tensor, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
-    """At most ``chunks`` views of ``x`` of one size along ``axis``, the last perhaps smaller.
+    """A tensor cut along an axis in at most ``chunks`` parts of one size, the last perhaps smaller.
 
     Each has ``ceil(size / chunks)`` elements, as in PyTorch, so there may be fewer than ``chunks``; :func:`split` takes
     sizes instead.
 
+    Parameters
+    ----------
+    x
+        Any tensor of at least one axis.
+    chunks
+        How many parts at most; a positive integer.
+    axis
+        Where to cut; negative ones count from the end.
+
+    Returns
+    -------
+    tuple of Tensor
+        Views of ``x``. An axis of size 0 gives ``chunks`` of them, all empty.
+
     Raises
     ------
     ArgumentError
-        If ``chunks`` is not positive.
+        If ``chunks`` is no positive integer.
     OutOfRangeError
         If the axis does not exist.
 
@@ -63,7 +77,19 @@ def chunk(x: Tensor, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
 
 
 def unbind(x: Tensor, axis: int = 0) -> tuple[Tensor, ...]:
-    """Views of ``x``, one for each index along ``axis``, without that axis.
+    """A tensor taken apart along an axis, which :func:`stack` undoes.
+
+    Parameters
+    ----------
+    x
+        Any tensor of at least one axis.
+    axis
+        The axis that goes; negative ones count from the end.
+
+    Returns
+    -------
+    tuple of Tensor
+        Views ``x[i]`` (for axis 0), one for each index along the axis, without that axis.
 
     Raises
     ------
@@ -83,6 +109,18 @@ def unbind(x: Tensor, axis: int = 0) -> tuple[Tensor, ...]:
 
 def moveaxis(x: Tensor, source: int, destination: int) -> Tensor:
     """A view of ``x`` whose axis ``source`` stands at ``destination``; the others keep their order.
+
+    Parameters
+    ----------
+    x
+        Any tensor.
+    source, destination
+        Where the axis is and where it is to be; negative ones count from the end.
+
+    Returns
+    -------
+    Tensor
+        A view of as many axes.
 
     Raises
     ------
@@ -146,6 +184,21 @@ def repeat(x: Tensor, repeats: int, axis: int | None = None) -> Tensor:
     """Each element ``repeats`` times in a row along ``axis``, or of the flattened tensor for None.
 
     As ``numpy.repeat`` and ``torch.repeat_interleave``; PyTorch's ``Tensor.repeat`` is :func:`tile`.
+
+    Parameters
+    ----------
+    x
+        Any tensor.
+    repeats
+        How often; an integer, 0 for none.
+    axis
+        Negative ones count from the end; None flattens ``x`` first.
+
+    Returns
+    -------
+    Tensor
+        The size of the axis is multiplied by ``repeats``. The gradient of an element is the sum of those of its
+        repetitions.
 
     Raises
     ------
@@ -224,12 +277,26 @@ def meshgrid(*axes: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
 
 
 def outer(a: Tensor, b: Tensor) -> Tensor:
-    """Every product of an element of ``a`` [n] and one of ``b`` [m]: [n, m].
+    """Every product of elements of two vectors, ``y[i, j] = a[i] * b[j]``.
+
+    Parameters
+    ----------
+    a
+        [n], of any dtype that :func:`multiply` takes.
+    b
+        [m], of the same dtype.
+
+    Returns
+    -------
+    Tensor
+        [n, m], of that dtype. Integers wrap around.
 
     Raises
     ------
     ShapeError
         If one is no vector.
+    DTypeError
+        If the dtypes differ or are bool, or one is no tensor.
 
     Examples
     --------
@@ -258,10 +325,17 @@ def masked_fill(x: Tensor, mask: Tensor, value: float) -> Tensor:
     value
         A number, which takes the dtype of ``x``.
 
+    Returns
+    -------
+    Tensor
+        A copy of the broadcast shape and the dtype of ``x``. The gradient is 0 where the mask holds.
+
     Raises
     ------
     DTypeError
-        If the mask is not bool, or ``value`` is no number.
+        If the mask is no bool tensor, ``value`` is no number, or it is floating and ``x`` is not.
+    ArgumentError
+        If ``value`` does not fit in the dtype of ``x``.
     ShapeError
         If the shapes do not broadcast.
 
@@ -287,7 +361,13 @@ def diagonal(x: Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tens
     offset
         How far above the main diagonal; below it where negative.
     axis1, axis2
-        The rows and the columns.
+        The rows and the columns; negative ones count from the end.
+
+    Returns
+    -------
+    Tensor
+        A view [..., n]: the other axes in their order, then that of the diagonal, which has no elements where
+        ``offset`` lies beyond the corners.
 
     Raises
     ------
@@ -318,7 +398,17 @@ def _diagonal_gradient(
 
 
 def trace(x: Tensor) -> Tensor:
-    """The sum of the main diagonal of a matrix.
+    """The sum of the main diagonal of a matrix, ``sum over i of x[i, i]``.
+
+    Parameters
+    ----------
+    x
+        [n, m] of any dtype that :func:`sum` takes.
+
+    Returns
+    -------
+    Tensor
+        One number, of the dtype of ``x``; int64 for integers and bools.
 
     Raises
     ------

@@ -31,21 +31,30 @@ def tensor(data: Any, dtype: DTypeLike = None, device: str | None = None, requir
     data
         A number, (nested) lists of numbers, a NumPy array, a tensor, or anything ``numpy.asarray`` understands.
     dtype
-        The element type; by default that of the data, where Python floats are float32 and Python integers int64.
+        The element type; by default that of the data, where Python floats are float32 and Python integers int64, and
+        NumPy's smaller integers widen to int32, uint32 to int64.
         Arrays and tensors are cast as by :func:`astype`; Python integers must fit.
     device
-        ``"cpu"`` or ``"cuda"``; by default that of a tensor, and the CPU for anything else.
+        ``"cpu"``, ``"cuda"`` or ``"cuda:1"`` and so on; by default that of a tensor, and the CPU for anything else.
     requires_grad
-        Whether a gradient is to be collected in ``.grad``.
+        Whether a gradient is to be collected in ``.grad``; for floating tensors alone.
+
+    Returns
+    -------
+    Tensor
+        A contiguous copy of the shape of the data, in no graph: no gradient flows back to a tensor that it copies.
 
     Raises
     ------
     DTypeError
-        If the data has no tilegrad dtype (strings, objects, complex numbers).
+        If the data has no tilegrad dtype (strings, objects, complex numbers), or ``requires_grad`` is set for a dtype
+        that is not floating.
     ShapeError
         If nested lists do not have one shape.
     ArgumentError
         If a Python integer, or one of a uint64 array, does not fit in the dtype.
+    DeviceError
+        If there is no such device.
 
     Examples
     --------
@@ -126,12 +135,23 @@ def parse_dtype(dtype: DTypeLike) -> _C.DType:
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     """A tensor that shares the array's memory: a change on one side shows on the other.
 
+    Parameters
+    ----------
+    array
+        float16, float32, float64, int64, int32, uint8 or bool of any shape and strides, writeable and in native byte
+        order.
+
+    Returns
+    -------
+    Tensor
+        On the CPU, of the array's shape, strides and dtype; it keeps the array's memory alive.
+
     Raises
     ------
     ArgumentError
-        If the array is read-only or its strides are not whole elements.
+        If the array is read-only, not aligned, or its strides are not whole elements.
     DTypeError
-        If its dtype has no tilegrad dtype.
+        If it is no array, or its dtype has no tilegrad dtype.
 
     Examples
     --------
@@ -148,6 +168,26 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
 def from_dlpack(source: Any) -> Tensor:
     """A tensor that shares the memory of any object with ``__dlpack__`` (PyTorch, JAX, NumPy, ...).
 
+    Parameters
+    ----------
+    source
+        Anything on the CPU or a CUDA device, of a dtype that tilegrad has.
+
+    Returns
+    -------
+    Tensor
+        Where the source is, of its shape, strides and dtype; it keeps the source's memory alive. No gradient flows
+        through.
+
+    Raises
+    ------
+    DTypeError
+        If ``source`` has no ``__dlpack__``, or its dtype has no tilegrad dtype.
+    ArgumentError
+        If the memory is said to be read-only.
+    DeviceError
+        If the memory is neither the CPU's nor that of a CUDA device that this build reaches.
+
     Examples
     --------
     >>> import numpy as np, tilegrad as tg
@@ -159,6 +199,29 @@ def from_dlpack(source: Any) -> Tensor:
 
 def empty(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None) -> Tensor:
     """A tensor whose elements are not initialised.
+
+    Parameters
+    ----------
+    shape
+        The sizes: one integer, or a sequence of integers, which is empty for a single number.
+    dtype
+        A tilegrad dtype such as ``tg.float32``, its name, or a NumPy dtype.
+    device
+        ``"cpu"`` (also None), ``"cuda"`` or ``"cuda:1"`` and so on.
+
+    Returns
+    -------
+    Tensor
+        Contiguous, of that shape; without a gradient.
+
+    Raises
+    ------
+    ShapeError
+        If a size is negative or no integer, or the sizes are not one argument.
+    DTypeError
+        If there is no such dtype.
+    DeviceError
+        If there is no such device.
 
     Examples
     --------
@@ -178,6 +241,27 @@ def full(
 ) -> Tensor:
     """A tensor filled with one number.
 
+    Parameters
+    ----------
+    shape, dtype, device
+        As for :func:`empty`; errors likewise.
+    value
+        A Python number, which takes the dtype.
+    requires_grad
+        Whether a gradient is to be collected in ``.grad``; for floating tensors alone.
+
+    Returns
+    -------
+    Tensor
+        Contiguous, of that shape.
+
+    Raises
+    ------
+    DTypeError
+        If ``value`` is floating and the dtype is not, or ``requires_grad`` is set for a dtype that is not floating.
+    ArgumentError
+        If ``value`` does not fit in an integer or bool dtype.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -195,6 +279,16 @@ def _filled(op: str, shape: Shape, value: float, dtype: DTypeLike, device: str |
 def zeros(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros.
 
+    Parameters
+    ----------
+    shape, dtype, device, requires_grad
+        As for :func:`full`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Contiguous, of that shape.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -207,6 +301,16 @@ def zeros(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None,
 def ones(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones.
 
+    Parameters
+    ----------
+    shape, dtype, device, requires_grad
+        As for :func:`full`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Contiguous, of that shape.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -217,7 +321,24 @@ def ones(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None, 
 
 
 def empty_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
-    """A tensor of ``x``'s shape, and of its dtype unless another is given, whose elements are not initialised.
+    """A tensor of the shape of another, whose elements are not initialised.
+
+    Parameters
+    ----------
+    x
+        Any tensor; its values are not read.
+    dtype
+        By default that of ``x``.
+
+    Returns
+    -------
+    Tensor
+        Contiguous, of the shape of ``x``, on its device; without a gradient.
+
+    Raises
+    ------
+    DTypeError
+        If ``x`` is no tensor, or there is no such dtype.
 
     Examples
     --------
@@ -230,7 +351,19 @@ def empty_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
 
 
 def full_like(x: Tensor, value: float, dtype: DTypeLike = None) -> Tensor:
-    """A tensor of ``x``'s shape, and of its dtype unless another is given, filled with one number.
+    """A tensor of the shape of another, filled with one number.
+
+    Parameters
+    ----------
+    x, dtype
+        As for :func:`empty_like`; errors likewise.
+    value
+        As for :func:`full`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Contiguous, of the shape of ``x``, on its device; without a gradient.
 
     Examples
     --------
@@ -243,7 +376,17 @@ def full_like(x: Tensor, value: float, dtype: DTypeLike = None) -> Tensor:
 
 
 def zeros_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
-    """Zeros of ``x``'s shape, and of its dtype unless another is given.
+    """Zeros of the shape of another tensor.
+
+    Parameters
+    ----------
+    x, dtype
+        As for :func:`empty_like`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Contiguous, of the shape of ``x``, on its device; without a gradient.
 
     Examples
     --------
@@ -256,7 +399,17 @@ def zeros_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
 
 
 def ones_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
-    """Ones of ``x``'s shape, and of its dtype unless another is given.
+    """Ones of the shape of another tensor.
+
+    Parameters
+    ----------
+    x, dtype
+        As for :func:`empty_like`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Contiguous, of the shape of ``x``, on its device; without a gradient.
 
     Examples
     --------
@@ -278,17 +431,22 @@ def arange(
     start, stop, step
         Python numbers; ``step`` may be negative.
     dtype
-        By default int64 where all three are integers, else float32. Floating elements are computed in double and
+        float32, float64, int64, int32 or uint8; by default int64 where all three are integers, else float32. Floating elements are computed in double and
         rounded once.
     device
-        ``"cpu"`` (also None) or ``"cuda"``.
+        As for :func:`empty`.
+
+    Returns
+    -------
+    Tensor
+        [n] with n = ceil((stop - start) / step), or 0 where that is negative.
 
     Raises
     ------
     ArgumentError
-        If ``step`` is 0, or an element or their number does not fit.
+        If ``step`` is 0, or an element or their number does not fit or is not finite.
     DTypeError
-        If a number is floating and the dtype is not.
+        If a number is floating and the dtype is not, or the dtype is another.
 
     Examples
     --------
@@ -307,6 +465,22 @@ def linspace(
     start: float, stop: float, num: int = 50, dtype: DTypeLike = "float32", device: str | None = None
 ) -> Tensor:
     """``num`` evenly spaced numbers from ``start`` to ``stop``, both included.
+
+    Parameters
+    ----------
+    start, stop
+        The first number and the last; ``stop`` may be below ``start``.
+    num
+        How many; of one, it is ``start``.
+    dtype
+        float32 or float64. Elements are computed in double and rounded once.
+    device
+        As for :func:`empty`.
+
+    Returns
+    -------
+    Tensor
+        [num], at distances of ``(stop - start) / (num - 1)``; the last is ``stop`` exactly, as rounded to the dtype.
 
     Raises
     ------
@@ -332,9 +506,14 @@ def eye(n: int, m: int | None = None, k: int = 0, dtype: DTypeLike = "float32", 
     n, m
         Rows and columns; by default as many columns as rows.
     k
-        Which diagonal: 0 the main one, positive ones above it.
+        Which diagonal: 0 the main one, positive ones above it, negative ones below. Beyond the corners nothing is 1.
     dtype, device
-        Of the result.
+        As for :func:`empty`.
+
+    Returns
+    -------
+    Tensor
+        [n, m], without a gradient.
 
     Raises
     ------
@@ -357,6 +536,18 @@ _FAR = 1 << 62  # beyond every diagonal
 def tril(x: Tensor, k: int = 0) -> Tensor:
     """``x [..., rows, columns]`` with zeros above diagonal ``k``.
 
+    Parameters
+    ----------
+    x
+        [..., rows, columns] of any dtype.
+    k
+        The last diagonal that is kept: 0 the main one, positive ones above it, negative ones below.
+
+    Returns
+    -------
+    Tensor
+        A copy of the shape and dtype of ``x``. Its gradient is cut to the same triangle.
+
     Raises
     ------
     ShapeError
@@ -375,6 +566,18 @@ def tril(x: Tensor, k: int = 0) -> Tensor:
 
 def triu(x: Tensor, k: int = 0) -> Tensor:
     """``x [..., rows, columns]`` with zeros below diagonal ``k``.
+
+    Parameters
+    ----------
+    x
+        [..., rows, columns] of any dtype.
+    k
+        The first diagonal that is kept, as for :func:`tril`.
+
+    Returns
+    -------
+    Tensor
+        A copy of the shape and dtype of ``x``. Its gradient is cut to the same triangle.
 
     Raises
     ------

@@ -37,7 +37,12 @@ def reshape(x: Tensor, shape: int | Sequence[int]) -> Tensor:
     x
         Any tensor.
     shape
-        The new sizes; one may be -1 and is inferred.
+        The new sizes, or one integer; one may be -1 and is inferred, unless the others multiply to 0.
+
+    Returns
+    -------
+    Tensor
+        Of that shape: a view where the strides allow it, as they do where ``x`` is contiguous, else a contiguous copy.
 
     Raises
     ------
@@ -65,12 +70,24 @@ def _reshape_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -> Gra
 def permute(x: Tensor, axes: Sequence[int]) -> Tensor:
     """A view whose axis ``i`` is axis ``axes[i]`` of ``x``.
 
+    Parameters
+    ----------
+    x
+        Any tensor.
+    axes
+        Every axis of ``x`` once, in the new order; negative ones count from the end.
+
+    Returns
+    -------
+    Tensor
+        A view of the sizes ``x.shape[axes[i]]``.
+
     Raises
     ------
     ShapeError
         If ``axes`` does not name every axis once.
-    IndexError
-        If an axis does not exist.
+    OutOfRangeError
+        If an axis does not exist; an IndexError.
 
     Examples
     --------
@@ -94,6 +111,16 @@ def _permute_gradient(needs: Needs, grad: Tensor, axes: tuple[int, ...]) -> Grad
 def transpose(x: Tensor) -> Tensor:
     """A view with all axes in reverse order.
 
+    Parameters
+    ----------
+    x
+        Any tensor, [d₀, ..., dₙ].
+
+    Returns
+    -------
+    Tensor
+        A view [dₙ, ..., d₀]. A batch of matrices is transposed by ``swapaxes(x, -1, -2)``.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -106,6 +133,18 @@ def transpose(x: Tensor) -> Tensor:
 
 def swapaxes(x: Tensor, a: int, b: int) -> Tensor:
     """A view with two axes exchanged.
+
+    Parameters
+    ----------
+    x
+        Any tensor.
+    a, b
+        The axes, which may be the same; negative ones count from the end.
+
+    Returns
+    -------
+    Tensor
+        A view of as many axes.
 
     Raises
     ------
@@ -128,6 +167,23 @@ def swapaxes(x: Tensor, a: int, b: int) -> Tensor:
 def expand_dims(x: Tensor, axis: int) -> Tensor:
     """A view with a new axis of size 1 at ``axis``.
 
+    Parameters
+    ----------
+    x
+        Any tensor.
+    axis
+        Where the new axis stands in the result, from ``-x.ndim - 1`` to ``x.ndim``; -1 is behind all others.
+
+    Returns
+    -------
+    Tensor
+        A view of one axis more.
+
+    Raises
+    ------
+    OutOfRangeError
+        If the axis is out of range.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -140,6 +196,25 @@ def expand_dims(x: Tensor, axis: int) -> Tensor:
 
 def squeeze(x: Tensor, axis: int | None = None) -> Tensor:
     """A view without the given axis of size 1, or without all of them.
+
+    Parameters
+    ----------
+    x
+        Any tensor.
+    axis
+        One axis of size 1; negative ones count from the end. None for all of them, however many there are.
+
+    Returns
+    -------
+    Tensor
+        A view.
+
+    Raises
+    ------
+    ShapeError
+        If the axis has another size.
+    OutOfRangeError
+        If the axis does not exist.
 
     Examples
     --------
@@ -154,6 +229,25 @@ def squeeze(x: Tensor, axis: int | None = None) -> Tensor:
 
 def broadcast_to(x: Tensor, shape: int | Sequence[int]) -> Tensor:
     """A view stretched to ``shape`` by NumPy's rule.
+
+    Parameters
+    ----------
+    x
+        Any tensor.
+    shape
+        At least as many sizes as ``x`` has axes. From the last axis backwards each size is that of ``x``, or that of
+        ``x`` is 1 or missing.
+
+    Returns
+    -------
+    Tensor
+        A view of that shape, whose stretched axes have stride 0; it cannot be written to where elements share memory.
+        Its gradient is summed over the stretched axes.
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` does not broadcast to ``shape``, or a size is negative or no integer.
 
     Examples
     --------
@@ -174,6 +268,16 @@ def _broadcast_to_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...]) -
 def copy(x: Tensor) -> Tensor:
     """A contiguous copy with memory of its own.
 
+    Parameters
+    ----------
+    x
+        Any tensor.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``, on its device. The gradient flows through.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -191,6 +295,16 @@ def _identity_gradient(needs: Needs, grad: Tensor) -> Gradients:
 
 def contiguous(x: Tensor) -> Tensor:
     """``x`` itself when its elements lie row-major without gaps, else a copy that does.
+
+    Parameters
+    ----------
+    x
+        Any tensor.
+
+    Returns
+    -------
+    Tensor
+        Itself or a copy, through which the gradient flows.
 
     Examples
     --------
