@@ -81,6 +81,8 @@ def bad(name: str, x: np.ndarray) -> tuple[Bad, ...]:
         out_of_range(1.0, "1"), out_of_range(-0.1, r"-0\.1"), out_of_range(float("nan"), "nan"),
         Bad((x.astype(np.int64), 0.5, True), tg.DTypeError,
             rf"{name}: x must be float32 or float64, found int64 \[.*\]; cast it with \.astype\(\)"),
+        Bad(([1.0], 0.5, False), tg.DTypeError,
+            rf"{name}: expected a tensor, found list \(tg\.tensor\(\) makes one from other data\)"),
     )  # fmt: skip
 
 

@@ -217,6 +217,9 @@ OPS = [
         (
             Bad((three, 1, 1), tg.OutOfRangeError, "roll: axis 1 is out of range for a tensor of 1 dimensions"),
             Bad((three, 1, -2), tg.OutOfRangeError, "roll: axis -2 is out of range for a tensor of 1 dimensions"),
+            Bad((three, 1.5), tg.ArgumentError, r"roll: shift must be an integer, found 1\.5"),
+            Bad((three[:0], "a"), tg.ArgumentError, "roll: shift must be an integer, found 'a'"),
+            Bad((three, (1,)), tg.ArgumentError, r"roll: shift must be an integer, found \(1,\)"),
             not_tensor("roll", 1),
         ),
         EVERY,

@@ -121,5 +121,6 @@ OPS = [
             r"triplet_margin_loss: anchor is \[2, 3\] and negative \[1, 3\]; a loss never broadcasts"),
         Bad((np.ones((), np.float32), ROWS, ROWS), tg.ShapeError,
             r"triplet_margin_loss: anchor must be \[\.\.\., D\], found a single number"),
-        Bad((ROWS, ROWS, ROWS), tg.ArgumentError, r"norm: ord must be 1, 2 or infinity, found 3", {"p": 3}))),
+        Bad((ROWS, ROWS, ROWS), tg.ArgumentError, r"triplet_margin_loss: p must be 1, 2 or infinity, found 3",
+            {"p": 3}))),
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from .. import _C
 from .. import random as _random
 from ..autograd import record
 from ..mixed_precision import in_float32
+from .arguments import require_tensor
 
 if TYPE_CHECKING:
     from ..random import Generator
@@ -156,6 +157,7 @@ def _drop(
     training: bool,
     generator: Generator | None,
 ) -> Tensor:
+    require_tensor(op, x)
     if not 0 <= p < 1:
         raise _C.ArgumentError(
             f"{op}: p must be at least 0 and below 1 (the share of elements set to zero), found {p:g}"

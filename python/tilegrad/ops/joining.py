@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -279,6 +280,8 @@ def roll(x: Tensor, shift: int, axis: int = 0) -> Tensor:
     ------
     OutOfRangeError
         If the axis does not exist.
+    ArgumentError
+        If ``shift`` is no integer.
 
     Examples
     --------
@@ -288,6 +291,9 @@ def roll(x: Tensor, shift: int, axis: int = 0) -> Tensor:
     """
     require_tensor("roll", x)
     axis = _C.normalize_axis("roll", axis, x.ndim)
+    if not is_integer(shift):
+        raise _C.ArgumentError(f"roll: shift must be an integer, found {shift!r}")
+    shift = operator.index(shift)
     size = x.shape[axis]
     if size == 0 or shift % size == 0:
         return concat([x], axis)

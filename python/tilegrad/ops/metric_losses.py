@@ -165,7 +165,7 @@ def triplet_margin_loss(
     Raises
     ------
     ArgumentError
-        For another norm.
+        For another ``p``.
 
     Notes
     -----
@@ -181,6 +181,8 @@ def triplet_margin_loss(
     """
     op = "triplet_margin_loss"
     _check_vectors(op, anchor=anchor, positive=positive, negative=negative)
+    if p not in (1, 2, float("inf")):
+        raise _C.ArgumentError(f"{op}: p must be 1, 2 or infinity, found {p!r}")
     to_positive = norm(add(subtract(anchor, positive), eps), -1, p)
     to_negative = norm(add(subtract(anchor, negative), eps), -1, p)
     if swap:
