@@ -431,8 +431,8 @@ def arange(
     start, stop, step
         Python numbers; ``step`` may be negative.
     dtype
-        float32, float64, int64, int32 or uint8; by default int64 where all three are integers, else float32. Floating elements are computed in double and
-        rounded once.
+        float32, float64, int64, int32 or uint8; by default int64 where all three are integers, else float32. Floating
+        elements are computed in double and rounded once.
     device
         As for :func:`empty`.
 

@@ -88,15 +88,24 @@ def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
         Tensor of any dtype.
     indices
         int64, int32 or uint8 tensor with as many axes as ``x``; axes other than ``axis`` broadcast with those of ``x``.
+        Negative ones count from the end.
     axis
-        The axis that is indexed.
+        The axis that is indexed; negative ones count from the end.
+
+    Returns
+    -------
+    Tensor
+        A copy of the shape of ``indices``, as broadcast, and the dtype of ``x``. The gradients of elements taken more
+        than once are added.
 
     Raises
     ------
     ShapeError
         If the shapes do not fit.
     OutOfRangeError
-        If an index is out of range.
+        If an index is out of range or the axis does not exist.
+    DTypeError
+        If the indices are not integers.
 
     Examples
     --------
@@ -144,20 +153,25 @@ def scatter_add(x: Tensor, indices: Tensor, values: Tensor, axis: int = 0) -> Te
     Parameters
     ----------
     x
-        Numeric tensor.
+        Tensor of any dtype but bool, float16 and bfloat16.
     indices
         int64, int32 or uint8 tensor; negative ones count from the end.
     values
         Tensor of ``x``'s dtype whose shape broadcasts to that of ``take(x, indices, axis)``.
     axis
-        The axis of ``x`` that is indexed.
+        The axis of ``x`` that is indexed; negative ones count from the end.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; integers wrap around. Gradients flow to ``x`` and ``values``.
 
     Raises
     ------
     OutOfRangeError
-        If an index is out of range.
+        If an index is out of range or the axis does not exist.
     ShapeError, DTypeError
-        If the values do not fit.
+        If the values do not fit, or the indices are not integers.
 
     Examples
     --------
@@ -245,14 +259,23 @@ def one_hot(indices: Tensor, num_classes: int, dtype: Any = "float32") -> Tensor
     indices
         int64, int32 or uint8 tensor of any shape, from 0 to ``num_classes - 1``.
     num_classes
-        The size of the new last axis.
+        The size of the new last axis; not negative.
     dtype
-        Of the result.
+        Of the result; any.
+
+    Returns
+    -------
+    Tensor
+        [..., num_classes] on the device of ``indices``, without a gradient.
 
     Raises
     ------
     OutOfRangeError
         If an index is negative or not below ``num_classes``.
+    DTypeError
+        If the indices are not integers, or there is no such dtype.
+    ArgumentError
+        If ``num_classes`` is negative.
 
     Examples
     --------
@@ -265,7 +288,25 @@ def one_hot(indices: Tensor, num_classes: int, dtype: Any = "float32") -> Tensor
 
 
 def nonzero(x: Tensor) -> tuple[Tensor, ...]:
-    """The coordinates of all elements that are not zero, in row-major order: an int64 tensor for each axis.
+    """The coordinates of all elements that are not zero, in row-major order.
+
+    Parameters
+    ----------
+    x
+        float32, float64, integer or bool, of at least one axis. NaN is not zero.
+
+    Returns
+    -------
+    tuple of Tensor
+        An int64 vector [n] for each axis, where n elements are not zero; without a gradient. ``x[nonzero(x)]`` are the
+        elements.
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` has no axes.
+    DTypeError
+        If ``x`` is float16 or bfloat16.
 
     Examples
     --------
@@ -279,12 +320,25 @@ def nonzero(x: Tensor) -> tuple[Tensor, ...]:
 
 
 def masked_select(x: Tensor, mask: Tensor) -> Tensor:
-    """The elements of ``x`` where ``mask`` is true, in row-major order, as a 1-d tensor. The two broadcast.
+    """The elements of ``x`` where ``mask`` is true, in row-major order.
+
+    Parameters
+    ----------
+    x
+        Any tensor.
+    mask
+        Bools that broadcast with ``x``.
+
+    Returns
+    -------
+    Tensor
+        A copy [n], where n bools of the broadcast shape are true. The gradient goes back to the elements that were
+        chosen.
 
     Raises
     ------
     DTypeError
-        If the mask is not bool.
+        If the mask is no bool tensor.
     ShapeError
         If the shapes do not broadcast.
 

@@ -27,16 +27,24 @@ def concat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     Parameters
     ----------
     tensors
-        At least one; of one dtype, and of one shape but for ``axis``.
+        At least one, each with an axis; of one dtype, which may be any, and of one shape but for ``axis``.
     axis
-        Where they are joined.
+        Where they are joined; negative ones count from the end.
+
+    Returns
+    -------
+    Tensor
+        A copy, also of a single tensor, whose axis is as long as theirs together. Each tensor gets its part of the
+        gradient.
 
     Raises
     ------
-    ShapeError, DTypeError
+    ShapeError, DTypeError, DeviceError
         If the tensors do not fit; the message tells which one.
     ArgumentError
         If there is none.
+    OutOfRangeError
+        If the axis does not exist.
 
     Examples
     --------
@@ -65,16 +73,23 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     Parameters
     ----------
     tensors
-        At least one; all of one shape and dtype.
+        At least one; all of one shape and dtype, which may be any.
     axis
-        Where the new axis stands in the result.
+        Where the new axis stands in the result; -1 is behind all others.
+
+    Returns
+    -------
+    Tensor
+        A copy of one axis more. Each tensor gets its part of the gradient.
 
     Raises
     ------
-    ShapeError, DTypeError
-        If the tensors do not fit.
+    ShapeError, DTypeError, DeviceError
+        If the tensors do not fit; the message tells which one.
     ArgumentError
         If there is none.
+    OutOfRangeError
+        If the axis is out of range.
 
     Examples
     --------
@@ -97,16 +112,23 @@ def split(x: Tensor, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor,
     Parameters
     ----------
     x
-        Any tensor.
+        Any tensor of at least one axis.
     sizes
         The size of each part, which sum to that of the axis; or one number, how many equal parts to make (as in NumPy).
     axis
-        Where to cut.
+        Where to cut; negative ones count from the end.
+
+    Returns
+    -------
+    tuple of Tensor
+        Views of ``x``, in their order.
 
     Raises
     ------
     ShapeError
-        If the sizes do not sum to that of the axis, or it cannot be divided evenly.
+        If the sizes do not sum to that of the axis, it cannot be divided evenly, or a size is negative or no integer.
+    OutOfRangeError
+        If the axis does not exist.
 
     Examples
     --------
@@ -168,14 +190,22 @@ def pad(x: Tensor, widths: Widths, mode: str = "constant", value: float = 0) -> 
         ``"constant"`` (``value``), ``"edge"`` (the outermost elements again) or ``"reflect"`` (mirrored at them,
         without repeating them).
     value
-        What a constant border holds.
+        What a constant border holds: a number, which takes the dtype of ``x``.
+
+    Returns
+    -------
+    Tensor
+        Of the dtype of ``x``, each axis longer by its two widths. The gradients of repeated and mirrored elements go to
+        where they came from.
 
     Raises
     ------
     ShapeError
-        If the widths do not fit the axes, or an axis is too short to reflect.
+        If the widths do not fit the axes, or an axis is too short to reflect, or empty and without an edge.
     ArgumentError
-        If a width is negative or the mode unknown.
+        If a width is negative, the mode unknown, or ``value`` does not fit in the dtype.
+    DTypeError
+        If ``value`` is no number, or floating where ``x`` is not.
 
     Examples
     --------
@@ -225,7 +255,12 @@ def crop(x: Tensor, widths: Widths) -> Tensor:
     x
         Any tensor.
     widths
-        As for :func:`pad`.
+        How much to take away, written as for :func:`pad`.
+
+    Returns
+    -------
+    Tensor
+        A view, each axis shorter by its two widths.
 
     Raises
     ------
@@ -255,12 +290,26 @@ def _axes(op: str, x: Tensor, axis: int | Sequence[int] | None) -> list[int]:
 
 
 def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
-    """A view with the order along some axes (by default all) reversed.
+    """The elements in reverse order along some axes.
+
+    Parameters
+    ----------
+    x
+        Any tensor.
+    axis
+        One axis, several, or None for all; negative ones count from the end.
+
+    Returns
+    -------
+    Tensor
+        A view of the shape of ``x``, whose strides along these axes are negative.
 
     Raises
     ------
     OutOfRangeError
         If an axis does not exist.
+    ShapeError
+        If an axis is no integer.
 
     Examples
     --------
@@ -275,6 +324,20 @@ def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
 
 def roll(x: Tensor, shift: int, axis: int = 0) -> Tensor:
     """The elements moved along an axis by ``shift`` places; what leaves at the end enters at the start.
+
+    Parameters
+    ----------
+    x
+        Any tensor of at least one axis.
+    shift
+        How far towards the end; negative for towards the start, and more than the size of the axis for several rounds.
+    axis
+        One axis; negative ones count from the end.
+
+    Returns
+    -------
+    Tensor
+        A copy of the shape and dtype of ``x``.
 
     Raises
     ------

@@ -33,9 +33,9 @@ def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Parameters
     ----------
     x
-        Any shape; floating, integer or bool.
+        Of any shape; floating, integer or bool, float16 and bfloat16 on a GPU alone.
     axis
-        One axis, several, or None for all; negative ones count from the end.
+        One axis, several, or None for all; negative ones count from the end. An empty tuple reduces nothing.
     keepdims
         Whether the summed axes stay, with size 1.
 
@@ -51,7 +51,7 @@ def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     ArgumentError
         If an axis comes twice.
     DTypeError
-        If ``x`` is float16 or bfloat16.
+        If ``x`` is float16 or bfloat16 and on the CPU.
 
     Examples
     --------
@@ -78,9 +78,19 @@ def with_axes(reduced: Tensor, shape: tuple[int, ...], axis: Axis, keepdims: boo
 
 
 def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The mean ``sum(x) / count`` along axes; arguments as for :func:`sum`, ``x`` floating.
+    """The mean ``sum(x) / count`` along axes.
 
-    The mean of nothing is NaN.
+    Parameters
+    ----------
+    x
+        Floating, of any shape; float16 and bfloat16 on a GPU alone.
+    axis, keepdims
+        As for :func:`sum`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the dtype of ``x``. The mean of nothing is NaN.
 
     Raises
     ------
@@ -104,15 +114,27 @@ def _mean_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...], axis: Axi
 
 
 def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest element along axes; arguments as for :func:`sum`, ``x`` numeric. NaN counts as the largest.
+    """The largest element along axes; NaN counts as the largest.
 
-    The gradient goes to the first of several equal largest elements (in row-major order of the reduced axes), the one
-    that :func:`argmax` names.
+    Parameters
+    ----------
+    x
+        Of any shape; floating or integer, float16 and bfloat16 on a GPU alone.
+    axis, keepdims
+        As for :func:`sum`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the dtype of ``x``. The gradient goes to the first of several equal largest elements (in row-major order of
+        the reduced axes), the one that :func:`argmax` names.
 
     Raises
     ------
     ShapeError
         If there are no elements to choose from.
+    DTypeError
+        If ``x`` is bool (see :func:`any`), or has 16 bits and is on the CPU.
 
     Examples
     --------
@@ -126,7 +148,17 @@ def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest element along axes; as :func:`max` in everything else. NaN counts as the smallest, too.
+    """The smallest element along axes; NaN counts as the smallest, too.
+
+    Parameters
+    ----------
+    x, axis, keepdims
+        As for :func:`max`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the dtype of ``x``. The gradient goes to the first of several equal smallest elements.
 
     Examples
     --------
@@ -144,9 +176,18 @@ def _max_gradient(needs: Needs, grad: Tensor, index: Tensor, shape: tuple[int, .
 
 
 def argmax(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Where the largest element is along axes: int64, the first of equal ones; a NaN counts as the largest.
+    """Where the largest element is along axes: the first of equal ones; a NaN counts as the largest.
 
-    With several axes (or None), the position in the row-major sequence of their elements.
+    Parameters
+    ----------
+    x, axis, keepdims
+        As for :func:`max`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        int64, without a gradient. With several axes (or None), the position in the row-major sequence of their
+        elements.
 
     Raises
     ------
@@ -164,7 +205,17 @@ def argmax(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def argmin(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Where the smallest element is along axes; as :func:`argmax` in everything else.
+    """Where the smallest element is along axes: the first of equal ones; a NaN counts as the smallest.
+
+    Parameters
+    ----------
+    x, axis, keepdims
+        As for :func:`max`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        As for :func:`argmax`.
 
     Examples
     --------
@@ -183,16 +234,21 @@ def var(x: Tensor, axis: Axis = None, correction: float = 0, keepdims: bool = Fa
     Parameters
     ----------
     x
-        Floating, any shape.
+        float32 or float64 of any shape.
     axis, keepdims
-        As for :func:`sum`.
+        As for :func:`sum`; errors likewise.
     correction
         0 for the variance of the elements themselves (NumPy's default), 1 for the unbiased estimate from a sample.
+
+    Returns
+    -------
+    Tensor
+        Of the dtype of ``x``; NaN where ``count`` is not above ``correction``.
 
     Raises
     ------
     DTypeError
-        If ``x`` is not floating.
+        If ``x`` is not float32 or float64.
 
     Examples
     --------
@@ -216,7 +272,17 @@ def _var_gradient(needs: Needs, grad: Tensor, x: Tensor, axis: Axis, correction:
 
 @in_float32
 def std(x: Tensor, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Tensor:
-    """The standard deviation, the root of :func:`var`; arguments as there. Its gradient where it is 0 is 0.
+    """The standard deviation, the root of :func:`var`.
+
+    Parameters
+    ----------
+    x, axis, correction, keepdims
+        As for :func:`var`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the dtype of ``x``; NaN where ``count`` is not above ``correction``. Its gradient where it is 0 is 0.
 
     Examples
     --------
@@ -249,22 +315,27 @@ def norm(x: Tensor, axis: Axis = None, ord: float = 2, keepdims: bool = False) -
     Parameters
     ----------
     x
-        Floating, any shape.
+        float32 or float64 of any shape.
     axis, keepdims
-        As for :func:`sum`.
+        As for :func:`sum`; errors likewise.
     ord
         2: ``sqrt(sum(x^2))``; 1: ``sum(|x|)``; ``float("inf")``: ``max(|x|)``.
+
+    Returns
+    -------
+    Tensor
+        Of the dtype of ``x``. The gradient of the 2-norm where it is 0 is 0, as is that of the 1-norm by an element
+        that is 0; that of the largest goes to the first of equal ones. Of nothing, the norms with ``ord`` 1 and 2 are
+        0.
 
     Raises
     ------
     ArgumentError
         For another ``ord``.
     DTypeError
-        If ``x`` is not floating.
-
-    Notes
-    -----
-    The gradient of the 2-norm at 0 is 0.
+        If ``x`` is not float32 or float64.
+    ShapeError
+        If the largest of no elements is asked for.
 
     Examples
     --------
@@ -292,7 +363,20 @@ def _norm_gradient(needs: Needs, grad: Tensor, x: Tensor, out: Tensor, axis: Axi
 
 @in_float32
 def prod(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The product of the elements along axes; arguments and dtypes as for :func:`sum`. The product of nothing is 1.
+    """The product of the elements along axes.
+
+    Parameters
+    ----------
+    x
+        Of any shape; float32, float64, integer or bool.
+    axis, keepdims
+        As for :func:`sum`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the dtype of ``x``; int64 for integers and bools (wrapping around). The product of nothing is 1. The gradient
+        is right where elements are 0, too.
 
     Examples
     --------
@@ -308,7 +392,19 @@ def _prod_gradient(needs: Needs, grad: Tensor, x: Tensor, axis: Axis) -> Gradien
 
 
 def any(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether an element along axes is true (not zero): bool; arguments as for :func:`sum`.
+    """Whether an element along axes is true (not zero).
+
+    Parameters
+    ----------
+    x
+        Of any shape; float32, float64, integer or bool. NaN is true.
+    axis, keepdims
+        As for :func:`sum`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Bools, without a gradient. Of nothing, False.
 
     Examples
     --------
@@ -321,7 +417,17 @@ def any(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def all(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether every element along axes is true (not zero): bool; arguments as for :func:`sum`.
+    """Whether every element along axes is true (not zero).
+
+    Parameters
+    ----------
+    x, axis, keepdims
+        As for :func:`any`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Bools, without a gradient. Of nothing, True.
 
     Examples
     --------
@@ -340,14 +446,20 @@ def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Parameters
     ----------
     x
-        Floating, any shape.
+        float32 or float64 of any shape.
     axis, keepdims
-        As for :func:`sum`.
+        As for :func:`sum`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the dtype of ``x``; -inf where all elements are, and of nothing; NaN where the largest is infinite. Its
+        gradient is ``softmax(x)`` along the axes.
 
     Raises
     ------
     DTypeError
-        If ``x`` is not floating.
+        If ``x`` is not float32 or float64.
 
     Examples
     --------

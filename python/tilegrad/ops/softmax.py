@@ -26,16 +26,21 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
     Parameters
     ----------
     x
-        Floating, of at least one dimension.
+        float32 or float64 of at least one dimension, on a GPU float16 and bfloat16 too.
     axis
-        Negative axes count from the end.
+        The axis along which the numbers sum to 1; negative ones count from the end.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``.
 
     Raises
     ------
     OutOfRangeError
         If the axis does not exist.
     DTypeError
-        If ``x`` is not float32 or float64.
+        If ``x`` has another dtype.
 
     Examples
     --------
@@ -53,7 +58,17 @@ def _softmax_gradient(needs: Needs, grad: Tensor, out: Tensor, axis: int) -> Gra
 
 
 def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
-    """``log(softmax(x))`` along an axis, as ``(x - m) - log(sum(exp(x - m)))``; arguments as for :func:`softmax`.
+    """``log(softmax(x))`` along an axis, as ``(x - m) - log(sum(exp(x - m)))`` with ``m = max(x)``.
+
+    Parameters
+    ----------
+    x, axis
+        As for :func:`softmax`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``, not positive. NaN where :func:`softmax` is.
 
     Examples
     --------

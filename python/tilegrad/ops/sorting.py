@@ -25,16 +25,23 @@ def sort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
     Parameters
     ----------
     x
-        float32, float64, integer or bool tensor.
+        float32, float64, integer or bool, of at least one dimension.
     axis
-        The axis that is sorted.
+        The axis that is sorted; negative ones count from the end.
     descending
         Whether the largest comes first.
+
+    Returns
+    -------
+    Tensor
+        A copy of the shape and dtype of ``x``. The gradient of each element goes to where it came from.
 
     Raises
     ------
     OutOfRangeError
         If the axis does not exist.
+    DTypeError
+        If ``x`` is float16 or bfloat16.
 
     Examples
     --------
@@ -54,7 +61,17 @@ def _sort_gradient(needs: Needs, grad: Tensor, shape: tuple[int, ...], axis: int
 
 
 def argsort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
-    """The indices that sort ``x``, int64; equal elements keep their order (the sort is stable).
+    """The indices that sort a tensor; equal elements keep their order (the sort is stable), in descending order too.
+
+    Parameters
+    ----------
+    x, axis, descending
+        As for :func:`sort`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        int64 of the shape of ``x``, without a gradient: ``take_along_axis(x, argsort(x), -1)`` is ``sort(x)``.
 
     Examples
     --------
