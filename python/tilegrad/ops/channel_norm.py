@@ -29,13 +29,18 @@ def group_norm(
     Parameters
     ----------
     x
-        Floating [N, ..., C], channels last.
+        float32 or float64 [N, ..., C], channels last; on a GPU float16 and bfloat16 too, with float32 parameters.
     num_groups
         G, how many groups the channels make; divides C. 1 normalises all channels together, C each on its own.
     gamma, beta
-        Scale and shift [C]; None for 1 and 0.
+        Scale and shift [C], of the dtype of ``x``; None for 1 and 0. Gradients flow to them and ``x``.
     eps
         Added to the variance; positive.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``.
 
     Raises
     ------
@@ -66,9 +71,14 @@ def instance_norm(x: Tensor, gamma: Tensor | None = None, beta: Tensor | None = 
     Parameters
     ----------
     x
-        Floating [N, ..., C], channels last, with more than one place.
+        As for :func:`group_norm`, with more than one place.
     gamma, beta, eps
         As for :func:`group_norm`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``.
 
     Raises
     ------
@@ -117,12 +127,17 @@ def local_response_norm(x: Tensor, size: int, alpha: float = 1e-4, beta: float =
     Parameters
     ----------
     x
-        Floating [..., C], channels last.
+        float32 or float64 [..., C], channels last.
     size
-        How many channels are summed over.
+        How many channels are summed over; positive.
     alpha, beta, k
         Constants of the formula. ``alpha`` is divided by ``size``, as in PyTorch; AlexNet's paper does not, so its
         constants n = 5, alpha = 1e-4, k = 2 are ``size=5, alpha=5e-4, k=2`` here.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``. Where ``k`` and all that is summed are 0, NaN.
 
     Raises
     ------
@@ -131,7 +146,7 @@ def local_response_norm(x: Tensor, size: int, alpha: float = 1e-4, beta: float =
     ShapeError
         If ``x`` has no axis of channels.
     DTypeError
-        If ``x`` is not floating.
+        If ``x`` is not float32 or float64.
 
     Notes
     -----

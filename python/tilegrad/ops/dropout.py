@@ -39,12 +39,18 @@ def dropout(x: Tensor, p: float, training: bool, generator: Generator | None = N
     generator
         By default the one that :func:`tilegrad.manual_seed` sets. The mask depends on its state alone.
 
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; ``x`` itself where nothing is dropped. The gradient of a dropped element is 0,
+        that of another divided by ``1 - p``.
+
     Raises
     ------
     ArgumentError
         If ``p`` is out of range.
     DTypeError
-        If ``x`` is neither float32 nor float64.
+        If ``x`` is no tensor, or elements are dropped and it is neither float32 nor float64.
 
     Notes
     -----
@@ -79,12 +85,19 @@ def spatial_dropout(x: Tensor, p: float, training: bool, generator: Generator | 
     generator
         By default the one that :func:`tilegrad.manual_seed` sets.
 
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``, what is kept divided by ``1 - p``; ``x`` itself where nothing is dropped.
+
     Raises
     ------
     ArgumentError
         If ``p`` is out of range.
     ShapeError
-        If ``x`` has fewer than three axes.
+        If channels are dropped and ``x`` has fewer than three axes.
+    DTypeError
+        If ``x`` is no tensor, or channels are dropped and it is neither float32 nor float64.
 
     Notes
     -----
@@ -123,12 +136,18 @@ def alpha_dropout(x: Tensor, p: float, training: bool, generator: Generator | No
     generator
         By default the one that :func:`tilegrad.manual_seed` sets. The mask is that of :func:`dropout`.
 
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``; ``x`` itself where nothing is dropped. The gradient of a dropped element is 0,
+        that of another multiplied by ``s``.
+
     Raises
     ------
     ArgumentError
         If ``p`` is out of range.
     DTypeError
-        If ``x`` is neither float32 nor float64.
+        If ``x`` is no tensor, or elements are dropped and it is neither float32 nor float64.
 
     Notes
     -----

@@ -63,13 +63,18 @@ def cosine_embedding_loss(a: Tensor, b: Tensor, target: Tensor, margin: float = 
     Parameters
     ----------
     a, b
-        Floating [..., D], of one shape and dtype.
+        float32 or float64 [..., D], of one shape and dtype. Gradients flow to both.
     target
-        [...]: 1 for pairs that belong together, -1 for others; of any numeric dtype.
+        [...]: positive for pairs that belong together, as 1, else -1 or 0; of any dtype but float16 and bfloat16.
     margin
         The cosine of pairs that do not belong together that is low enough; from -1 to 1.
     reduction
-        ``"mean"`` over the pairs, ``"sum"`` or ``"none"``.
+        ``"mean"`` over the pairs, ``"sum"`` or ``"none"``: a loss for every pair.
+
+    Returns
+    -------
+    Tensor
+        One number, or [...] for ``reduction="none"``, of the dtype of ``a``.
 
     Raises
     ------
@@ -104,13 +109,18 @@ def contrastive_loss(a: Tensor, b: Tensor, target: Tensor, margin: float = 1.0, 
     Parameters
     ----------
     a, b
-        Floating [..., D], of one shape and dtype.
+        float32 or float64 [..., D], of one shape and dtype. Gradients flow to both, 0 where they are equal.
     target
-        [...]: 1 for pairs that belong together, 0 (or -1) for others; of any numeric dtype.
+        As for :func:`cosine_embedding_loss`.
     margin
         The distance of pairs that do not belong together that is far enough.
     reduction
-        As for :func:`cosine_embedding_loss`; errors likewise.
+        As for :func:`cosine_embedding_loss`, over the pairs; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        One number, or [...] for ``reduction="none"``, of the dtype of ``a``.
 
     Notes
     -----
@@ -150,17 +160,22 @@ def triplet_margin_loss(
     Parameters
     ----------
     anchor, positive, negative
-        Floating [..., D], of one shape and dtype.
+        float32 or float64 [..., D], of one shape and dtype. Gradients flow to all three.
     margin
         By how much closer is close enough.
     p
         The norm: 1, 2 or infinity.
     eps
-        Keeps the distance of equal vectors from 0.
+        Keeps the distance of equal vectors from 0, where its gradient would be 0.
     swap
         Whether the distance of positive and negative counts where it is smaller than that of anchor and negative.
     reduction
-        As for :func:`cosine_embedding_loss`; errors likewise.
+        As for :func:`cosine_embedding_loss`, over the triplets; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        One number, or [...] for ``reduction="none"``, of the dtype of ``anchor``.
 
     Raises
     ------

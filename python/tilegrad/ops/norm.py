@@ -43,20 +43,25 @@ def batch_norm(
         Floating [..., C]: [N, C], [N, H, W, C], ...; the last axis is of channels. On a GPU of 16 bits too: what is
         computed, the parameters and the statistics are float32 then.
     gamma, beta
-        Scale and shift [C]; None for 1 and 0.
+        Scale and shift [C]; None for 1 and 0. Gradients flow to them and ``x``.
     running_mean, running_var
-        [C]; updated while training. None, while training, if they are not wanted.
+        [C], contiguous; updated while training, without a gradient. None, while training, if they are not wanted.
     training
         Whether the statistics are the batch's.
     momentum
         How far the running statistics move, in PyTorch's sense. None makes them the averages over all batches, which
         ``num_batches_tracked`` counts.
     eps
-        Added to the variance.
+        Added to the variance; positive.
     activation
         None or ``"relu"``.
     num_batches_tracked
         An int64 number, for ``momentum=None``: how many batches the running statistics have seen. One is added.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``.
 
     Raises
     ------
@@ -65,8 +70,8 @@ def batch_norm(
     DTypeError
         If the dtypes differ or are not floating.
     ArgumentError
-        If ``eps`` is not positive, ``momentum`` is not from 0 to 1 or is None without a count, or the activation is
-        unknown.
+        If ``eps`` is not positive, ``momentum`` is not from 0 to 1 or is None without a count, the activation is
+        unknown, or running statistics are missing: one while training, any otherwise.
 
     Notes
     -----
@@ -126,13 +131,20 @@ def layer_norm(
     Parameters
     ----------
     x
-        Floating [..., D], or [..., *normalized_shape].
+        float32 or float64 [..., D], or [..., *normalized_shape]; on a GPU float16 and bfloat16 too, with float32
+        parameters.
     gamma, beta
-        Scale and shift of the elements of a row, of its shape; None for 1 and 0.
+        Scale and shift of the elements of a row, of its shape and the dtype of ``x``; None for 1 and 0. Gradients
+        flow to them and ``x``.
     eps
         Added to the variance; positive.
     normalized_shape
         The sizes of the axes that make a row. By default those of ``gamma`` or ``beta``, without them the last axis.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``.
 
     Raises
     ------
@@ -190,6 +202,11 @@ def rms_norm(
         As for :func:`layer_norm`; errors likewise.
     eps
         Added to the mean square; positive. By default the dtype's epsilon: 2^-23 or 2^-52.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``.
 
     Notes
     -----

@@ -54,16 +54,21 @@ def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     Parameters
     ----------
     x, target
-        Floating, of one shape and dtype: nothing broadcasts.
+        float32 or float64, of one shape and dtype: nothing broadcasts. Gradients flow to both.
     reduction
         ``"mean"`` over all elements, ``"sum"`` or ``"none"``: a loss for every element.
+
+    Returns
+    -------
+    Tensor
+        One number, or a loss for every element, of the dtype of ``x``.
 
     Raises
     ------
     ShapeError
         If the shapes differ, or there are no elements and a mean is asked for.
     DTypeError
-        If the dtypes differ or are not floating.
+        If the dtypes differ or are not float32 or float64.
     ArgumentError
         For another ``reduction``.
 
@@ -82,7 +87,17 @@ def _mse_loss_gradient(needs: Needs, grad: Tensor, by_x: Tensor | None, by_targe
 
 @in_float32
 def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Absolute error ``|x - target|``, whose gradient at 0 is 0; arguments as for :func:`mse_loss`.
+    """Absolute error ``|x - target|``, whose gradient at 0 is 0.
+
+    Parameters
+    ----------
+    x, target, reduction
+        As for :func:`mse_loss`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        As for :func:`mse_loss`.
 
     Examples
     --------
@@ -104,9 +119,14 @@ def huber_loss(x: Tensor, target: Tensor, delta: float = 1.0, reduction: str = "
     Parameters
     ----------
     x, target, reduction
-        As for :func:`mse_loss`.
+        As for :func:`mse_loss`; errors likewise.
     delta
         Where the parabola becomes a line; positive.
+
+    Returns
+    -------
+    Tensor
+        As for :func:`mse_loss`.
 
     Raises
     ------
@@ -135,9 +155,14 @@ def smooth_l1_loss(x: Tensor, target: Tensor, reduction: str = "mean", beta: flo
     Parameters
     ----------
     x, target, reduction
-        As for :func:`mse_loss`.
+        As for :func:`mse_loss`; errors likewise.
     beta
         Where the parabola becomes a line; 0 leaves :func:`l1_loss`.
+
+    Returns
+    -------
+    Tensor
+        As for :func:`mse_loss`.
 
     Raises
     ------
@@ -164,15 +189,20 @@ def hinge_loss(x: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, reduc
     Parameters
     ----------
     x
-        Scores, floating, any real numbers.
+        Scores, float32 or float64, any real numbers.
     target
-        -1 or 1, of the shape and dtype of ``x``: nothing broadcasts.
+        -1 or 1, of the shape and dtype of ``x``: nothing broadcasts. Gradients flow to both.
     p
         1, or 2 for the squared hinge.
     margin
         The score that is enough.
     reduction
         As for :func:`mse_loss`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        As for :func:`mse_loss`.
 
     Raises
     ------
@@ -204,13 +234,20 @@ def binary_cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None = None
     Parameters
     ----------
     x
-        Probabilities from 0 to 1, floating.
+        Probabilities from 0 to 1, float32 or float64.
     target
-        Probabilities ``t``, usually 0 or 1, of the shape and dtype of ``x``: nothing broadcasts.
+        Probabilities ``t``, usually 0 or 1, of the shape and dtype of ``x``: nothing broadcasts. Gradients flow to
+        both.
     weight
-        What each loss is multiplied by: of the shape of ``x``, of its last axis, or one number. It gets no gradient.
+        What each loss is multiplied by, a tensor of the dtype of ``x``: of its shape, of its last axis, or one number.
+        It gets no gradient.
     reduction
         As for :func:`mse_loss`; errors likewise. The mean is over all elements, whatever their weight.
+
+    Returns
+    -------
+    Tensor
+        As for :func:`mse_loss`.
 
     Raises
     ------
@@ -247,16 +284,23 @@ def binary_cross_entropy_with_logits(
     Parameters
     ----------
     logits
-        Floating, any real numbers.
+        float32 or float64, any real numbers.
     target
-        Probabilities ``t``, usually 0 or 1, of the shape and dtype of ``logits``: nothing broadcasts.
+        Probabilities ``t``, usually 0 or 1, of the shape and dtype of ``logits``: nothing broadcasts. Gradients flow to
+        both.
     weight
-        What each loss is multiplied by: of the shape of ``logits``, of its last axis, or one number.
+        What each loss is multiplied by, a tensor of the dtype of ``logits``: of their shape, of their last axis, or one
+        number.
     reduction
         As for :func:`mse_loss`; errors likewise. The mean is over all elements, whatever their weight.
     pos_weight
         ``w``, how much more a positive counts than a negative (1 if None): of the same shapes as ``weight``. Above 1 it
         raises the recall, below 1 the precision. Neither weight gets a gradient.
+
+    Returns
+    -------
+    Tensor
+        As for :func:`mse_loss`.
 
     Raises
     ------

@@ -103,13 +103,20 @@ def avg_pool2d(
     ``y[n, p, q, c] = (sum over r, s of x[n, p·stride + r - top, q·stride + s - left, c]) / (number of pixels of the
     window inside the image)``, summed in row-major order.
 
-    Parameters, result and errors are those of :func:`max_pool2d`, and
-
     Parameters
     ----------
+    x : Tensor
+        [N, H, W, C], float32 or float64.
+    kernel_size, stride, padding, ceil_mode
+        As for :func:`max_pool2d`; errors likewise.
     count_include_pad
         Whether the zeros of the padding count as pixels (PyTorch's default, TensorFlow's never). What a window of
         ``ceil_mode`` has behind the padding does not.
+
+    Returns
+    -------
+    Tensor
+        [N, P, Q, C] with P and Q as for :func:`max_pool2d`. The gradient is shared evenly by the pixels of a window.
 
     Examples
     --------
@@ -176,7 +183,17 @@ def _adaptive_max_pool2d_gradient(needs: Needs, grad: Tensor, index: Tensor, ima
 def adaptive_avg_pool2d(x: Tensor, output_size: Pair) -> Tensor:
     """The mean of each of ``output_size`` windows that cover the image evenly, whatever its size.
 
-    Windows, parameters, result and errors are those of :func:`adaptive_max_pool2d`; sums are in row-major order.
+    Windows are those of :func:`adaptive_max_pool2d`; sums are in row-major order.
+
+    Parameters
+    ----------
+    x, output_size
+        As for :func:`adaptive_max_pool2d`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        [N, P, Q, C]
 
     Examples
     --------
@@ -201,7 +218,24 @@ def _require_images(op: str, x: Tensor) -> None:
 
 
 def global_avg_pool2d(x: Tensor) -> Tensor:
-    """The mean over all pixels: [N, H, W, C] -> [N, C].
+    """The mean over all pixels, ``y[n, c] = (sum over h, w of x[n, h, w, c]) / (H W)``.
+
+    Parameters
+    ----------
+    x : Tensor
+        [N, H, W, C], float32 or float64, on a GPU float16 and bfloat16 too.
+
+    Returns
+    -------
+    Tensor
+        [N, C], of the dtype of ``x``.
+
+    Raises
+    ------
+    ShapeError
+        If x is not of rank 4 or has no pixels.
+    DTypeError
+        If x has another dtype.
 
     Examples
     --------
@@ -217,7 +251,24 @@ def global_avg_pool2d(x: Tensor) -> Tensor:
 
 
 def global_max_pool2d(x: Tensor) -> Tensor:
-    """The maximum over all pixels: [N, H, W, C] -> [N, C].
+    """The maximum over all pixels, channel by channel; NaN counts as more than any number.
+
+    Parameters
+    ----------
+    x : Tensor
+        [N, H, W, C], floating or integer, float16 and bfloat16 on a GPU alone.
+
+    Returns
+    -------
+    Tensor
+        [N, C], of the dtype of ``x``. The first of equal pixels in row-major order receives the gradient.
+
+    Raises
+    ------
+    ShapeError
+        If x is not of rank 4 or has no pixels.
+    DTypeError
+        If x is bool, or has 16 bits and is on the CPU.
 
     Examples
     --------

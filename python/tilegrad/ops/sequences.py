@@ -202,9 +202,19 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = False,
 ) -> Tensor:
-    """The mean of every window of sequences, channel by channel; arguments as for :func:`max_pool1d`.
+    """The mean of every window of sequences, channel by channel; :func:`avg_pool2d` says the rest.
 
-    ``count_include_pad`` tells whether the zeros of the padding count.
+    Parameters
+    ----------
+    x, kernel_size, stride, padding, ceil_mode
+        As for :func:`max_pool1d`; errors likewise.
+    count_include_pad
+        Whether the zeros of the padding count as numbers of the window.
+
+    Returns
+    -------
+    Tensor
+        [N, Q, C]
 
     Examples
     --------
