@@ -190,7 +190,8 @@ def pad(x: Tensor, widths: Widths, mode: str = "constant", value: float = 0) -> 
         ``"constant"`` (``value``), ``"edge"`` (the outermost elements again) or ``"reflect"`` (mirrored at them,
         without repeating them).
     value
-        What a constant border holds: a number, which takes the dtype of ``x``.
+        What a constant border holds: a number, which takes the dtype of ``x``, or a tensor of one element and that
+        dtype, which gets no gradient.
 
     Returns
     -------
@@ -205,7 +206,7 @@ def pad(x: Tensor, widths: Widths, mode: str = "constant", value: float = 0) -> 
     ArgumentError
         If a width is negative, the mode unknown, or ``value`` does not fit in the dtype.
     DTypeError
-        If ``value`` is no number, or floating where ``x`` is not.
+        If ``value`` is neither, or floating where ``x`` is not.
 
     Examples
     --------
