@@ -109,6 +109,17 @@ class profile:  # noqa: N801 - used like a function
     def rows(self, by: str = "kernel") -> list[Row]:
         """Sums over the launches of each ``"kernel"``, ``"layer"`` or ``"layer and kernel"``, the longest first.
 
+        Parameters
+        ----------
+        by : {"kernel", "layer", "layer and kernel"}
+            What launches are added up by: the kernel, the layer that it ran in (its gradient with "backward" behind the
+            name), or both.
+
+        Returns
+        -------
+        list of Row
+            One a name. It is empty before the profile has ended.
+
         Raises
         ------
         ArgumentError
@@ -138,7 +149,25 @@ class profile:  # noqa: N801 - used like a function
         return sorted(rows, key=lambda row: -row.seconds)
 
     def table(self, by: str = "kernel", rows: int = 25) -> str:
-        """The longest ``rows`` of :meth:`rows` as text."""
+        """The longest ``rows`` of :meth:`rows` as text.
+
+        Parameters
+        ----------
+        by : {"kernel", "layer", "layer and kernel"}
+            As in :meth:`rows`.
+        rows
+            How many are shown at most; of the others a last line tells the number.
+
+        Returns
+        -------
+        str
+            With calls, milliseconds, the share of the time, GB/s, GFLOP/s where there are any, and ``peak_share``.
+
+        Raises
+        ------
+        ArgumentError
+            If ``by`` is something else.
+        """
         shown = self.rows(by)
         lines = [(by, "calls", "ms", "share", "GB/s", "GFLOP/s", "of peak")]
         for row in shown[:rows]:
@@ -166,7 +195,18 @@ class profile:  # noqa: N801 - used like a function
         return "\n".join(text)
 
     def save_chrome_trace(self, path: str | os.PathLike[str]) -> None:
-        """Writes a file for ``chrome://tracing`` or https://ui.perfetto.dev: a row of kernels and one of layers."""
+        """Writes a file for ``chrome://tracing`` or https://ui.perfetto.dev: a row of kernels and one of layers.
+
+        Parameters
+        ----------
+        path
+            The JSON file, in a folder that exists; one that is there is replaced.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
         import json
         from pathlib import Path
 

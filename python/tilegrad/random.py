@@ -90,7 +90,13 @@ class Generator:
                 _C.fill_(_C.select(self._state, 0, position), value)
 
     def state(self) -> tuple[int, int]:
-        """The seed and the number of draws made: all that a checkpoint needs."""
+        """The seed and the number of draws made: all that a checkpoint needs.
+
+        Returns
+        -------
+        tuple of int
+            ``(seed, stream)``, which :meth:`set_state` takes.
+        """
         with self._lock:
             seed, stream = _C.to_device(self._state, "cpu").numpy()
         return int(seed), int(stream)
@@ -123,6 +129,11 @@ class Generator:
     def set_state(self, state: Sequence[int]) -> None:
         """Goes back (or forward) to a state that :meth:`state` returned.
 
+        Parameters
+        ----------
+        state
+            ``(seed, stream)``, two integers from 0 to 2^63 - 1.
+
         Raises
         ------
         ArgumentError
@@ -135,7 +146,23 @@ class Generator:
         self._write((_integer("Generator.set_state", "seed", seed), _integer("Generator.set_state", "stream", stream)))
 
     def manual_seed(self, seed: int) -> Generator:
-        """Starts again from ``seed``, as a new generator would."""
+        """Starts again from ``seed``, as a new generator would.
+
+        Parameters
+        ----------
+        seed
+            From 0 to 2^63 - 1.
+
+        Returns
+        -------
+        Generator
+            This generator, at stream 0.
+
+        Raises
+        ------
+        ArgumentError
+            If ``seed`` is not such an integer.
+        """
         self._write((_integer("manual_seed", "seed", seed), 0))
         return self
 
@@ -143,6 +170,21 @@ class Generator:
         """A generator for a purpose of its own: independent of this one's draws, and of other keys.
 
         It depends on this generator's seed and on ``key`` alone, not on what was drawn so far.
+
+        Parameters
+        ----------
+        key
+            Which one, from 0 to 2^63 - 1.
+
+        Returns
+        -------
+        Generator
+            A new one at stream 0, with a seed that Philox makes of this seed and the key.
+
+        Raises
+        ------
+        ArgumentError
+            If ``key`` is not such an integer.
 
         Examples
         --------
@@ -231,13 +273,27 @@ def rand(
     Parameters
     ----------
     shape
-        The sizes of all axes, or one integer.
+        The sizes of all axes, or one integer; () for one number.
     dtype
         float32 or float64.
     generator
         By default the one that :func:`manual_seed` sets.
     requires_grad
         Whether a gradient is to be collected.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, on the CPU.
+
+    Raises
+    ------
+    ShapeError
+        If ``shape`` holds anything but integers from 0.
+    DTypeError
+        If ``dtype`` is neither float32 nor float64.
+    ArgumentError
+        If ``generator`` is no :class:`Generator`.
 
     Examples
     --------
@@ -256,7 +312,19 @@ def uniform(
     generator: Generator | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Uniform numbers in [low, high).
+    """Uniform numbers in [low, high): ``low + (high - low) * u`` with the ``u`` of :func:`rand`.
+
+    Parameters
+    ----------
+    low, high
+        The bounds, finite numbers; where they are equal every number is ``low``.
+    shape, dtype, generator, requires_grad
+        As in :func:`rand`.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, on the CPU.
 
     Raises
     ------
@@ -279,6 +347,16 @@ def randn(
 ) -> Tensor:
     """Normal numbers of mean 0 and standard deviation 1, by Box and Muller's transform.
 
+    Parameters
+    ----------
+    shape, dtype, generator, requires_grad
+        As in :func:`rand`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, on the CPU.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -297,6 +375,20 @@ def normal(
     requires_grad: bool = False,
 ) -> Tensor:
     """Normal numbers of the given mean and standard deviation.
+
+    Parameters
+    ----------
+    mean
+        A finite number.
+    std
+        Finite, from 0, which gives ``mean`` everywhere.
+    shape, dtype, generator, requires_grad
+        As in :func:`rand`.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, on the CPU.
 
     Raises
     ------
@@ -326,6 +418,20 @@ def truncated_normal(
 
     ``std`` is that of the normal distribution before it is cut; what is left has 0.8796 of it.
 
+    Parameters
+    ----------
+    std
+        Finite, from 0, which gives ``mean`` everywhere.
+    shape, dtype, generator, requires_grad
+        As in :func:`rand`.
+    mean
+        A finite number.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, with numbers from ``mean - 2 * std`` to ``mean + 2 * std``, on the CPU.
+
     Raises
     ------
     ArgumentError
@@ -352,13 +458,18 @@ def randint(
     Parameters
     ----------
     low, high
-        The range, whose last number is ``high - 1``.
+        The range, whose last number is ``high - 1``; negative numbers too.
     shape
-        The sizes of all axes, or one integer.
+        The sizes of all axes, or one integer; () for one number.
     dtype
         int64, int32 or uint8; it must hold the range.
     generator
         By default the one that :func:`manual_seed` sets.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, on the CPU.
 
     Raises
     ------
@@ -387,10 +498,26 @@ def randint(
 def bernoulli(p: float, shape: Shape, dtype: DTypeLike = "float32", generator: Generator | None = None) -> Tensor:
     """Ones with probability ``p`` (to the nearest multiple of 2^-32), else zeros.
 
+    Parameters
+    ----------
+    p
+        The probability of a one, from 0 to 1.
+    shape, generator
+        As in :func:`rand`.
+    dtype
+        Any but bfloat16 and float16; with bool, ones are True.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, on the CPU, without a gradient.
+
     Raises
     ------
     ArgumentError
         If ``p`` is not from 0 to 1.
+    DTypeError
+        If ``dtype`` is bfloat16 or float16.
 
     Examples
     --------
@@ -405,6 +532,18 @@ def permutation(n: int, generator: Generator | None = None) -> Tensor:
     """The integers 0, 1, ..., n - 1 in random order, int64.
 
     All orders are equally likely (Fisher and Yates's shuffle).
+
+    Parameters
+    ----------
+    n
+        How many, from 0.
+    generator
+        By default the one that :func:`manual_seed` sets.
+
+    Returns
+    -------
+    Tensor
+        [n], on the CPU.
 
     Raises
     ------

@@ -21,6 +21,18 @@ _JOINS = {"sum": np.add, "mean": np.add, "max": np.maximum, "min": np.minimum}
 def rank() -> int:
     """The number of this process, from 0.
 
+    Returns
+    -------
+    int
+        From 0 to :func:`size` - 1; 0 in a program that was started without mpirun.
+
+    Raises
+    ------
+    MissingExtraError
+        If a launcher started several processes and mpi4py is not there.
+    DistributedError
+        If it is the launcher of another MPI than mpi4py's.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -33,6 +45,11 @@ def rank() -> int:
 def size() -> int:
     """The number of processes: 1 in a program that was started without mpirun.
 
+    Returns
+    -------
+    int
+        As mpirun was told. Errors as in :func:`rank`.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -44,6 +61,11 @@ def size() -> int:
 
 def is_main() -> bool:
     """Whether this is rank 0: the one that prints and writes files.
+
+    Returns
+    -------
+    bool
+        Of one process always True. Errors as in :func:`rank`.
 
     Examples
     --------
@@ -78,6 +100,12 @@ def broadcast(value: T, root: int = 0) -> T:
     root
         The number of the rank whose value it is.
 
+    Returns
+    -------
+    object
+        On ``root`` the object itself that was given; on the others a copy, whose tensors are on the CPU and have no
+        graph.
+
     Raises
     ------
     ArgumentError
@@ -106,6 +134,13 @@ def all_gather(value: Any) -> list[Any]:
     ----------
     value
         A tensor, which may be of another shape on every rank, or any object that pickle takes.
+
+    Returns
+    -------
+    list
+        One value of each rank, this one's among them. Tensors are copies without a graph: where the values are tensors,
+        on the device of this rank's; inside of other objects, on the CPU. One process alone gets the object that it
+        gave.
 
     Examples
     --------
