@@ -65,6 +65,11 @@ class ReLU6(Module):
 class LeakyReLU(Module):
     """``x`` where it is positive, ``negative_slope * x`` elsewhere.
 
+    Parameters
+    ----------
+    negative_slope
+        Any finite number. For one that is learnt see :class:`PReLU`.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -83,6 +88,11 @@ class LeakyReLU(Module):
 @register
 class ELU(Module):
     """``x`` where it is positive, ``alpha * (exp(x) - 1)`` elsewhere.
+
+    Parameters
+    ----------
+    alpha
+        Minus the limit far below zero: any finite number.
 
     Examples
     --------
@@ -199,6 +209,11 @@ class Tanh(Module):
 class GELU(Module):
     """``x * Phi(x)``, with the normal distribution's Phi; with ``approximate="tanh"`` the usual approximation of it.
 
+    Parameters
+    ----------
+    approximate
+        ``"none"`` or ``"tanh"``: see :func:`tilegrad.gelu`.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -284,6 +299,11 @@ class Softplus(Module):
 class Softmax(Module):
     """``exp(x) / sum of exp(x)`` along an axis.
 
+    Parameters
+    ----------
+    axis
+        Along which numbers sum to 1; negative axes count from the end.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -302,6 +322,11 @@ class Softmax(Module):
 @register
 class LogSoftmax(Module):
     """The logarithm of :class:`Softmax`, computed without its loss of digits.
+
+    Parameters
+    ----------
+    axis
+        As in :class:`Softmax`.
 
     Examples
     --------

@@ -205,6 +205,11 @@ class Sequential(_Numbered):
 class ModuleList(_Numbered):
     """A list of modules, for a forward that goes its own way.
 
+    Parameters
+    ----------
+    modules
+        Modules in order, from any iterable; they are named ``"0"``, ``"1"``, ...
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -235,6 +240,16 @@ class ModuleList(_Numbered):
 @register
 class ModuleDict(_Container):
     """Modules by name, for a forward that goes its own way.
+
+    Parameters
+    ----------
+    modules
+        A dictionary from names to modules, whose order stays. A name is not empty and has no dot.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no dictionary, or a name or module in it is none.
 
     Examples
     --------
@@ -278,12 +293,34 @@ class ModuleDict(_Container):
         return self._modules.items()
 
     def update(self, modules: Mapping[str, Module]) -> None:
-        """Put in modules by name."""
+        """Put in modules by name: over those that are there, behind the others where a name is new.
+
+        Parameters
+        ----------
+        modules
+            As of :class:`ModuleDict`.
+        """
         for name, module in modules.items():
             self._put(name, module)
 
     def pop(self, name: str) -> Module:
-        """Take a module out and return it."""
+        """Take a module out and return it.
+
+        Parameters
+        ----------
+        name
+            One that is there.
+
+        Returns
+        -------
+        Module
+            The module, which the dictionary has no more.
+
+        Raises
+        ------
+        KeyError
+            If there is no such name.
+        """
         module = self._modules.pop(name)
         _C.changed()
         return module

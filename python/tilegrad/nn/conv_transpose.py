@@ -82,6 +82,23 @@ class ConvTranspose2d(Convolution):
 class ConvTranspose1d(Convolution):
     """Transposed convolution of sequences [N, L, C]: as :class:`ConvTranspose2d`, with single numbers.
 
+    Parameters
+    ----------
+    in_channels
+        The channels C of the input; None (or left out) to infer them from the first input.
+    out_channels
+        The channels K of the output.
+    kernel_size
+        The number of taps S.
+    stride, padding, output_padding, dilation, groups
+        As in :func:`tilegrad.conv_transpose1d`.
+    bias
+        Whether a bias is added.
+    activation : {"relu", "sigmoid", "tanh", "gelu"}, optional
+        Applied in the same pass.
+    weight_init, bias_init
+        As in :class:`Conv2d`.
+
     Attributes
     ----------
     weight : Parameter

@@ -49,6 +49,16 @@ _CUT_DEVIATION = 0.87962566103423978
 def fans(shape: Sequence[int]) -> tuple[int, int]:
     """The fan-in and fan-out of a weight [in, out] or [..., in, out].
 
+    Parameters
+    ----------
+    shape
+        At least two sizes; those before the last two are the window's, as R and S of a filter [R, S, C, K].
+
+    Returns
+    -------
+    tuple of int
+        ``(window * in, window * out)``, where ``window`` is the product of the other sizes.
+
     Raises
     ------
     ShapeError
@@ -85,6 +95,18 @@ def _check_gain(gain: float) -> None:
 def zeros(shape: Shape, dtype: DTypeLike = "float32") -> Tensor:
     """All zero.
 
+    Parameters
+    ----------
+    shape
+        The sizes of all axes, or one integer.
+    dtype
+        Any.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, without a gradient, on the CPU.
+
     Examples
     --------
     >>> from tilegrad.nn import init
@@ -97,6 +119,18 @@ def zeros(shape: Shape, dtype: DTypeLike = "float32") -> Tensor:
 def ones(shape: Shape, dtype: DTypeLike = "float32") -> Tensor:
     """All one.
 
+    Parameters
+    ----------
+    shape
+        The sizes of all axes, or one integer.
+    dtype
+        Any.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, without a gradient, on the CPU.
+
     Examples
     --------
     >>> from tilegrad.nn import init
@@ -108,6 +142,29 @@ def ones(shape: Shape, dtype: DTypeLike = "float32") -> Tensor:
 
 def constant(shape: Shape, value: float, dtype: DTypeLike = "float32") -> Tensor:
     """All of one value.
+
+    Parameters
+    ----------
+    shape
+        The sizes of all axes, or one integer.
+    value
+        A number that the dtype has; in a floating dtype it is rounded, and infinite where it is too large.
+    dtype
+        Any.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, without a gradient, on the CPU.
+
+    Raises
+    ------
+    ShapeError
+        If ``shape`` holds anything but integers from 0.
+    DTypeError
+        If ``value`` has a fraction and ``dtype`` is no floating one.
+    ArgumentError
+        If ``value`` does not fit in an integer dtype.
 
     Examples
     --------
@@ -122,7 +179,32 @@ def constant(shape: Shape, value: float, dtype: DTypeLike = "float32") -> Tensor
 def normal(
     shape: Shape, std: float = 1.0, mean: float = 0.0, dtype: DTypeLike = "float32", generator: Generator | None = None
 ) -> Tensor:
-    """Normal numbers.
+    """Normal numbers, as of :func:`tilegrad.normal`.
+
+    Parameters
+    ----------
+    shape
+        The sizes of all axes, or one integer.
+    std
+        The standard deviation: finite, from 0.
+    mean
+        A finite number.
+    dtype
+        float32 or float64.
+    generator
+        By default the one that :func:`tilegrad.manual_seed` sets.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, without a gradient, on the CPU.
+
+    Raises
+    ------
+    ArgumentError
+        If ``std`` or ``mean`` is out of its range.
+    DTypeError
+        If ``dtype`` is neither float32 nor float64.
 
     Examples
     --------
@@ -138,6 +220,16 @@ def truncated_normal(
 ) -> Tensor:
     """Normal numbers within two standard deviations of the mean; ``std`` is that before the cut.
 
+    Parameters
+    ----------
+    shape, std, mean, dtype, generator
+        As in :func:`normal`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, without a gradient, on the CPU.
+
     Examples
     --------
     >>> from tilegrad.nn import init
@@ -151,6 +243,25 @@ def uniform(
     shape: Shape, low: float = 0.0, high: float = 1.0, dtype: DTypeLike = "float32", generator: Generator | None = None
 ) -> Tensor:
     """Uniform numbers in [low, high).
+
+    Parameters
+    ----------
+    shape, dtype, generator
+        As in :func:`normal`.
+    low, high
+        Finite numbers; where they are equal every number is ``low``.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, without a gradient, on the CPU.
+
+    Raises
+    ------
+    ArgumentError
+        If a bound or their difference is not finite in ``dtype``, or ``low`` is above ``high``.
+    DTypeError
+        If ``dtype`` is neither float32 nor float64.
 
     Examples
     --------
@@ -177,6 +288,32 @@ def xavier_uniform(
     Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS
     2010.
 
+    Parameters
+    ----------
+    shape
+        Two sizes, [in, out], or more; see :func:`fans`. With both fans given it may have any, or be one integer.
+    gain
+        Finite, from 0.
+    fan_in, fan_out
+        How many inputs each output sums over, and how many outputs each input goes into, above 0; None: those of
+        :func:`fans`, and 1 where these are 0.
+    dtype, generator
+        As in :func:`normal`.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, without a gradient, on the CPU.
+
+    Raises
+    ------
+    ShapeError
+        If the shape has fewer than two sizes and a fan is not given.
+    ArgumentError
+        If ``gain`` or a fan is out of its range.
+    DTypeError
+        If ``dtype`` is neither float32 nor float64.
+
     Examples
     --------
     >>> from tilegrad.nn import init
@@ -196,6 +333,16 @@ def xavier_normal(
     generator: Generator | None = None,
 ) -> Tensor:
     """Normal of variance ``2 gain^2 / (fan_in + fan_out)``; see :func:`xavier_uniform`.
+
+    Parameters
+    ----------
+    shape, gain, fan_in, fan_out, dtype, generator
+        As in :func:`xavier_uniform`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, without a gradient, on the CPU.
 
     Examples
     --------
@@ -224,6 +371,31 @@ def he_truncated_normal(
 
     Source: He, Zhang, Ren and Sun, "Delving deep into rectifiers", ICCV 2015.
 
+    Parameters
+    ----------
+    shape
+        Two sizes, [in, out], or more; see :func:`fans`. With ``fan_in`` given it may have any, or be one integer.
+    fan_in
+        How many inputs each output sums over, above 0; None: that of :func:`fans`, and 1 where this is 0.
+    gain
+        Finite, from 0.
+    dtype, generator
+        As in :func:`normal`.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, without a gradient, on the CPU.
+
+    Raises
+    ------
+    ShapeError
+        If the shape has fewer than two sizes and ``fan_in`` is not given.
+    ArgumentError
+        If ``fan_in`` or ``gain`` is out of its range.
+    DTypeError
+        If ``dtype`` is neither float32 nor float64.
+
     Examples
     --------
     >>> from tilegrad.nn import init
@@ -243,6 +415,16 @@ def he_normal(
 ) -> Tensor:
     """Normal of variance ``gain^2 / fan_in``, not cut; see :func:`he_truncated_normal`.
 
+    Parameters
+    ----------
+    shape, fan_in, gain, dtype, generator
+        As in :func:`he_truncated_normal`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, without a gradient, on the CPU.
+
     Examples
     --------
     >>> from tilegrad.nn import init
@@ -260,6 +442,16 @@ def he_uniform(
     generator: Generator | None = None,
 ) -> Tensor:
     """Uniform of variance ``gain^2 / fan_in``: in ``[-a, a)`` with ``a = gain * sqrt(3 / fan_in)``.
+
+    Parameters
+    ----------
+    shape, fan_in, gain, dtype, generator
+        As in :func:`he_truncated_normal`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, without a gradient, on the CPU.
 
     Examples
     --------
@@ -280,6 +472,16 @@ def lecun_normal(
     """Normal of variance ``1 / fan_in``: what tanh and SELU want.
 
     Source: LeCun, Bottou, Orr and Müller, "Efficient backprop", 1998.
+
+    Parameters
+    ----------
+    shape, fan_in, dtype, generator
+        As in :func:`he_truncated_normal`; errors likewise.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, without a gradient, on the CPU.
 
     Examples
     --------
@@ -310,10 +512,28 @@ def orthogonal(
     Source: Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
     networks", ICLR 2014.
 
+    Parameters
+    ----------
+    shape
+        Two sizes or more.
+    gain
+        What every column, or row, has as its length: finite, from 0.
+    dtype, generator
+        As in :func:`normal`.
+
+    Returns
+    -------
+    Tensor
+        A new one of the shape, without a gradient, on the CPU.
+
     Raises
     ------
     ShapeError
         If the shape has fewer than two sizes.
+    ArgumentError
+        If ``gain`` is negative or not finite.
+    DTypeError
+        If ``dtype`` is neither float32 nor float64.
 
     Examples
     --------

@@ -71,6 +71,15 @@ class CrossEntropyLoss(Module):
 class NLLLoss(Module):
     """Minus the logarithm of the label's probability; parameters as of :func:`tilegrad.nll_loss`.
 
+    Parameters
+    ----------
+    weight
+        Of the classes: a tensor [C] or a list of numbers.
+    ignore_index
+        The label of rows that count nothing.
+    reduction
+        ``"mean"``, ``"sum"`` or ``"none"``.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -92,6 +101,17 @@ class NLLLoss(Module):
 @register
 class MultiMarginLoss(Module):
     """The multi-class hinge loss of scores; parameters as of :func:`tilegrad.multi_margin_loss`.
+
+    Parameters
+    ----------
+    p
+        1, or 2 for the squared hinge.
+    margin
+        By how much the score of the label is to be above the others.
+    weight
+        Of the classes: a tensor [C] or a list of numbers.
+    reduction
+        ``"mean"``, ``"sum"`` or ``"none"``.
 
     Examples
     --------
@@ -117,6 +137,13 @@ class MultiMarginLoss(Module):
 @register
 class KLDivLoss(Module):
     """The Kullback-Leibler divergence of log-probabilities from a target; parameters as of :func:`tilegrad.kl_div`.
+
+    Parameters
+    ----------
+    reduction
+        ``"mean"`` over the rows, ``"batchmean"``, ``"sum"`` or ``"none"``.
+    log_target
+        Whether the target holds logarithms of probabilities, too.
 
     Examples
     --------

@@ -65,6 +65,11 @@ class Add(Module):
 class Concat(Module):
     """Its inputs one behind the other along an axis: by default the channels.
 
+    Parameters
+    ----------
+    axis
+        Where they are joined; negative axes count from the end.
+
     Examples
     --------
     >>> import tilegrad as tg

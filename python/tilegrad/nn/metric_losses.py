@@ -15,6 +15,13 @@ __all__ = ["ContrastiveLoss", "CosineEmbeddingLoss", "TripletMarginLoss"]
 class CosineEmbeddingLoss(Module):
     """Draws like vectors to one direction; parameters as of :func:`tilegrad.cosine_embedding_loss`.
 
+    Parameters
+    ----------
+    margin
+        The cosine of pairs that do not belong together that is low enough; from -1 to 1.
+    reduction
+        ``"mean"`` over the pairs, ``"sum"`` or ``"none"``.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -37,6 +44,13 @@ class CosineEmbeddingLoss(Module):
 class ContrastiveLoss(Module):
     """Draws like vectors together and others apart; parameters as of :func:`tilegrad.contrastive_loss`.
 
+    Parameters
+    ----------
+    margin
+        The distance of pairs that do not belong together that is far enough.
+    reduction
+        ``"mean"`` over the pairs, ``"sum"`` or ``"none"``.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -56,6 +70,19 @@ class ContrastiveLoss(Module):
 @register
 class TripletMarginLoss(Module):
     """Brings anchors closer to positives than to negatives; parameters as of :func:`tilegrad.triplet_margin_loss`.
+
+    Parameters
+    ----------
+    margin
+        By how much closer is close enough.
+    p
+        The norm of distances: 1, 2 or infinity.
+    eps
+        Added to each difference; keeps the distance of equal vectors from 0.
+    swap
+        Whether the distance of positive and negative counts where it is smaller than that of anchor and negative.
+    reduction
+        ``"mean"`` over the triples, ``"sum"`` or ``"none"``.
 
     Examples
     --------

@@ -170,7 +170,18 @@ class Module(Tree, Hooked):
                 _C.fill_(parameter.grad, 0)
 
     def train(self: M, mode: bool = True) -> M:
-        """Switch to training: dropout drops, batch normalisation takes the statistics of the batch."""
+        """Switch to training: dropout drops, batch normalisation takes the statistics of the batch.
+
+        Parameters
+        ----------
+        mode
+            False switches to evaluation, as :meth:`eval`.
+
+        Returns
+        -------
+        Module
+            This module; all modules inside are switched too.
+        """
         for module in self.modules():
             module.training = mode
         return self
@@ -208,7 +219,18 @@ class Module(Tree, Hooked):
         return self
 
     def requires_grad_(self: M, requires_grad: bool = True) -> M:
-        """Collect gradients or stop it: :meth:`unfreeze` or :meth:`freeze`."""
+        """Collect gradients or stop it: :meth:`unfreeze` or :meth:`freeze`.
+
+        Parameters
+        ----------
+        requires_grad
+            Whether gradients are collected.
+
+        Returns
+        -------
+        Module
+            This module.
+        """
         return self.unfreeze() if requires_grad else self.freeze()
 
     def unfreeze(self: M) -> M:

@@ -23,6 +23,11 @@ __all__ = [
 class MSELoss(Module):
     """The mean of ``(x - target) ** 2``.
 
+    Parameters
+    ----------
+    reduction
+        ``"mean"``, ``"sum"`` or ``"none"``: a loss for every element.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -42,6 +47,11 @@ class MSELoss(Module):
 class L1Loss(Module):
     """The mean of ``|x - target|``.
 
+    Parameters
+    ----------
+    reduction
+        As in :class:`MSELoss`.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -60,6 +70,13 @@ class L1Loss(Module):
 @register
 class HuberLoss(Module):
     """A parabola near 0, a line of slope ``delta`` beyond; see :func:`tilegrad.huber_loss`.
+
+    Parameters
+    ----------
+    reduction
+        As in :class:`MSELoss`.
+    delta
+        Where the parabola becomes a line; positive.
 
     Examples
     --------
@@ -82,6 +99,13 @@ class HuberLoss(Module):
 class SmoothL1Loss(Module):
     """A parabola near 0, a line of slope 1 beyond; see :func:`tilegrad.smooth_l1_loss`.
 
+    Parameters
+    ----------
+    reduction
+        As in :class:`MSELoss`.
+    beta
+        Where the parabola becomes a line; 0 leaves :class:`L1Loss`.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -102,6 +126,15 @@ class SmoothL1Loss(Module):
 @register
 class HingeLoss(Module):
     """The hinge loss of scores with targets -1 and 1; parameters as of :func:`tilegrad.hinge_loss`.
+
+    Parameters
+    ----------
+    p
+        1, or 2 for the squared hinge.
+    margin
+        The score that is enough.
+    reduction
+        As in :class:`MSELoss`.
 
     Examples
     --------

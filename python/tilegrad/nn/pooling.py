@@ -53,8 +53,18 @@ class MaxPool2d(Module):
 
 @register
 class AvgPool2d(Module):
-    """The mean of each window of images [N, H, W, C]. Parameters as :class:`MaxPool2d`; padding does not count unless
-    ``count_include_pad``.
+    """The mean of each window of images [N, H, W, C].
+
+    Parameters
+    ----------
+    kernel_size
+        Rows and columns of the window: an integer, or a pair.
+    stride
+        Distance between windows; by default ``kernel_size``, so that they do not overlap.
+    padding, ceil_mode
+        As in :func:`tilegrad.max_pool2d`.
+    count_include_pad
+        Whether the zeros of the padding count as pixels; otherwise the mean is that of the pixels inside the image.
 
     Examples
     --------
@@ -115,6 +125,11 @@ class GlobalMaxPool2d(Module):
 class AdaptiveAvgPool2d(Module):
     """The mean of each of ``output_size`` windows that cover images of any size.
 
+    Parameters
+    ----------
+    output_size
+        P and Q: an integer, or (rows, columns); both may be larger than the image.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -134,6 +149,11 @@ class AdaptiveAvgPool2d(Module):
 class AdaptiveMaxPool2d(Module):
     """The maximum of each of ``output_size`` windows that cover images of any size.
 
+    Parameters
+    ----------
+    output_size
+        P and Q: an integer, or (rows, columns); both may be larger than the image.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -151,7 +171,16 @@ class AdaptiveMaxPool2d(Module):
 
 @register
 class MaxPool1d(Module):
-    """The largest value of each window of sequences [N, L, C]; parameters as :func:`tilegrad.max_pool1d`.
+    """The largest value of each window of sequences [N, L, C].
+
+    Parameters
+    ----------
+    kernel_size
+        The length of the window.
+    stride
+        Distance between windows; by default ``kernel_size``, so that they do not overlap.
+    padding, ceil_mode
+        As in :func:`tilegrad.max_pool1d`.
 
     Examples
     --------
@@ -172,7 +201,14 @@ class MaxPool1d(Module):
 
 @register
 class AvgPool1d(Module):
-    """The mean of each window of sequences [N, L, C]; parameters as :func:`tilegrad.avg_pool1d`.
+    """The mean of each window of sequences [N, L, C].
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, ceil_mode
+        As in :class:`MaxPool1d`.
+    count_include_pad
+        Whether the zeros of the padding count; otherwise the mean is that of what is inside the sequence.
 
     Examples
     --------

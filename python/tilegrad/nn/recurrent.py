@@ -335,6 +335,17 @@ class _Cell(_Recurrent):
 class RNNCell(_RNN, _Cell):
     """One step of :class:`RNN`, for loops of your own.
 
+    Parameters
+    ----------
+    input_size
+        The size of the last axis of the input; None (or left out) to infer it from the first input.
+    hidden_size
+        H, the size of the state.
+    bias
+        Whether there are biases.
+    nonlinearity : {"tanh", "relu"}
+        What is applied to the sum.
+
     Attributes
     ----------
     weight_ih, weight_hh, bias : Parameter
@@ -368,6 +379,11 @@ class RNNCell(_RNN, _Cell):
 class GRUCell(_GRU, _Cell):
     """One step of :class:`GRU`, for loops of your own.
 
+    Parameters
+    ----------
+    input_size, hidden_size, bias
+        As in :class:`RNNCell`.
+
     Attributes
     ----------
     weight_ih, weight_hh, bias, bias_hn : Parameter
@@ -388,6 +404,11 @@ class GRUCell(_GRU, _Cell):
 @register
 class LSTMCell(_LSTM, _Cell):
     """One step of :class:`LSTM`, for loops of your own.
+
+    Parameters
+    ----------
+    input_size, hidden_size, bias
+        As in :class:`RNNCell`.
 
     Attributes
     ----------

@@ -26,6 +26,21 @@ def register(kind: T | str) -> T | Callable[[T], T]:
     A file then names the class and its constructor's arguments, which must be numbers, strings, booleans, None, lists,
     tuples and dicts of these, dtypes, or modules of registered classes. Nothing is ever imported by a name in a file.
 
+    Parameters
+    ----------
+    kind
+        The class, which is known by its name then, or the name that the decorated class is to have.
+
+    Returns
+    -------
+    type
+        The class itself; given a name, a decorator that returns it.
+
+    Raises
+    ------
+    ArgumentError
+        If another class has the name already, or it is no module class.
+
     Examples
     --------
     >>> import tilegrad as tg

@@ -36,6 +36,11 @@ class Flatten(Module):
 class Reshape(Module):
     """Each sample in another shape; one size may be -1 and is inferred.
 
+    Parameters
+    ----------
+    shape
+        The sizes of a sample's axes, without the batch's: one integer or several.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -106,6 +111,11 @@ class Lambda(Module):
 
     A file cannot hold a function: :func:`tilegrad.save` keeps the weights of a model with one and not its architecture,
     and ``tg.load(path, into=model)`` fills a model that a program made. Write a class with ``@nn.register`` for more.
+
+    Parameters
+    ----------
+    function
+        Called with the layer's inputs, by place and by name; gradients flow through the ops inside.
 
     Examples
     --------
@@ -196,7 +206,16 @@ class Cropping2d(Module):
 
 @register
 class Upsample(Module):
-    """Images [N, H, W, C] in another size; parameters as for :func:`tilegrad.interpolate`.
+    """Images [N, H, W, C] in another size; see :func:`tilegrad.interpolate` for the formulas.
+
+    Parameters
+    ----------
+    size
+        P and Q: an integer, or (rows, columns).
+    scale_factor
+        Instead of ``size``: P = floor(H·factor). A number, or two.
+    mode
+        ``"nearest"`` or ``"bilinear"``.
 
     Examples
     --------
