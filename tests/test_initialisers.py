@@ -67,6 +67,7 @@ def test_plain_ones() -> None:
     assert init.zeros((2, 1)).tolist() == [[0.0], [0.0]]
     assert init.ones(2, "float64").tolist() == [1.0, 1.0]
     assert init.constant(2, 7.0).tolist() == [7.0, 7.0]
+    assert init.zeros(np.int64(2)).shape == init.ones(np.array([2])).shape == (2,)
     values = init.normal(50_000, std=0.5, mean=2.0, dtype="float64", generator=tg.Generator(0)).numpy()
     assert stats.kstest(values, stats.norm(2.0, 0.5).cdf).pvalue > 1e-3
     values = init.truncated_normal(50_000, std=0.5, dtype="float64", generator=tg.Generator(0)).numpy()
@@ -171,6 +172,10 @@ def test_a_layer_s_initialisers_are_saved(tmp_path: Path) -> None:
         (lambda: tg.nn.Linear(2, 2, bias_init="he_normal"), tg.ShapeError,
          "init: a weight has at least two axes, [in, out], found [2]; pass fan_in and fan_out"),
         (lambda: init.normal((2, 2), std=-1), tg.ArgumentError, "normal: std must not be negative, found -1"),
+        (lambda: init.zeros(2.0), tg.ShapeError,
+         "init.zeros: shape must be an integer or a sequence of integers, found 2.0"),
+        (lambda: init.ones(2, 3), tg.ShapeError,
+         "init.ones: the sizes are one argument: write init.ones((2, 3, ...))"),
     ],
 )  # fmt: skip
 def test_bad_arguments(make: Callable[[], Any], error: type[Exception], message: str) -> None:

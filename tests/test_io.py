@@ -158,6 +158,11 @@ def test_an_unregistered_class_saves_weights_only(tmp_path: Path) -> None:
 def test_a_name_is_registered_once() -> None:
     with pytest.raises(tg.ArgumentError, match="is taken by"):
         nn.register("tests.Weighted")(Private)
+    for thing in (5, int):
+        with pytest.raises(tg.ArgumentError, match="register: expected a class of modules or a name for one, found"):
+            nn.register(thing)  # type: ignore[call-overload]
+        with pytest.raises(tg.ArgumentError, match="register: expected a class of modules"):
+            nn.register("tests.Number")(thing)  # type: ignore[type-var]
 
 
 def test_saving_follows_a_link_and_refuses_a_folder(saved: Path, tmp_path: Path) -> None:

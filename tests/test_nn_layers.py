@@ -80,7 +80,9 @@ def test_shapes() -> None:
     assert nn.Flatten()(tg.zeros((0, 4, 5))).shape == (0, 20)
     assert nn.Flatten()(tg.zeros(3)).shape == (3, 1)
     assert nn.Reshape((5, -1))(x).shape == (3, 5, 4)
-    assert nn.Reshape(20)(x).shape == (3, 20)
+    assert nn.Reshape(20)(x).shape == nn.Reshape(np.int64(20))(x).shape == (3, 20)
+    with pytest.raises(tg.ShapeError, match="Reshape: shape must be an integer or a sequence of integers, found"):
+        nn.Reshape(2.5)  # type: ignore[arg-type]
     with pytest.raises(tg.ShapeError, match="Flatten: flatten: the input must have a batch axis"):
         nn.Flatten()(tg.zeros(()))
 

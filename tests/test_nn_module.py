@@ -303,6 +303,9 @@ def test_containers() -> None:
     for bad, told in (({1: Scale(1)}, "1 cannot be a module's name"), ({"a.b": Scale(1)}, "'a.b' cannot be")):
         with pytest.raises(tg.ArgumentError, match=f"ModuleDict: {told}"):
             nn.ModuleDict(bad)  # type: ignore[arg-type]
+    with pytest.raises(tg.ArgumentError, match="ModuleDict: give a dictionary from names to modules, found list"):
+        heads.update([("c", Scale(1))])  # type: ignore[arg-type]
+    assert list(nn.ModuleDict(heads)) == list(heads)
     with pytest.raises(tg.ArgumentError, match="ModuleList: give a list of modules, found one Scale"):
         nn.ModuleList(Scale(1))  # type: ignore[arg-type]
 

@@ -261,8 +261,8 @@ class ModuleDict(_Container):
 
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
         self.__dict__["_modules"] = {}
-        for name, module in (modules or {}).items():
-            self._put(name, module)
+        if modules is not None:
+            ModuleDict.update(self, modules)
 
     def __getitem__(self, name: str) -> Module:
         return self._modules[name]
@@ -300,6 +300,10 @@ class ModuleDict(_Container):
         modules
             As of :class:`ModuleDict`.
         """
+        if not isinstance(modules, (Mapping, ModuleDict)):
+            raise _C.ArgumentError(
+                f"{type(self).__name__}: give a dictionary from names to modules, found {type(modules).__name__}"
+            )
         for name, module in modules.items():
             self._put(name, module)
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import _C
 from .. import random as _random
+from ..ops.arguments import sizes_of
 
 if TYPE_CHECKING:
     from ..random import Generator
@@ -113,7 +114,7 @@ def zeros(shape: Shape, dtype: DTypeLike = "float32") -> Tensor:
     >>> init.zeros(2)
     tensor([0., 0.])
     """
-    return constant(shape, 0.0, dtype)
+    return _filled("init.zeros", shape, 0.0, dtype)
 
 
 def ones(shape: Shape, dtype: DTypeLike = "float32") -> Tensor:
@@ -137,7 +138,7 @@ def ones(shape: Shape, dtype: DTypeLike = "float32") -> Tensor:
     >>> init.ones(2)
     tensor([1., 1.])
     """
-    return constant(shape, 1.0, dtype)
+    return _filled("init.ones", shape, 1.0, dtype)
 
 
 def constant(shape: Shape, value: float, dtype: DTypeLike = "float32") -> Tensor:
@@ -172,7 +173,11 @@ def constant(shape: Shape, value: float, dtype: DTypeLike = "float32") -> Tensor
     >>> init.constant(2, 0.5)
     tensor([0.5, 0.5])
     """
-    result: Tensor = _C.full((shape,) if isinstance(shape, int) else tuple(shape), value, dtype)
+    return _filled("init.constant", shape, value, dtype)
+
+
+def _filled(op: str, shape: Shape, value: float, dtype: DTypeLike) -> Tensor:
+    result: Tensor = _C.full(sizes_of(op, shape, dtype), value, dtype)
     return result
 
 

@@ -52,10 +52,14 @@ def register(kind: T | str) -> T | Callable[[T], T]:
     if isinstance(kind, str):
         name = kind
         return lambda cls: _put(name, cls)
-    return _put(kind.__name__, kind)
+    return _put(getattr(kind, "__name__", ""), kind)
 
 
 def _put(name: str, cls: T) -> T:
+    from .module import Module
+
+    if not isinstance(cls, type) or not issubclass(cls, Module):
+        raise _C.ArgumentError(f"register: expected a class of modules or a name for one, found {cls!r:.80}")
     known = kinds.get(name)
     # A class defined again (in a notebook) replaces itself; another one may not take its name.
     if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import _C, ops
+from ..ops.arguments import integers
 from ..tensor import Tensor
 from .module import Module
 from .registry import register
@@ -49,7 +50,7 @@ class Reshape(Module):
     """
 
     def __init__(self, shape: int | Sequence[int]) -> None:
-        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        self.shape = integers("Reshape", "shape", shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, ...] to [N, *shape]."""
