@@ -87,6 +87,10 @@ def test_state_and_arguments() -> None:
     other = tg.optim.LossScaler()
     other.load_state_dict({"scale": 4.0, "streak": 7.0})
     assert other.state_dict() == {"scale": 4.0, "streak": 7.0}
+    for bad in (5, {}, {"scale": 8.0}, {"scale": -1.0, "streak": 0.0}, {"scale": 8.0, "streak": "many"}):
+        with pytest.raises(tg.ArgumentError, match="load_state_dict: "):
+            other.load_state_dict(bad)  # type: ignore[arg-type]
+        assert other.state_dict() == {"scale": 4.0, "streak": 7.0}
     for options in ({"scale": 0.0}, {"growth": 0.5}, {"backoff": 1.0}, {"interval": 0}):
         with pytest.raises(tg.ArgumentError, match="LossScaler"):
             tg.optim.LossScaler(**options)

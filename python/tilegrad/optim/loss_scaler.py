@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
@@ -108,8 +108,13 @@ class LossScaler:
 
     def load_state_dict(self, state: dict[str, float]) -> None:
         """Takes over what :meth:`state_dict` returned."""
-        self._first = check_number("LossScaler.load_state_dict", "scale", state["scale"], open_low=True)
+        owner = "LossScaler.load_state_dict"
+        if not isinstance(state, Mapping) or set(state) != {"scale", "streak"}:
+            raise _C.ArgumentError(f"{owner}: this is no state of a LossScaler: {state!r:.80}")
+        scale = check_number(owner, "scale", state["scale"], open_low=True)
+        streak = check_number(owner, "streak", state["streak"])
+        self._first = scale
         device = "cpu" if self._state is None else self._state[0].device
         self._state = None
         self._prepare(device)
-        _C.fill_(self._state[1], state["streak"])
+        _C.fill_(self._state[1], streak)

@@ -173,6 +173,10 @@ class Optimizer:
         lr = options.pop("lr")
         self._check_options(options)
         listed = group["params"]
+        if isinstance(listed, Tree):
+            raise _C.ArgumentError(f"{owner}: params of a group is a {type(listed).__name__}; give its parameters()")
+        if not isinstance(listed, (_C.TensorBase, Iterable)):
+            raise _C.ArgumentError(f"{owner}: params of a group must be tensors, found {type(listed).__name__}")
         parameters: list[Any] = [listed] if isinstance(listed, _C.TensorBase) else list(listed)
         known = {id(parameter) for other in self.groups for parameter in other.parameters}
         for position, parameter in enumerate(parameters):
