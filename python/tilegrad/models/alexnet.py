@@ -20,9 +20,14 @@ def alexnet(num_classes: int = 1000, include_top: bool = True, dropout: float = 
     num_classes
         The size of the output.
     include_top
-        Whether the dense layers follow; otherwise the output is [N, 6, 6, 256].
+        Whether the dense layers follow; otherwise the output is [N, 6, 6, 256] for images of 224 x 224.
     dropout
-        Before the first two dense layers.
+        Before the first two dense layers: the share set to zero while training, from 0 and below 1.
+
+    Returns
+    -------
+    ImageModel
+        Images [N, H, W, 3] to logits [N, num_classes]; its weights are new ones.
 
     Notes
     -----

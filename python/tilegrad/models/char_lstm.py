@@ -21,6 +21,11 @@ State = tuple[Tensor, Tensor]
 class CharLSTM(nn.Module):
     """Indices of characters [N, T] to scores of the next one [N, T, V]; made by :func:`char_lstm`.
 
+    Parameters
+    ----------
+    vocabulary, hidden_size, num_layers, embedding_dim, dropout
+        As in :func:`char_lstm`.
+
     Attributes
     ----------
     vocabulary : str
@@ -59,6 +64,16 @@ class CharLSTM(nn.Module):
     def encode(self, text: str) -> np.ndarray[Any, Any]:
         """The indices of a text's characters, int64 [T].
 
+        Parameters
+        ----------
+        text
+            Of T characters of the vocabulary.
+
+        Returns
+        -------
+        numpy.ndarray
+            int64 [T].
+
         Raises
         ------
         ArgumentError
@@ -73,11 +88,45 @@ class CharLSTM(nn.Module):
         return np.array([self._index[character] for character in text], np.int64)
 
     def decode(self, indices: Sequence[int] | np.ndarray[Any, Any]) -> str:
-        """The text of indices."""
+        """The text of indices.
+
+        Parameters
+        ----------
+        indices
+            From 0 to V - 1: a sequence, an array or a tensor of one axis.
+
+        Returns
+        -------
+        str
+            A character for each.
+
+        Raises
+        ------
+        IndexError
+            If there is no such character.
+        """
         return "".join(self.vocabulary[int(index)] for index in indices)
 
     def advance(self, indices: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """The scores after each of the characters [N, T], and the state after the last, to go on with."""
+        """The scores after each of the characters, and the state after the last, to go on with.
+
+        Parameters
+        ----------
+        indices
+            [N, T] of int64, int32 or uint8, from 0 to V - 1.
+        state
+            (h, c), each [num_layers, N, hidden_size]; zeros if None.
+
+        Returns
+        -------
+        tuple
+            The scores of the next character [N, T, V], and (h, c) as ``state``. Gradients flow through both.
+
+        Raises
+        ------
+        OutOfRangeError
+            If an index is not in the vocabulary.
+        """
         if self.embedding is not None:
             x = self.embedding(indices)
         else:
@@ -156,19 +205,24 @@ def char_lstm(
     Parameters
     ----------
     vocabulary
-        The characters that there are, each once: ``"".join(sorted(set(text)))``.
+        The characters that there are, each once, at least two: ``"".join(sorted(set(text)))``.
     hidden_size, num_layers
         Of the LSTM.
     embedding_dim
         The size of an embedding before the LSTM; None for one-hot characters.
     dropout
-        Between the LSTM's layers and before the dense layer.
+        Between the LSTM's layers and before the dense layer: the share set to zero while training, from 0 and below 1.
 
     Returns
     -------
     CharLSTM
         Takes indices [N, T] to scores of the next character [N, T, V]; ``encode`` and ``decode`` go between text and
         indices, ``generate`` writes.
+
+    Raises
+    ------
+    ArgumentError
+        If the vocabulary has one character or a repeated one, or a size or ``dropout`` is out of its range.
 
     Notes
     -----

@@ -53,9 +53,15 @@ def densenet121(num_classes: int = 1000, include_top: bool = True, dropout: floa
     num_classes
         The size of the output.
     include_top
-        Whether the mean over pixels and the dense layer follow; otherwise the output is [N, H / 32, W / 32, 1024].
+        Whether the mean over pixels and the dense layer follow; otherwise the output is [N, ceil(H / 4) // 8,
+        ceil(W / 4) // 8, 1024].
     dropout
-        After each layer of the blocks.
+        After each layer of the blocks: the share set to zero while training, from 0 and below 1.
+
+    Returns
+    -------
+    ImageModel
+        Images [N, H, W, 3] to logits [N, num_classes]; its weights are new ones.
 
     Notes
     -----

@@ -97,12 +97,20 @@ def googlenet(
     num_classes
         The size of the output.
     include_top
-        Whether the mean over pixels and the dense layer follow; otherwise the output is [N, H / 32, W / 32, 1024].
+        Whether the mean over pixels and the dense layer follow; otherwise the output is [N, H / 32, W / 32, 1024] for
+        sizes that 32 divides.
     aux_heads
         Whether two more classifiers see the middle of the network while it is trained (13,004,888 parameters). The
         output is an :class:`Outputs` then; :class:`AuxiliaryLoss` takes it.
     dropout, aux_dropout
-        Before the last layer of the network and of those heads.
+        Before the last layer of the network and of those heads: the share set to zero while training, from 0 and below
+        1.
+
+    Returns
+    -------
+    ImageModel
+        Images [N, H, W, 3] to logits [N, num_classes]; its weights are new ones. With ``aux_heads``, to
+        :class:`Outputs` of such while it is trained.
 
     Notes
     -----

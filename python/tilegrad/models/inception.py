@@ -149,13 +149,20 @@ def inception_v3(
     num_classes
         The size of the output.
     include_top
-        Whether the mean over pixels and the dense layer follow; otherwise the output is [N, 8, 8, 2048].
+        Whether the mean over pixels and the dense layer follow; otherwise the output is [N, 8, 8, 2048] for images of
+        299 x 299.
     aux_heads
         Whether another classifier sees the middle of the network while it is trained (27,161,264 parameters). The
         output is an :class:`Outputs` then; :class:`AuxiliaryLoss` takes it. It needs batches of two images and more,
         because it normalises over the batch what is one pixel of each.
     dropout
-        Before the last layer.
+        Before the last layer: the share set to zero while training, from 0 and below 1.
+
+    Returns
+    -------
+    ImageModel
+        Images [N, H, W, 3] to logits [N, num_classes]; its weights are new ones. With ``aux_heads``, to
+        :class:`Outputs` of such while it is trained.
 
     Notes
     -----

@@ -14,6 +14,16 @@ def lenet5(num_classes: int = 10) -> nn.Sequential:
 
     Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-based learning applied to document recognition, 1998.
 
+    Parameters
+    ----------
+    num_classes
+        The size of the output.
+
+    Returns
+    -------
+    Sequential
+        Images [N, H, W, C], whose size the first input or ``build()`` tells, to logits [N, num_classes].
+
     Examples
     --------
     >>> import tilegrad as tg

@@ -23,13 +23,18 @@ def mlp(
     num_classes
         The size of the output.
     hidden
-        The sizes of the layers before it.
+        The sizes of the layers before it; none leaves one linear layer.
     in_features
         The values of a sample; None to infer them from the first input.
     activation : {"relu", "sigmoid", "tanh", "gelu"}
         After each hidden layer.
     dropout
-        After each hidden layer.
+        After each hidden layer: the share set to zero while training, from 0 and below 1.
+
+    Returns
+    -------
+    Sequential
+        Samples [N, ...] to logits [N, num_classes].
 
     Examples
     --------
@@ -51,6 +56,16 @@ def xor_net(hidden: int = 4) -> nn.Sequential:
     """Two layers for two inputs and one logit [N, 1]: what it takes to learn XOR, which no single layer can.
 
     Two hidden units are enough for XOR, but gradients may not find them from any start; four they find.
+
+    Parameters
+    ----------
+    hidden
+        The units of the first layer, whose activation is tanh.
+
+    Returns
+    -------
+    Sequential
+        [N, 2] to [N, 1], for :class:`tilegrad.nn.BCEWithLogitsLoss`.
 
     Notes
     -----

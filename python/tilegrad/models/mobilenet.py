@@ -64,9 +64,15 @@ def mobilenet_v2(num_classes: int = 1000, include_top: bool = True, dropout: flo
     num_classes
         The size of the output.
     include_top
-        Whether the mean over pixels and the dense layer follow; otherwise the output is [N, H / 32, W / 32, 1280].
+        Whether the mean over pixels and the dense layer follow; otherwise the output is [N, ceil(H / 32), ceil(W / 32),
+        1280].
     dropout
-        Before the last layer.
+        Before the last layer: the share set to zero while training, from 0 and below 1.
+
+    Returns
+    -------
+    ImageModel
+        Images [N, H, W, 3] to logits [N, num_classes]; its weights are new ones.
 
     Notes
     -----

@@ -17,6 +17,11 @@ def logistic_regression(in_features: int | None = None) -> nn.Sequential:
     in_features
         The values of a sample; None to infer them from the first input.
 
+    Returns
+    -------
+    Sequential
+        Samples [N, ...], which are flattened, to logits [N, 1].
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -38,6 +43,11 @@ def softmax_regression(num_classes: int = 10, in_features: int | None = None) ->
         The size of the output.
     in_features
         The values of a sample; None to infer them from the first input.
+
+    Returns
+    -------
+    Sequential
+        Samples [N, ...] to logits [N, num_classes].
 
     Examples
     --------

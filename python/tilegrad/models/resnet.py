@@ -108,6 +108,18 @@ class Bottleneck(_Block):
 def resnet18(num_classes: int = 1000, include_top: bool = True) -> ImageModel:
     """ResNet with 18 layers: 11,689,512 parameters. See :func:`resnet50`.
 
+    Parameters
+    ----------
+    num_classes
+        The size of the output.
+    include_top
+        As in :func:`resnet50`, with 512 channels where that has 2048.
+
+    Returns
+    -------
+    ImageModel
+        As of :func:`resnet50`.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -119,6 +131,18 @@ def resnet18(num_classes: int = 1000, include_top: bool = True) -> ImageModel:
 
 def resnet34(num_classes: int = 1000, include_top: bool = True) -> ImageModel:
     """ResNet with 34 layers: 21,797,672 parameters. See :func:`resnet50`.
+
+    Parameters
+    ----------
+    num_classes
+        The size of the output.
+    include_top
+        As in :func:`resnet50`, with 512 channels where that has 2048.
+
+    Returns
+    -------
+    ImageModel
+        As of :func:`resnet50`.
 
     Examples
     --------
@@ -139,7 +163,13 @@ def resnet50(num_classes: int = 1000, include_top: bool = True) -> ImageModel:
     num_classes
         The size of the output.
     include_top
-        Whether the mean over pixels and the dense layer follow; otherwise the output is [N, H / 32, W / 32, 2048].
+        Whether the mean over pixels and the dense layer follow; otherwise the output is [N, ceil(H / 32), ceil(W / 32),
+        2048].
+
+    Returns
+    -------
+    ImageModel
+        Images [N, H, W, 3] to logits [N, num_classes]; its weights are new ones.
 
     Notes
     -----
@@ -158,6 +188,16 @@ def resnet50(num_classes: int = 1000, include_top: bool = True) -> ImageModel:
 def resnet101(num_classes: int = 1000, include_top: bool = True) -> ImageModel:
     """ResNet with 101 layers: 44,549,160 parameters. See :func:`resnet50`.
 
+    Parameters
+    ----------
+    num_classes, include_top
+        As in :func:`resnet50`.
+
+    Returns
+    -------
+    ImageModel
+        As of :func:`resnet50`.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -169,6 +209,16 @@ def resnet101(num_classes: int = 1000, include_top: bool = True) -> ImageModel:
 
 def resnet152(num_classes: int = 1000, include_top: bool = True) -> ImageModel:
     """ResNet with 152 layers: 60,192,808 parameters. See :func:`resnet50`.
+
+    Parameters
+    ----------
+    num_classes, include_top
+        As in :func:`resnet50`.
+
+    Returns
+    -------
+    ImageModel
+        As of :func:`resnet50`.
 
     Examples
     --------
@@ -189,7 +239,13 @@ def resnet20(num_classes: int = 10, include_top: bool = True) -> ImageModel:
     num_classes
         The size of the output.
     include_top
-        Whether the mean over pixels and the dense layer follow; otherwise the output is [N, H / 4, W / 4, 64].
+        Whether the mean over pixels and the dense layer follow; otherwise the output is [N, ceil(H / 4), ceil(W / 4),
+        64].
+
+    Returns
+    -------
+    ImageModel
+        Images [N, H, W, 3] to logits [N, num_classes]; its weights are new ones.
 
     Notes
     -----
@@ -207,6 +263,16 @@ def resnet20(num_classes: int = 10, include_top: bool = True) -> ImageModel:
 def resnet56(num_classes: int = 10, include_top: bool = True) -> ImageModel:
     """ResNet with 56 layers for small images: 853,018 parameters. See :func:`resnet20`.
 
+    Parameters
+    ----------
+    num_classes, include_top
+        As in :func:`resnet20`.
+
+    Returns
+    -------
+    ImageModel
+        As of :func:`resnet20`.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -218,6 +284,16 @@ def resnet56(num_classes: int = 10, include_top: bool = True) -> ImageModel:
 
 def resnet110(num_classes: int = 10, include_top: bool = True) -> ImageModel:
     """ResNet with 110 layers for small images: 1,727,962 parameters. See :func:`resnet20`.
+
+    Parameters
+    ----------
+    num_classes, include_top
+        As in :func:`resnet20`.
+
+    Returns
+    -------
+    ImageModel
+        As of :func:`resnet20`.
 
     Examples
     --------

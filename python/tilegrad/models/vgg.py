@@ -19,6 +19,18 @@ def vgg11(
 ) -> ImageModel:
     """VGG with 11 layers (configuration A): 132,863,336 parameters. See :func:`vgg16`.
 
+    Parameters
+    ----------
+    num_classes, include_top, dropout
+        As in :func:`vgg16`.
+    batch_norm
+        Whether batch normalisation follows each convolution (132,868,840 parameters).
+
+    Returns
+    -------
+    ImageModel
+        As of :func:`vgg16`.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -41,11 +53,16 @@ def vgg16(
     num_classes
         The size of the output.
     include_top
-        Whether the dense layers follow; otherwise the output is [N, H / 32, W / 32, 512].
+        Whether the dense layers follow; otherwise the output is [N, H // 32, W // 32, 512].
     batch_norm
         Whether batch normalisation follows each convolution (138,365,992 parameters).
     dropout
-        After the first two dense layers.
+        After the first two dense layers: the share set to zero while training, from 0 and below 1.
+
+    Returns
+    -------
+    ImageModel
+        Images [N, H, W, 3] to logits [N, num_classes]; its weights are new ones.
 
     Notes
     -----
@@ -64,6 +81,18 @@ def vgg19(
     num_classes: int = 1000, include_top: bool = True, batch_norm: bool = False, dropout: float = 0.5
 ) -> ImageModel:
     """VGG with 19 layers (configuration E): 143,667,240 parameters. See :func:`vgg16`.
+
+    Parameters
+    ----------
+    num_classes, include_top, dropout
+        As in :func:`vgg16`.
+    batch_norm
+        Whether batch normalisation follows each convolution (143,678,248 parameters).
+
+    Returns
+    -------
+    ImageModel
+        As of :func:`vgg16`.
 
     Examples
     --------
@@ -117,7 +146,12 @@ def small_vgg(
     hidden
         The size of the dense layer before the last.
     dropout
-        After each block; twice as much before the last layer.
+        After each block, from 0 and below 1; before the last layer twice as much, but at most 0.9.
+
+    Returns
+    -------
+    Sequential
+        Images [N, H, W, C], whose size the first input or ``build()`` tells, to logits [N, num_classes].
 
     Examples
     --------
