@@ -105,6 +105,20 @@ class AdamW(Adam):
     The gradient and its moments do not see the decay. All else, and all parameters, are those of :class:`Adam`;
     ``weight_decay`` is 0.01 by default.
 
+    Parameters
+    ----------
+    params, lr, betas, eps, clip_norm, amsgrad
+        As of :class:`Adam`.
+    weight_decay
+        What share of a parameter a step with ``lr=1`` takes away, from 0.
+    common
+        As of :class:`Adam`; ``decoupled_weight_decay`` is True unless it is given.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range, or a parameter is unfit or given twice.
+
     Notes
     -----
     Source: Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019.

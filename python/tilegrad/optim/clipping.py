@@ -60,12 +60,19 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> T
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """Limits every element of every gradient to ``[-clip_value, clip_value]``; NaN stays NaN.
+    """Limits every element of every gradient to ``[-clip_value, clip_value]``, in place; NaN stays NaN.
+
+    Parameters
+    ----------
+    parameters
+        One tensor, or several; those without a gradient are passed over.
+    clip_value
+        The bound, from 0; infinity changes nothing.
 
     Raises
     ------
     ArgumentError
-        If ``clip_value`` is negative or NaN.
+        If ``clip_value`` is negative or NaN, or one of ``parameters`` is no tensor.
 
     Examples
     --------

@@ -73,13 +73,31 @@ class LossScaler:
         return self._first if self._state is None else float(self._state[0].item())
 
     def scale(self, loss: Tensor) -> Tensor:
-        """The loss times the factor: call ``backward()`` on it."""
+        """The loss times the factor: call ``backward()`` on it.
+
+        Parameters
+        ----------
+        loss
+            float32 or float64, of any shape.
+
+        Returns
+        -------
+        Tensor
+            ``loss * factor``, of its shape and dtype; gradients flow through it.
+        """
         self._prepare(loss.device)
         factor: Tensor = self._state[0].astype(loss.dtype)
         return loss * factor
 
     def step(self, optimizer: Optimizer) -> None:
-        """The optimizer's step with the gradients of the unscaled loss, if they are finite."""
+        """The optimizer's step with the gradients of the unscaled loss, if they are finite; then the factor moves on.
+
+        Parameters
+        ----------
+        optimizer
+            One whose parameters got their gradients from a loss that :meth:`scale` returned. Its ``clip_norm`` is that
+            of unscaled gradients, and its schedule goes on also where the update is left out.
+        """
         optimizer.step(scaler=self)
 
     def _judge(self, gradients: Sequence[Tensor], clip_norm: float | None) -> Tensor:
@@ -107,7 +125,18 @@ class LossScaler:
         return {"scale": self.value, "streak": 0.0 if self._state is None else float(self._state[1].item())}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        """Takes over what :meth:`state_dict` returned."""
+        """Takes over what :meth:`state_dict` returned.
+
+        Parameters
+        ----------
+        state
+            ``{"scale": ..., "streak": ...}``.
+
+        Raises
+        ------
+        ArgumentError
+            If it is something else, or a number is out of its range. Nothing is changed then.
+        """
         owner = "LossScaler.load_state_dict"
         if not isinstance(state, Mapping) or set(state) != {"scale", "streak"}:
             raise _C.ArgumentError(f"{owner}: this is no state of a LossScaler: {state!r:.80}")

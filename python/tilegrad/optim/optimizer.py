@@ -158,10 +158,19 @@ class Optimizer:
     def add_group(self, group: Mapping[str, Any]) -> None:
         """Adds parameters with a rate and options of their own, for example of layers that are thawed later.
 
+        Parameters
+        ----------
+        group
+            ``{"params": ...}``, with one tensor or several, and if wanted an ``"lr"`` and options; what is left out is
+            as this optimizer was made.
+
         Raises
         ------
         ArgumentError
-            If an option is unknown or out of range, or a parameter is no floating tensor, strided, or here already.
+            If an option is unknown or out of range, or a parameter is no tensor, the result of an op, strided, or here
+            already. Nothing is changed then.
+        DTypeError
+            If a parameter is neither float32 nor float64.
         """
         owner = self._name
         if not isinstance(group, Mapping) or "params" not in group:
@@ -185,7 +194,13 @@ class Optimizer:
         self.groups.append(ParameterGroup(self, parameters, lr, options))
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
-        """:meth:`add_group`, under PyTorch's name."""
+        """:meth:`add_group`, under PyTorch's name.
+
+        Parameters
+        ----------
+        group
+            As in :meth:`add_group`.
+        """
         self.add_group(group)
 
     @property
@@ -367,6 +382,12 @@ class Optimizer:
         """Copies in what :meth:`state_dict` returned; parameters are matched by their order.
 
         A group that follows a schedule keeps it; the others take the saved rate.
+
+        Parameters
+        ----------
+        saved
+            From an optimizer of the same class, with as many groups and parameters of the same shapes and dtypes. It is
+            copied.
 
         Raises
         ------

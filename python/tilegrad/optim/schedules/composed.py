@@ -47,6 +47,18 @@ class Warmup:
     Step ``s`` below ``steps`` takes ``(s + 1) / (steps + 1)`` of the other's first rate. The other begins, at its step
     0, when the start is over. A number stands for a constant rate.
 
+    Parameters
+    ----------
+    after
+        What follows: a schedule, or a number from 0 for a constant rate.
+    steps
+        How many steps the start takes; 0 leaves it out.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
+
     Examples
     --------
     >>> from tilegrad.optim.schedules import Cosine, Warmup
@@ -81,6 +93,12 @@ class Sequential:
     milestones
         The steps at which the next one takes over.
 
+    Raises
+    ------
+    ArgumentError
+        If milestones do not grow from above 0, a constant rate is negative or not finite, or the numbers of schedules
+        and milestones do not fit.
+
     Examples
     --------
     >>> from tilegrad.optim.schedules import Linear, Sequential
@@ -112,6 +130,16 @@ class Product:
 
     Numbers stand for constant factors.
 
+    Parameters
+    ----------
+    schedules
+        At least one; numbers are finite and from 0.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none, or a number is out of its range.
+
     Examples
     --------
     >>> from tilegrad.optim.schedules import Exponential, Product, StepDecay
@@ -137,6 +165,18 @@ class PerEpoch:
 
     ``schedule(step // steps_per_epoch)``: the rate stays the same during an epoch. ``len(loader)`` is the number of
     steps in one.
+
+    Parameters
+    ----------
+    schedule
+        A function of the epoch, from 0, or a number from 0.
+    steps_per_epoch
+        From 1.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
 
     Examples
     --------

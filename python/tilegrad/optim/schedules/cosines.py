@@ -23,6 +23,20 @@ class Cosine:
 
     Source: Loshchilov and Hutter, "SGDR", ICLR 2017, without its restarts: see :class:`CosineRestarts`.
 
+    Parameters
+    ----------
+    rate
+        The first rate, from 0.
+    steps
+        After how many steps it has come to ``last``, from 1.
+    last
+        The last rate, from 0.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
+
     Examples
     --------
     >>> from tilegrad.optim.schedules import Cosine
@@ -48,6 +62,22 @@ class CosineRestarts:
     The first lasts ``period`` steps, each other ``multiplier`` times as many as the one before.
 
     Source: Loshchilov and Hutter, "SGDR", ICLR 2017.
+
+    Parameters
+    ----------
+    rate
+        The first rate of each, from 0.
+    period
+        The steps of the first, from 1.
+    multiplier
+        An integer from 1.
+    last
+        What each goes down to, from 0; the step that would take it takes ``rate`` again.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
 
     Examples
     --------
@@ -95,6 +125,11 @@ class OneCycle:
         The largest rate over the first one.
     final_div_factor
         The first rate over the last one.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
 
     Notes
     -----

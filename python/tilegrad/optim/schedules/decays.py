@@ -27,6 +27,16 @@ __all__ = [
 class Constant:
     """The same rate at every step.
 
+    Parameters
+    ----------
+    rate
+        From 0.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
+
     Examples
     --------
     >>> from tilegrad.optim.schedules import Constant
@@ -49,6 +59,20 @@ class StepDecay:
 
     ``rate * factor ** (step // every)``
 
+    Parameters
+    ----------
+    rate
+        The first rate, from 0.
+    every
+        The steps of one stair, from 1.
+    factor
+        From 0; above 1 the rate grows.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
+
     Examples
     --------
     >>> from tilegrad.optim.schedules import StepDecay
@@ -70,6 +94,20 @@ class StepDecay:
 @dataclass(frozen=True)
 class MultiStep:
     """At each of the milestones the rate is multiplied by ``factor``: ``rate * factor ** (milestones passed)``.
+
+    Parameters
+    ----------
+    rate
+        The first rate, from 0.
+    milestones
+        Numbers of steps, from 1, that grow: the first update with the lower rate is step ``milestones[0]``.
+    factor
+        From 0; above 1 the rate grows.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
 
     Examples
     --------
@@ -94,6 +132,18 @@ class MultiStep:
 class Exponential:
     """Falls by the same factor at every step: ``rate * factor ** step``.
 
+    Parameters
+    ----------
+    rate
+        The first rate, from 0.
+    factor
+        From 0; above 1 the rate grows.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
+
     Examples
     --------
     >>> from tilegrad.optim.schedules import Exponential
@@ -114,6 +164,18 @@ class Exponential:
 @dataclass(frozen=True)
 class NaturalExponential:
     """Falls to 1 / e in every ``constant`` steps: ``rate * exp(-step / constant)``.
+
+    Parameters
+    ----------
+    rate
+        The first rate, from 0.
+    constant
+        Steps, above 0; need not be whole.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
 
     Examples
     --------
@@ -138,6 +200,18 @@ class NaturalExponential:
 class InverseTime:
     """Falls as a hyperbola: ``rate / (1 + decay * step)``.
 
+    Parameters
+    ----------
+    rate
+        The first rate, from 0.
+    decay
+        From 0; after ``1 / decay`` steps the rate is half the first.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
+
     Examples
     --------
     >>> from tilegrad.optim.schedules import InverseTime
@@ -159,6 +233,16 @@ class InverseTime:
 class InverseSqrt:
     """Falls with the root of the number of the update: ``rate / sqrt(n)`` for update ``n = step + 1``.
 
+    Parameters
+    ----------
+    rate
+        The first rate, from 0.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
+
     Examples
     --------
     >>> from tilegrad.optim.schedules import InverseSqrt
@@ -178,6 +262,20 @@ class InverseSqrt:
 @dataclass(frozen=True)
 class Linear:
     """From ``rate`` to ``last`` in equal steps, then ``last``.
+
+    Parameters
+    ----------
+    rate
+        The first rate, from 0.
+    steps
+        After how many steps it has come to ``last``, from 1.
+    last
+        The last rate, from 0.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
 
     Examples
     --------
@@ -200,6 +298,18 @@ class Linear:
 @dataclass(frozen=True)
 class Polynomial:
     """From ``rate`` to ``last`` as a power: ``last + (rate - last) * (1 - step / steps) ** power``, then ``last``.
+
+    Parameters
+    ----------
+    rate, steps, last
+        As in :class:`Linear`.
+    power
+        From 0; 1 is :class:`Linear`, more falls faster at first.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
 
     Examples
     --------

@@ -31,8 +31,9 @@ class ReduceOnPlateau:
     patience
         How many looks without improvement are let pass.
     threshold
-        An improvement is one by more than this share of the best value, or, with ``threshold_mode="abs"``, by more than
-        this.
+        An improvement is one by more than this, from 0.
+    threshold_mode : {"rel", "abs"}
+        Whether ``threshold`` is a share of the best value or counts as it is.
     cooldown
         How many looks after a reduction do not count.
     min_rate
@@ -96,7 +97,13 @@ class ReduceOnPlateau:
         return self.rate
 
     def observe(self, metric: float) -> None:
-        """Looks at the metric; NaN is no improvement."""
+        """Looks at the metric; NaN is no improvement.
+
+        Parameters
+        ----------
+        metric
+            A number, also a tensor of one. The first finite one is the best so far.
+        """
         value = float(metric)
         if self._is_better(value):
             self._best, self._bad = value, 0
@@ -122,6 +129,11 @@ class ReduceOnPlateau:
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Goes on from what :meth:`state_dict` returned.
 
+        Parameters
+        ----------
+        saved
+            ``{"rate": ..., "best": ..., "bad": ..., "cooling": ...}``.
+
         Raises
         ------
         ArgumentError
@@ -132,7 +144,18 @@ class ReduceOnPlateau:
 
     @staticmethod
     def check_state_dict(saved: Mapping[str, Any]) -> None:
-        """Raises where :meth:`load_state_dict` would."""
+        """Raises where :meth:`load_state_dict` would.
+
+        Parameters
+        ----------
+        saved
+            As in :meth:`load_state_dict`.
+
+        Raises
+        ------
+        ArgumentError
+            If it is something else.
+        """
         if not isinstance(saved, Mapping) or set(saved) != {"rate", "best", "bad", "cooling"}:
             raise _C.ArgumentError(f"this is no state of ReduceOnPlateau: {saved!r:.80}")
         for name, value in saved.items():
