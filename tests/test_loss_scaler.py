@@ -91,6 +91,6 @@ def test_state_and_arguments() -> None:
         with pytest.raises(tg.ArgumentError, match="load_state_dict: "):
             other.load_state_dict(bad)  # type: ignore[arg-type]
         assert other.state_dict() == {"scale": 4.0, "streak": 7.0}
-    for options in ({"scale": 0.0}, {"growth": 0.5}, {"backoff": 1.0}, {"interval": 0}):
+    for options in ({"scale": 0.0}, {"growth": 0.5}, {"backoff": 1.0}, {"interval": 0}, {"interval": 2.5}):
         with pytest.raises(tg.ArgumentError, match="LossScaler"):
             tg.optim.LossScaler(**options)

@@ -294,3 +294,30 @@ def test_an_auxiliary_loss_adds_its_heads() -> None:
     loss = models.AuxiliaryLoss(nn.MSELoss(), weight=0.25)
     found = loss(models.Outputs(tg.full(2, 1.0), (tg.full(2, 2.0), tg.full(2, 4.0))), tg.zeros(2))
     assert found.item() == 1 + 0.25 * 4 + 0.25 * 16
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "features"),
+    [
+        ("resnet18", 65, (3, 512)),  # ceil(65 / 32)
+        ("resnet20", 33, (9, 64)),  # ceil(33 / 4)
+        ("mobilenet_v2", 33, (2, 1280)),  # ceil(33 / 32)
+        ("vgg11", 63, (1, 512)),  # 63 // 32
+        ("densenet121", 61, (2, 1024)),  # ceil(61 / 4) // 8
+    ],
+)
+def test_features_of_sizes_that_32_does_not_divide(name: str, size: int, features: tuple[int, int]) -> None:
+    model = make(name, include_top=False).eval()
+    assert model(tg.zeros((1, size, size, 3))).shape == (1, features[0], features[0], features[1])
+
+
+def test_characters_and_their_indices() -> None:
+    model = models.char_lstm("abc", hidden_size=4)
+    assert model.encode("cab").tolist() == [2, 0, 1]
+    assert model.decode([2, 0, 1]) == model.decode(tg.tensor([2, 0, 1])) == "cab"
+    assert model.decode([]) == ""
+    with pytest.raises(tg.ArgumentError, match=r"char_lstm: 'x' \(character 1 of the text\) is not in the vocabulary"):
+        model.encode("ax")
+    for bad in (3, -1):
+        with pytest.raises(tg.OutOfRangeError, match=f"char_lstm: index {bad} at position 1 is out of range"):
+            model.decode([0, bad])

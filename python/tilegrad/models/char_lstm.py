@@ -102,10 +102,17 @@ class CharLSTM(nn.Module):
 
         Raises
         ------
-        IndexError
-            If there is no such character.
+        OutOfRangeError
+            If an index is not in the vocabulary.
         """
-        return "".join(self.vocabulary[int(index)] for index in indices)
+        numbers = [int(index) for index in indices]
+        for position, number in enumerate(numbers):
+            if not 0 <= number < len(self.vocabulary):
+                raise _C.OutOfRangeError(
+                    f"char_lstm: index {number} at position {position} is out of range for a vocabulary of "
+                    f"{len(self.vocabulary)}"
+                )
+        return "".join(self.vocabulary[number] for number in numbers)
 
     def advance(self, indices: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """The scores after each of the characters, and the state after the last, to go on with.

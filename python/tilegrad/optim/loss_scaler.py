@@ -53,8 +53,8 @@ class LossScaler:
         self._first = check_number("LossScaler", "scale", scale, open_low=True)
         self._growth = check_number("LossScaler", "growth", growth, low=1.0)
         self._backoff = check_number("LossScaler", "backoff", backoff, high=1.0, open_low=True)
-        if interval < 1:
-            raise _C.ArgumentError(f"LossScaler: interval must be at least 1, found {interval}")
+        if not hasattr(interval, "__index__") or interval < 1:
+            raise _C.ArgumentError(f"LossScaler: interval must be an integer from 1, found {interval!r}")
         self._interval = interval
         self._state: Any = None  # float64: the factor, and good updates in a row; on the device of the loss
         self._clip: Any = None  # float64 [norm, factor], what optimizers read
