@@ -220,6 +220,12 @@ def test_a_whole_buffer_makes_all_orders_equally_likely() -> None:
     assert (np.abs(counts - 500) < 5 * np.sqrt(2000 * 3 / 16)).all()
 
 
+@pytest.mark.parametrize("size", [0, -1, 2.5])
+def test_a_buffer_has_a_positive_size(size: Any) -> None:
+    with pytest.raises(tg.ArgumentError, match=f"size must be a positive integer, found {size}"):
+        data.shuffled_through(range(4), size, 0, 0)
+
+
 # What goes wrong.
 
 

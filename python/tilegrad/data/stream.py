@@ -97,6 +97,12 @@ def shuffled_through(items: Iterable[Item], size: int, seed: int, epoch: int) ->
     >>> sorted(tg.data.shuffled_through("abc", size=2, seed=0, epoch=0))
     ['a', 'b', 'c']
     """
+    if type(size) is not int or size < 1:
+        raise ArgumentError(f"shuffled_through: size must be a positive integer, found {size!r}")
+    return _drawn(items, size, seed, epoch)
+
+
+def _drawn(items: Iterable[Item], size: int, seed: int, epoch: int) -> Iterator[Item]:
     base = _C.derived_seed(_C.derived_seed(seed, PURPOSE), epoch)
     draws = map(_C.derived_seed, itertools.repeat(base), itertools.count())
     buffer: list[Item] = []
