@@ -143,6 +143,12 @@ def test_npz(tmp_path: Path, save: Any) -> None:
     assert read_npz(tmp_path / "none.npz") == {}
 
 
+def test_one_name_is_no_list(tmp_path: Path) -> None:
+    for read in (read_npz, read_tar_members, tg.data.read_cifar10, tg.data.read_cifar100):
+        with pytest.raises(tg.ArgumentError, match=rf"{read.__name__}: .* must be a list, found 'x'; give \['x'\]"):
+            read(tmp_path, "x")
+
+
 def test_npz_that_others_write(tmp_path: Path) -> None:
     """With data descriptors (a stream that cannot be rewound), a comment, and sizes of 64 bits."""
 

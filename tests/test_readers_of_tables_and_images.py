@@ -41,6 +41,8 @@ def test_numbers_and_texts(tmp_path: Path) -> None:
     assert found.numbers(["y", "x"], "float64")[0].tolist() == [-0.0025, 1]
     with pytest.raises(tg.ArgumentError, match="no column 'z'"):
         found.numbers(["z"])
+    with pytest.raises(tg.ArgumentError, match=r"names must be a list, found 'xy'"):
+        found.numbers("xy")
 
 
 def test_options(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from .._C import ArgumentError
 from ..errors import DataError
 from .cache import cache_folder, download
 from .dataset import ArrayDataset, NDArray
+from .readers.csv import check_lists
 from .readers.tar import read_tar_members
 
 __all__ = ["CIFAR10", "CIFAR100", "read_cifar10", "read_cifar100"]
@@ -45,11 +46,13 @@ def read_cifar10(path: str | os.PathLike[str], members: Sequence[str] | None = N
     DataError
         If a file is missing, damaged, is not a whole number of records, or has a label above 9.
     """
+    check_lists("read_cifar10", members=members)
     return _records(_contents(Path(path), members), 1, (10,))
 
 
 def read_cifar100(path: str | os.PathLike[str], members: Sequence[str] | None = None) -> tuple[NDArray, NDArray]:
     """Read CIFAR-100 records; labels are int64 [N, 2], coarse and fine. See :func:`read_cifar10`."""
+    check_lists("read_cifar100", members=members)
     return _records(_contents(Path(path), members), 2, (20, 100))
 
 

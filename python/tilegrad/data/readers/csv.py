@@ -56,6 +56,7 @@ class Table:
 
     def numbers(self, names: Sequence[str] | None = None, dtype: str = "float32") -> NDArray:
         """The columns with these names side by side, [N, names]; by default all that are no texts."""
+        check_lists("numbers", names=names)
         chosen = [name for name in self.columns if name not in self.categories] if names is None else list(names)
         unknown = [name for name in chosen if name not in self.columns]
         if unknown:

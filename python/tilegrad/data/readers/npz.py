@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from ...errors import DataError
+from .csv import check_lists
 from .elements import NDArray
 from .npy import read_array
 from .zip import MemberStream, members
@@ -48,6 +49,7 @@ def read_npz(
     >>> {name: array.shape for name, array in arrays.items()}
     {'x': (5, 2), 'y': (5,)}
     """
+    check_lists("read_npz", names=names)
     where = os.fspath(path)
     with open(path, "rb") as file:
         there = {member.name.removesuffix(".npy"): member for member in members(file, where)}

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ..._C import ArgumentError
 from ...errors import DataError
+from .csv import check_lists
 from .tar_stream import TarStream
 
 __all__ = ["extract_tar", "read_tar_members"]
@@ -52,6 +53,7 @@ def read_tar_members(path: str | os.PathLike[str], members: Sequence[str], limit
     >>> tg.data.readers.read_tar_members("x.tar.gz", ["x.bin"])
     {'x.bin': b'content'}
     """
+    check_lists("read_tar_members", members=members)
     where, wanted = os.fspath(path), set(members)
     found: dict[str, bytes] = {}
     for entry, content in _entries(path, limit):
