@@ -199,6 +199,9 @@ def test_parts_and_transposes() -> None:
     assert x.view(6).data_ptr() == x.data_ptr()
     with pytest.raises(tg.ShapeError, match="has -1 for an axis"):
         x.expand(-1, 2, 3)
+    assert tg.ones(1).expand(np.int64(4)).shape == (4,)
+    with pytest.raises(tg.ShapeError, match="expand: shape must be an integer or a sequence of integers, found None"):
+        x.expand(None)
 
 
 def test_what_a_tensor_knows_of_itself() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import _C, ops
 from . import random as _random
 from .conversions import Conversions
+from .ops.arguments import integers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,7 @@ class Tensor(Conversions):
         >>> tg.ones((3, 1)).expand(-1, 4).shape
         (3, 4)
         """
-        sizes = tuple(_sizes(shape))
+        sizes = integers("expand", "shape", _sizes(shape))
         added = len(sizes) - self.ndim
         if any(size == -1 and axis < added for axis, size in enumerate(sizes)):
             raise _C.ShapeError(f"expand: {list(sizes)} has -1 for an axis that {list(self.shape)} does not have")
