@@ -50,6 +50,12 @@ def test_histograms_of_odd_values() -> None:
     assert sum(tg.inspect.histogram(np.float64([0, 5e-324])).counts) == 2
 
 
+@pytest.mark.parametrize("options", [{"bins": 0}, {"most": 0}, {"bins": 2.5}])
+def test_histograms_have_bins_and_values(options: dict[str, Any]) -> None:
+    with pytest.raises(tg.ArgumentError, match=f"{next(iter(options))} must be a positive integer"):
+        tg.inspect.histogram(np.ones(3), **options)
+
+
 def test_norms() -> None:
     values = np.random.default_rng(0).normal(size=(30, 7)).astype(np.float32)
     assert norm(values) == pytest.approx(np.linalg.norm(values.astype(np.float64)), rel=210 * 2**-24)

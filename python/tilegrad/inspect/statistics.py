@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .._C import ArgumentError
+
 __all__ = [
     "ActivationStatistics",
     "Histogram",
@@ -77,6 +79,9 @@ def histogram(values: NDArray, bins: int = BINS, most: int = MOST_VALUES) -> His
     >>> tg.inspect.histogram(np.float32([0, 1, np.nan]), bins=2)
     Histogram(low=0.0, high=1.0, counts=[1, 1], not_finite=1)
     """
+    for name, value in (("bins", bins), ("most", most)):
+        if type(value) is not int or value < 1:
+            raise ArgumentError(f"histogram: {name} must be a positive integer, found {value!r}")
     flat = values.reshape(-1)
     if flat.size > most:
         # An odd step, so that it does not run along the same channel all the time.
