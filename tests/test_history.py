@@ -64,11 +64,14 @@ def test_a_file_holds_the_same_numbers(tmp_path: Path) -> None:
         ("epoch,loss\n0,1.0\n1,x\n", "line 3 is not of numbers"),
         ("epoch,loss\n0,1.0,2.0\n", "line 2 has 2 values, expected 1"),
         ("epoch,loss\n\n", "line 2 is not of numbers"),
+        ("epoch,loss,loss\n0,1.0,2.0\n", "line 1 has a name twice"),
+        ("epoch,loss\n0," + "1" * 200000 + "\n", "no table: field larger than field limit"),
+        ("epoch,l\udcf6ss\n", "no table: 'utf-8' codec can't decode byte 0xf6"),
     ],
 )
 def test_damaged_files(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "h.csv"
-    path.write_text(text)
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(tg.DataError, match=message):
         History.read_csv(path)
 

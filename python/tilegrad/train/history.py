@@ -94,13 +94,18 @@ class History(dict[str, list[float]]):
             If it is no such file; tells the line.
         """
         found = cls()
-        with open(path, encoding="utf-8", newline="") as file:
-            lines = list(csv_files.reader(file))
+        try:
+            with open(path, encoding="utf-8", newline="") as file:
+                lines = list(csv_files.reader(file))
+        except (UnicodeError, csv_files.Error) as error:
+            raise DataError(f"{os.fspath(path)}: no table: {error}") from None
         if not lines or not lines[0] or lines[0][0] != "epoch":
             raise DataError(
                 f"{os.fspath(path)}: line 1 must begin with 'epoch', found {lines[0] if lines else 'nothing'}"
             )
         names = lines[0][1:]
+        if len(set(names)) < len(names):
+            raise DataError(f"{os.fspath(path)}: line 1 has a name twice: {lines[0]}")
         for number, line in enumerate(lines[1:], start=2):
             try:
                 epoch, *values = int(line[0]), *(float(value) for value in line[1:])
