@@ -44,14 +44,33 @@ def read_cifar10(path: str | os.PathLike[str], members: Sequence[str] | None = N
     Raises
     ------
     DataError
-        If a file is missing, damaged, is not a whole number of records, or has a label above 9.
+        If a file is missing, damaged, is not a whole number of records, or has a label above 9; or if ``path`` is a
+        folder and ``members`` is not given.
+    ArgumentError
+        If ``members`` is one text.
     """
     check_lists("read_cifar10", members=members)
     return _records(_contents(Path(path), members), 1, (10,))
 
 
 def read_cifar100(path: str | os.PathLike[str], members: Sequence[str] | None = None) -> tuple[NDArray, NDArray]:
-    """Read CIFAR-100 records; labels are int64 [N, 2], coarse and fine. See :func:`read_cifar10`."""
+    """Read CIFAR-100 records.
+
+    Parameters
+    ----------
+    path, members
+        As of :func:`read_cifar10`.
+
+    Returns
+    -------
+    tuple
+        Images, uint8 [N, 32, 32, 3], and labels, int64 [N, 2]: the coarse one, below 20, and the fine one, below 100.
+
+    Raises
+    ------
+    DataError, ArgumentError
+        As of :func:`read_cifar10`.
+    """
     check_lists("read_cifar100", members=members)
     return _records(_contents(Path(path), members), 2, (20, 100))
 

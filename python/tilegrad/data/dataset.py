@@ -53,14 +53,30 @@ class ArrayDataset:
 
     @classmethod
     def from_npz(cls, path: str | os.PathLike[str], names: Sequence[str] | None = None) -> ArrayDataset:
-        """The arrays of an ``.npz`` file, by name and in this order; without names all of them, in the file's.
+        """The arrays of an ``.npz`` file, read into memory.
+
+        Parameters
+        ----------
+        path
+            The file, compressed or not.
+        names
+            Of the arrays, in the order that samples have them; by default all, in the order of the file.
+
+        Returns
+        -------
+        ArrayDataset
+            Of these arrays.
 
         Raises
         ------
         DataError
             If the file is damaged or lacks an array: see :func:`readers.read_npz`.
+        ArgumentError
+            If ``names`` is one text.
         ShapeError
-            If the arrays differ in length.
+            If the arrays differ in length, one has no axes, or there are none.
+        DTypeError
+            If an array is of complex numbers.
 
         Examples
         --------
@@ -73,18 +89,31 @@ class ArrayDataset:
 
     @classmethod
     def from_npy(cls, *paths: str | os.PathLike[str], mmap: bool = True) -> ArrayDataset:
-        """The arrays of ``.npy`` files, which stay in the files unless ``mmap`` is False: data may be larger than
-        memory.
+        """The arrays of ``.npy`` files, which may be larger than memory.
 
         A loader reads a batch's rows when it makes the batch, in the background if it has a transform. To read a large
         file nearly in order, shuffle through a buffer (``DataLoader(buffer_size=...)``).
+
+        Parameters
+        ----------
+        paths
+            A file for each array, in the order that samples have them.
+        mmap
+            Whether the arrays stay in the files, read-only; False reads them into memory.
+
+        Returns
+        -------
+        ArrayDataset
+            Of these arrays.
 
         Raises
         ------
         DataError
             If a file is damaged: see :func:`readers.read_npy`.
         ShapeError
-            If the arrays differ in length.
+            If the arrays differ in length, one has no axes, or there are none.
+        DTypeError
+            If an array is of complex numbers.
 
         Examples
         --------

@@ -49,7 +49,26 @@ class LabelEncoder:
         self.unknown = unknown
 
     def fit(self: Self, values: Any) -> Self:
-        """Learn the categories of the training data [N]."""
+        """Learn the categories of the training data.
+
+        Parameters
+        ----------
+        values
+            [N], at least one: texts, numbers or booleans, as a list, an array or a tensor. A list of texts and numbers
+            counts as texts.
+
+        Returns
+        -------
+        LabelEncoder
+            Itself.
+
+        Raises
+        ------
+        ShapeError
+            If the values are not [N], or are something else.
+        ArgumentError
+            If there are none, or one is NaN, which is no category.
+        """
         found = self._categories(values)
         if not len(found):
             raise ArgumentError(f"{type(self).__name__}.fit: there are no values")
@@ -57,15 +76,63 @@ class LabelEncoder:
         return self
 
     def transform(self, values: Any) -> NDArray:
-        """The labels, int64 [N]."""
+        """The labels of categories.
+
+        Parameters
+        ----------
+        values
+            [N], also none, as of :meth:`fit`.
+
+        Returns
+        -------
+        numpy.ndarray
+            int64 [N].
+
+        Raises
+        ------
+        ArgumentError
+            If a category is not known and ``unknown`` is ``"error"``; if one is NaN; or if texts are given for numbers
+            or the other way round.
+        ShapeError
+            As of :meth:`fit`.
+        """
         return self._labels(values)
 
     def fit_transform(self, values: Any) -> NDArray:
-        """``fit``, then ``transform`` the same values."""
+        """``fit``, then ``transform`` the same values.
+
+        Parameters
+        ----------
+        values
+            As of :meth:`fit`.
+
+        Returns
+        -------
+        numpy.ndarray
+            What :meth:`transform` gives.
+        """
         return self.fit(values).transform(values)
 
     def inverse(self, encoded: Any) -> NDArray:
-        """The categories of labels."""
+        """The categories of labels.
+
+        Parameters
+        ----------
+        encoded
+            [N], whole numbers from 0 to K - 1 for K categories. The -1 of ``unknown="ignore"`` stands for none.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N], of the dtype of ``classes``.
+
+        Raises
+        ------
+        ShapeError
+            If the labels are not [N], or no whole numbers.
+        IndexError
+            If there is no category of that label.
+        """
         labels, classes = np.asarray(encoded), self._known()
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
             raise ShapeError(

@@ -139,7 +139,18 @@ class DataLoader:
         return whole + (1 if rest and not self.drop_last else 0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Have the next iteration be epoch number ``epoch``; without it, epochs count up from 0."""
+        """Have the next iteration be a certain epoch, from its first batch on; without it, epochs count up from 0.
+
+        Parameters
+        ----------
+        epoch
+            An ``int`` from 0: shuffles and draws depend on it.
+
+        Raises
+        ------
+        ArgumentError
+            If it is something else.
+        """
         if type(epoch) is not int or epoch < 0:
             raise _C.ArgumentError(f"set_epoch: expected a number from 0 up, found {epoch!r}")
         self.epoch, self._start, self._token = epoch, 0, None
@@ -167,7 +178,14 @@ class DataLoader:
         return {"epoch": epoch, "batch": batch}
 
     def restore(self, state: dict[str, int]) -> None:
-        """Have the next iteration go on where ``state`` says: with that batch of that epoch.
+        """Have the next iteration go on with a certain batch of a certain epoch.
+
+        Parameters
+        ----------
+        state
+            What :meth:`state` gave, of this loader or one of the same data and arguments. After the last batch of an
+            epoch it is an iteration without batches that comes next. A stream is read from its beginning and what comes
+            before the batch left out.
 
         Raises
         ------

@@ -63,7 +63,21 @@ class RunningStatistics:
         self._squares: NDArray = np.zeros(())  # of the deviations from the mean
 
     def update(self, values: Any) -> None:
-        """Add a piece [N, ...] of the data."""
+        """Add a piece of the data.
+
+        Parameters
+        ----------
+        values
+            [N, ...] of numbers or booleans; N may differ from piece to piece, and be 0. A NaN makes the statistics that
+            it is part of NaN.
+
+        Raises
+        ------
+        ShapeError
+            If the piece lacks an axis of ``axis``, or its other axes are not those of the pieces before.
+        DTypeError
+            If it is of something else.
+        """
         array = as_array(values, "RunningStatistics.update: values")
         axes = tuple(range(array.ndim)) if self.axis is None else np.atleast_1d(self.axis).tolist()
         if max(axes) >= array.ndim:
@@ -94,7 +108,23 @@ class RunningStatistics:
         self.low, self.high, self.count = np.minimum(self.low, low), np.maximum(self.high, high), total
 
     def variance(self, unbiased: bool = False) -> NDArray:
-        """The mean squared deviation; ``unbiased`` divides by one less than the count."""
+        """The mean squared deviation from the mean.
+
+        Parameters
+        ----------
+        unbiased
+            Whether the sum is divided by ``count - 1`` instead of ``count``.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64, of the axes that are left.
+
+        Raises
+        ------
+        ArgumentError
+            If that divisor is not positive.
+        """
         divisor = self.count - 1 if unbiased else self.count
         if divisor < 1:
             raise ArgumentError(f"RunningStatistics: {self.count} values have no such variance")
@@ -102,7 +132,23 @@ class RunningStatistics:
         return result
 
     def std(self, unbiased: bool = False) -> NDArray:
-        """The square root of :meth:`variance`."""
+        """The standard deviation: the square root of :meth:`variance`.
+
+        Parameters
+        ----------
+        unbiased
+            As of :meth:`variance`.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64, of the axes that are left.
+
+        Raises
+        ------
+        ArgumentError
+            As of :meth:`variance`.
+        """
         result: NDArray = np.sqrt(self.variance(unbiased))
         return result
 
@@ -278,7 +324,14 @@ class MinMaxScaler(Scaler):
 class FixedScaler(Scaler):
     """``(x - shift) / scale`` by given numbers: by default bytes to numbers from -1 up to 1, ``(x - 128) / 128``.
 
-    There is nothing to fit.
+    There is nothing to fit: ``fit`` does nothing, and values of any shape [N, ...] are scaled.
+
+    Parameters
+    ----------
+    shift
+        What is subtracted.
+    scale
+        What is divided by; positive.
 
     Examples
     --------

@@ -33,6 +33,16 @@ class IterableDataset(Protocol):
 class GeneratorDataset:
     """The samples of a generator function; :func:`from_generator` makes it.
 
+    Parameters
+    ----------
+    function, length
+        As of :func:`from_generator`.
+
+    Raises
+    ------
+    ArgumentError
+        If ``function`` cannot be called, or ``length`` is no integer from 0 up.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -65,12 +75,18 @@ def from_generator(function: Callable[[], Iterable[Any]], length: int | None = N
     function
         Without parameters; returns an iterator (or a list ...) of samples: arrays, or tuples or dicts of them.
     length
-        How many samples it yields, if that is known: a loader then knows how many batches it has.
+        How many samples it yields, if that is known: a loader then knows how many batches it has. It is not compared
+        with what comes.
+
+    Returns
+    -------
+    GeneratorDataset
+        Calls the function whenever it is iterated over.
 
     Raises
     ------
     ArgumentError
-        If ``function`` cannot be called.
+        If ``function`` cannot be called, or ``length`` is no integer from 0 up.
 
     Examples
     --------
@@ -90,6 +106,25 @@ def shuffled_through(items: Iterable[Item], size: int, seed: int, epoch: int) ->
 
     An item moves forward by fewer than ``size`` places, and backward without bound. With a buffer as large as the data
     all orders are equally likely. The draws depend on ``seed``, ``epoch`` and the place alone.
+
+    Parameters
+    ----------
+    items
+        Anything to iterate over, also without an end; read as far ahead as the buffer is large.
+    size
+        Items in the buffer, from 1, which keeps the order.
+    seed, epoch
+        Integers that the draws depend on.
+
+    Returns
+    -------
+    Iterator
+        Each item once.
+
+    Raises
+    ------
+    ArgumentError
+        If ``size`` is no positive integer.
 
     Examples
     --------

@@ -55,7 +55,26 @@ class Table:
         return len(next(iter(self.columns.values()), ()))
 
     def numbers(self, names: Sequence[str] | None = None, dtype: str = "float32") -> NDArray:
-        """The columns with these names side by side, [N, names]; by default all that are no texts."""
+        """Columns side by side, in an array of its own.
+
+        Parameters
+        ----------
+        names
+            Of the columns, in the order wanted; by default all that are no texts, in the order of the file. A column of
+            texts gives their positions in ``categories``.
+        dtype
+            What NumPy takes as the dtype of numbers. Integers cut off fractions and have no form for NaN.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N, names].
+
+        Raises
+        ------
+        ArgumentError
+            If there is no column of a name, or ``names`` is one text.
+        """
         check_lists("numbers", names=names)
         chosen = [name for name in self.columns if name not in self.categories] if names is None else list(names)
         unknown = [name for name in chosen if name not in self.columns]

@@ -74,7 +74,18 @@ class RandomAffine(Transform):
         return Compose([])
 
     def pixels(self, plan: Plan) -> list[tuple[float, float]]:
-        """The bounds of the shift along rows and columns, in pixels of the plan's images."""
+        """The bounds of the shift in pixels.
+
+        Parameters
+        ----------
+        plan
+            What has the sizes H and W of the images that are shifted.
+
+        Returns
+        -------
+        list
+            (least, most) along rows, then along columns: shares times H or W, numbers of pixels as they are.
+        """
         return [
             bound if pixels else (bound[0] * size, bound[1] * size)
             for (bound, pixels), size in zip(self._shift, (plan.H, plan.W), strict=True)

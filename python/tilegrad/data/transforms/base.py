@@ -73,7 +73,35 @@ class Transform:
     def apply(
         self, images: Tensor, rows: np.ndarray[Any, Any], targets: Any, seed: int, epoch: int, samples: Any
     ) -> tuple[Tensor, Any]:
-        """The images ``rows`` of [M, H, W, C] transformed, with the draws of these samples; and their targets."""
+        """Transform some images of a batch; what calling the transform, and a DataLoader, come down to.
+
+        Parameters
+        ----------
+        images
+            uint8 or float32 [M, H, W, C].
+        rows
+            Which of them, int64 [N], from 0 to M - 1.
+        targets
+            What belongs to the N images, or None. Only :class:`Mixup` changes it.
+        seed, epoch
+            Of the draws.
+        samples
+            The numbers of the samples in their data set, whole numbers [N].
+
+        Returns
+        -------
+        tuple
+            The images, float32 [N, P, Q, C], and the targets.
+
+        Raises
+        ------
+        ShapeError, DTypeError
+            If the images are of another form, or there are not as many ``samples`` as ``rows``.
+        OutOfRangeError
+            If one of ``rows`` is out of range.
+        ArgumentError
+            If the transforms do not fit the images.
+        """
         return Compose([self]).apply(images, rows, targets, seed, epoch, samples)
 
     def deterministic(self) -> Transform:
@@ -81,7 +109,13 @@ class Transform:
         return self
 
     def lower(self, plan: Plan) -> None:
-        """Add this transform's steps to a plan."""
+        """Add this transform's steps to a plan.
+
+        Parameters
+        ----------
+        plan
+            Of the images as the transforms before leave them; its sizes become those that this one leaves.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not say what its steps are")
 
     def _arguments(self) -> dict[str, Any]:
@@ -155,7 +189,25 @@ class Compose(Transform):
             transform.lower(plan)
 
     def plan(self, H: int, W: int, C: int, dtype: Any) -> Plan:
-        """The native passes for images of this form."""
+        """The native passes for images of one form, kept for the next of that form.
+
+        Parameters
+        ----------
+        H, W, C
+            The sizes of an image.
+        dtype
+            ``"uint8"``, whose values go up to 255, or ``"float32"``, up to 1.
+
+        Returns
+        -------
+        Plan
+            With the steps of all transforms.
+
+        Raises
+        ------
+        ArgumentError
+            If a transform does not fit such images.
+        """
         key = (H, W, C, str(dtype))
         plan = self._plans.get(key)
         if plan is None:

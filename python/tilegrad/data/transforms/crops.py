@@ -99,7 +99,12 @@ class RandomCrop(Transform):
 
 
 class RandomHorizontalFlip(Transform):
-    """Left and right exchanged, with probability ``p``; for evaluation never.
+    """Left and right exchanged, for each image by itself; for evaluation never.
+
+    Parameters
+    ----------
+    p
+        The probability, from 0 to 1.
 
     Examples
     --------
@@ -123,7 +128,12 @@ class RandomHorizontalFlip(Transform):
 
 
 class RandomVerticalFlip(RandomHorizontalFlip):
-    """Top and bottom exchanged, with probability ``p``; for evaluation never.
+    """Top and bottom exchanged, for each image by itself; for evaluation never.
+
+    Parameters
+    ----------
+    p
+        The probability, from 0 to 1.
 
     Examples
     --------

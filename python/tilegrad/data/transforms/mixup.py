@@ -56,7 +56,32 @@ class Mixup(Transform):
         """No step: blending ends a pass."""
 
     def mix(self, targets: Any, seed: int, epoch: int, samples: Any, place: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The blended targets, and with whom and by which share everyone is blended."""
+        """Blend targets, and draw with whom and by which share everyone is blended.
+
+        Parameters
+        ----------
+        targets
+            [N, ...]: floats, or labels [N], whole numbers from 0 to ``classes`` - 1.
+        seed, epoch
+            Of the draws.
+        samples
+            The numbers of the samples, whole numbers [N].
+        place
+            The place of this transform in its list, of which the draws are too.
+
+        Returns
+        -------
+        tuple of Tensor
+            The blended targets, of their dtype, or float32 [N, classes] of labels; the other of each sample, int64 [N];
+            and the share that each keeps of itself, float32 [N].
+
+        Raises
+        ------
+        ArgumentError
+            If there are no targets, or they are labels of another form, or without ``classes``.
+        IndexError
+            If a label is out of range.
+        """
         if targets is None:
             raise ArgumentError(f"{self!r}: needs the targets too, for they are blended as the images are")
         base = _C.derived_seed(_C.derived_seed(seed, epoch), place)
