@@ -250,7 +250,14 @@ class Monitor(Callback):
         return [step for step, _ in known], [loss for _, loss in known]
 
     def save(self, path: str | Path) -> None:
-        """Write the inspections as JSON."""
+        """Write the inspections as JSON.
+
+        Parameters
+        ----------
+        path
+            The file, which is replaced; its folder must be there. Numbers that JSON has no form for are the texts
+            ``"nan"``, ``"inf"`` and ``"-inf"``.
+        """
         write_atomically(path, [to_json(self.inspections).encode()])
 
     def __repr__(self) -> str:

@@ -38,6 +38,19 @@ class LayerStatistics(NamedTuple):
 class Inspection:
     """One inspected step.
 
+    Attributes
+    ----------
+    step : int
+        Its number, from 0, over all epochs.
+    epoch : int
+        The number of its epoch, from 0.
+    loss : float or None
+        The mean loss of the epoch so far, as the trainer shows it; None before the step has ended.
+    parameters : dict of ParameterStatistics
+        By path, such as ``"0.weight"``.
+    activations : dict of ActivationStatistics
+        By layer.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -48,11 +61,8 @@ class Inspection:
     step: int
     epoch: int
     loss: float | None
-    """The mean loss of the epoch so far, as the trainer shows it."""
     parameters: dict[str, ParameterStatistics] = field(default_factory=dict)
-    """By path, such as ``"0.weight"``."""
     activations: dict[str, ActivationStatistics] = field(default_factory=dict)
-    """By layer."""
 
     def layers(self) -> dict[str, LayerStatistics]:
         """Norms and update ratios by layer: weights and biases together."""
@@ -67,7 +77,18 @@ class Inspection:
 
     @classmethod
     def of_tree(cls, tree: dict[str, Any]) -> Inspection:
-        """From what :meth:`tree` returned."""
+        """The inspection of a tree.
+
+        Parameters
+        ----------
+        tree
+            What :meth:`tree` returned.
+
+        Returns
+        -------
+        Inspection
+            Equal to that one.
+        """
         return cls(
             tree["step"],
             tree["epoch"],

@@ -38,6 +38,15 @@ _SLOPES = {"tanh": lambda y: 1 - y * y, "sigmoid": lambda y: 4 * y * (1 - y)}
 class Histogram:
     """How often values fall into bins of equal width.
 
+    Attributes
+    ----------
+    low, high : float
+        The smallest and the largest finite value that was counted; 0 where there is none.
+    counts : list of int
+        By bin, from low to high; of every k-th value where there are many. Equal values are all in the first.
+    not_finite : int
+        How many of the values counted were NaN or infinite; they are in no bin.
+
     Examples
     --------
     >>> import numpy as np, tilegrad as tg
@@ -47,13 +56,9 @@ class Histogram:
     """
 
     low: float
-    """The smallest finite value."""
     high: float
-    """The largest finite value."""
     counts: list[int]
-    """By bin, from low to high; of every k-th value where there are many."""
     not_finite: int = 0
-    """How many of the values counted were NaN or infinite; they are in no bin."""
 
     @property
     def edges(self) -> NDArray:
@@ -67,11 +72,21 @@ def histogram(values: NDArray, bins: int = BINS, most: int = MOST_VALUES) -> His
     Parameters
     ----------
     values
-        Any shape, floating.
+        A NumPy array of any shape, of real numbers or booleans; also without elements.
     bins
-        Of equal width, from the smallest finite value to the largest.
+        How many bins there are, of equal width, from the smallest finite value that is counted to the largest.
     most
-        How many values are counted.
+        Of larger arrays every k-th value is counted, for the least odd k that leaves no more than these.
+
+    Returns
+    -------
+    Histogram
+        Of the values that are counted.
+
+    Raises
+    ------
+    ArgumentError
+        If ``bins`` or ``most`` is no positive integer.
 
     Examples
     --------
@@ -134,6 +149,19 @@ def saturated_units(outputs: NDArray, kind: str) -> NDArray:
 class ParameterStatistics:
     """A parameter at one step: ``monitor.inspections[-1].parameters["0.weight"]``.
 
+    Attributes
+    ----------
+    norm : float
+        |w|, before the update.
+    gradient_norm : float or None
+        |g| of the loss; None where the parameter is frozen or was not used.
+    update_ratio : float or None
+        |w after the update - w| / |w|, healthy near 1e-3; None where nothing was updated or w is 0.
+    weights : Histogram
+        Of w.
+    gradients : Histogram or None
+        Of g, where there is one.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -143,17 +171,25 @@ class ParameterStatistics:
     """
 
     norm: float
-    """|w|, before the update."""
     gradient_norm: float | None
-    """|g| of the loss; None where the parameter is frozen or was not used."""
     update_ratio: float | None
-    """|w after the update - w| / |w|, healthy near 1e-3; None where nothing was updated or w is 0."""
     weights: Histogram
     gradients: Histogram | None
 
     @classmethod
     def of_tree(cls, tree: dict[str, Any]) -> ParameterStatistics:
-        """From what :func:`dataclasses.asdict` made."""
+        """The statistics of a tree.
+
+        Parameters
+        ----------
+        tree
+            What :func:`dataclasses.asdict` made of them.
+
+        Returns
+        -------
+        ParameterStatistics
+            Equal to those.
+        """
         gradients = tree["gradients"]
         return cls(
             **{
@@ -168,6 +204,19 @@ class ParameterStatistics:
 class ActivationStatistics:
     """What a layer returned in one step: ``monitor.inspections[-1].activations["1"]``.
 
+    Attributes
+    ----------
+    kind : str
+        ``"relu"``, ``"tanh"``, ``"sigmoid"``, or ``""`` for a layer without an activation that saturates.
+    mean, std : float
+        Of all values; of every k-th in large outputs.
+    dead : float or None
+        The share of the units of a ReLU that were 0 for the whole batch; None for other layers.
+    saturated : float or None
+        The share of the units of a tanh or sigmoid whose mean slope was under 10 % of the steepest; else None.
+    outputs : Histogram
+        Of the values.
+
     Examples
     --------
     >>> import numpy as np, tilegrad as tg
@@ -177,18 +226,28 @@ class ActivationStatistics:
     """
 
     kind: str
-    """``"relu"``, ``"tanh"``, ``"sigmoid"``, or ``""`` for a layer without an activation that saturates."""
     mean: float
     std: float
     dead: float | None
-    """The share of the units of a ReLU that were 0 for the whole batch; None for other layers."""
     saturated: float | None
-    """The share of the units of a tanh or sigmoid whose mean slope was under 10 % of the steepest; else None."""
     outputs: Histogram
 
     @classmethod
     def of(cls, kind: str, outputs: NDArray) -> ActivationStatistics:
-        """Of outputs [N, ..., C]."""
+        """The statistics of what a layer returned.
+
+        Parameters
+        ----------
+        kind
+            The layer's, as above; of another kind no unit is dead or saturated.
+        outputs
+            A NumPy array of numbers [N, ..., C], with C units. Without elements all numbers are 0.
+
+        Returns
+        -------
+        ActivationStatistics
+            Of these outputs.
+        """
         sample = outputs.reshape(-1)
         if sample.size > 16 * MOST_VALUES:  # mean and deviation within 1 % of the latter
             sample = sample[:: -(-sample.size // (16 * MOST_VALUES)) | 1]
@@ -205,7 +264,18 @@ class ActivationStatistics:
 
     @classmethod
     def of_tree(cls, tree: dict[str, Any]) -> ActivationStatistics:
-        """From what :func:`dataclasses.asdict` made."""
+        """The statistics of a tree.
+
+        Parameters
+        ----------
+        tree
+            What :func:`dataclasses.asdict` made of them.
+
+        Returns
+        -------
+        ActivationStatistics
+            Equal to those.
+        """
         return cls(**{**tree, "outputs": Histogram(**tree["outputs"])})
 
 

@@ -53,16 +53,44 @@ class SummaryLog:
         self._writer = package.SummaryWriter(self.folder)
 
     def scalar(self, name: str, value: float, step: int) -> None:
-        """Write one number; not finite ones too."""
+        """Write one number.
+
+        Parameters
+        ----------
+        name
+            Of the curve; what stands before a slash groups it with others.
+        value
+            A number, or a tensor of one; it need not be finite.
+        step
+            Where it is on the curve: a whole number.
+        """
         self._writer.add_scalar(name, float(value), step)
 
     def scalars(self, values: Mapping[str, float], step: int, prefix: str = "") -> None:
-        """Write several numbers of one step, by name."""
+        """Write several numbers of one step.
+
+        Parameters
+        ----------
+        values
+            By name.
+        step
+            As of :meth:`scalar`.
+        prefix
+            Put before each name: ``"train/"``.
+        """
         for name, value in values.items():
             self.scalar(prefix + name, value, step)
 
     def histogram(self, name: str, values: Histogram | NDArray, step: int) -> None:
-        """Write a histogram, or that of an array's values."""
+        """Write a histogram, or that of an array's values.
+
+        Parameters
+        ----------
+        name, step
+            As of :meth:`scalar`.
+        values
+            A :class:`Histogram`, or numbers of any shape (:func:`histogram`). Where none is finite nothing is written.
+        """
         found = values if isinstance(values, Histogram) else histogram(np.asarray(values))
         count = sum(found.counts)
         if not count:
@@ -86,7 +114,21 @@ class SummaryLog:
         )
 
     def image(self, name: str, image: Any, step: int) -> None:
-        """Write [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]: uint8, or floats, of which 0 is black and 1 white."""
+        """Write an image.
+
+        Parameters
+        ----------
+        name, step
+            As of :meth:`scalar`.
+        image
+            An array or tensor [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]: uint8, or floats, of which 0 is black and 1
+            white; what is beyond is cut off, and NaN is black.
+
+        Raises
+        ------
+        ShapeError
+            If it is of another form.
+        """
         pixels = on_host(image) if isinstance(image, _C.TensorBase) else np.asarray(image)
         if pixels.ndim == 2:
             pixels = pixels[..., None]
@@ -97,14 +139,29 @@ class SummaryLog:
         self._writer.add_image(name, np.ascontiguousarray(pixels), step, dataformats="HWC")
 
     def figure(self, name: str, figure: Figure, step: int) -> None:
-        """Write a figure of Matplotlib as an image."""
+        """Write a figure of Matplotlib as an image.
+
+        Parameters
+        ----------
+        name, step
+            As of :meth:`scalar`.
+        figure
+            Such as those that :func:`plot_curves` and its relatives return.
+        """
         agg = require("matplotlib.backends.backend_agg", "plot", "SummaryLog.figure")
         canvas = agg.FigureCanvasAgg(figure)
         canvas.draw()
         self.image(name, np.asarray(canvas.buffer_rgba())[..., :3], step)
 
     def add_history(self, history: Mapping[str, Sequence[float]]) -> None:
-        """Write what a fit returned, by epoch: ``NAME/training``, and ``val_NAME`` as ``NAME/validation``."""
+        """Write what a fit returned, by epoch: ``NAME/training``, and ``val_NAME`` as ``NAME/validation``.
+
+        Parameters
+        ----------
+        history
+            A :class:`tilegrad.train.History`, or any mapping from names to one value per epoch. What is NaN is left
+            out, but for ``"loss"``.
+        """
         for name, values in history.items():
             base, kind = (name[4:], "validation") if name.startswith("val_") else (name, "training")
             for epoch, value in enumerate(values):
@@ -112,7 +169,13 @@ class SummaryLog:
                     self.scalar(f"{base}/{kind}", value, epoch)
 
     def add_inspection(self, inspection: Inspection) -> None:
-        """Write one inspected step of a :class:`Monitor`: numbers by layer, histograms by parameter and layer."""
+        """Write one inspected step of a :class:`Monitor`: numbers by layer, histograms by parameter and layer.
+
+        Parameters
+        ----------
+        inspection
+            Its place on the curves is its ``step``.
+        """
         step = inspection.step
         if inspection.loss is not None:
             self.scalar("inspected/loss", inspection.loss, step)
@@ -131,7 +194,13 @@ class SummaryLog:
                     self.scalar(f"{name}/{layer}", value, step)
 
     def add_monitor(self, monitor: Monitor) -> None:
-        """Write all steps that a :class:`Monitor` has inspected."""
+        """Write all steps that a :class:`Monitor` has inspected.
+
+        Parameters
+        ----------
+        monitor
+            Of which ``inspections`` is written.
+        """
         for inspection in monitor.inspections:
             self.add_inspection(inspection)
 

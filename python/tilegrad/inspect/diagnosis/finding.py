@@ -37,6 +37,22 @@ _SEVERITIES = ("error", "warning", "note")
 class Finding:
     """One thing that is wrong, or looks so.
 
+    Attributes
+    ----------
+    diagnosis : str
+        One of :data:`DIAGNOSES`.
+    evidence : str
+        What was seen, with the numbers.
+    advice : str
+        What to try.
+    severity : {"warning", "error", "note"}
+        ``"error"``: nothing useful is learnt; ``"warning"``: less than could be; ``"note"``: it may matter elsewhere.
+
+    Raises
+    ------
+    ArgumentError
+        If it is made with another diagnosis or severity.
+
     Examples
     --------
     >>> import tilegrad as tg
@@ -47,13 +63,9 @@ class Finding:
     """
 
     diagnosis: str
-    """One of :data:`DIAGNOSES`."""
     evidence: str
-    """What was seen, with the numbers."""
     advice: str
-    """What to try."""
     severity: str = "warning"
-    """``"error"``: nothing useful is learnt; ``"warning"``: less than could be; ``"note"``: it may matter elsewhere."""
 
     def __post_init__(self) -> None:
         for name, known in (("diagnosis", DIAGNOSES), ("severity", _SEVERITIES)):
@@ -71,6 +83,11 @@ class Finding:
 
 class Findings(list[Finding]):
     """A list of findings that prints as text.
+
+    Parameters
+    ----------
+    findings
+        Put into the order of :data:`DIAGNOSES`.
 
     Examples
     --------
@@ -91,13 +108,29 @@ class Findings(list[Finding]):
         return "\n".join(str(finding) for finding in self) if self else "the doctor found nothing wrong"
 
     def save(self, folder: str | Path) -> None:
-        """Write ``doctor.json`` into a run's folder, where :func:`report` looks for it."""
+        """Write ``doctor.json`` into a run's folder, where :func:`report` looks for it.
+
+        Parameters
+        ----------
+        folder
+            Which is there already; a file of that name in it is replaced.
+        """
         text = json.dumps({"findings": [asdict(finding) for finding in self]}, indent=1)
         write_atomically(Path(folder) / "doctor.json", [text.encode()])
 
     @classmethod
     def load(cls, path: str | Path) -> Findings:
         """Read what :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path
+            The file itself, ``doctor.json``.
+
+        Returns
+        -------
+        Findings
+            Those that were saved.
 
         Raises
         ------

@@ -82,10 +82,17 @@ def plot_series(monitor: Monitor, name: str = "update_ratio") -> Figure:
     name
         As in :meth:`Monitor.series`. Update ratios have the band from 1e-4 to 1e-2 marked, around the healthy 1e-3.
 
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel; norms and update ratios are on a logarithmic scale, unless all are 0.
+
     Raises
     ------
     ArgumentError
-        If there is nothing of that name.
+        If there is no number of that name, or no inspected step has it.
+    MissingExtraError
+        If matplotlib is not installed.
 
     Examples
     --------

@@ -150,12 +150,20 @@ def plot_feature_maps(model: Module, image: Any, layer: str, most: int = 64, col
     most, columns
         How many pictures are drawn at most, and how many in a row.
 
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One picture [H, W] per channel, the first ones, titled with its number: black is the least value of the
+        channel, white the greatest.
+
     Raises
     ------
     ArgumentError
         If there is no such layer, or the model does not call it.
     ShapeError
-        If its output is of another form.
+        If ``image`` is not one image, or the layer's output is of another form.
+    MissingExtraError
+        If matplotlib is not installed.
 
     Examples
     --------
