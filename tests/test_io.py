@@ -145,6 +145,18 @@ def test_a_network_of_another_dtype_comes_back(tmp_path: Path) -> None:
     assert np.array_equal(tg.load(tmp_path / "model").eval()(x).detach().numpy(), model.eval()(x).detach().numpy())
 
 
+def test_a_network_of_several_dtypes_comes_back(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
+    model[0].to("float16")
+    model[2].to("float64")
+    tg.save(model, tmp_path / "model")
+    assert bits(tg.load(tmp_path / "model")) == bits(model)
+    found = tg.load(tmp_path / "model").state_dict()
+    assert [(name, tensor.dtype) for name, tensor in found.items()] == [
+        (name, tensor.dtype) for name, tensor in model.state_dict().items()
+    ]
+
+
 def test_an_unregistered_class_saves_weights_only(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="class Private is not registered"):
         tg.save(Private(2, 5.0), tmp_path / "m")

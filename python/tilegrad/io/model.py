@@ -21,7 +21,10 @@ from .safetensors import name_of
 from .sealing import check_tensors, seal, unseal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..nn.module import Module
+    from ..tensor import Tensor
 
 __all__ = ["load", "save"]
 
@@ -97,6 +100,12 @@ def load(path: Path | BinaryIO, into: Module | None = None) -> Module:
     into
         A model to copy the weights into, instead of making one from the file's architecture.
 
+    Returns
+    -------
+    Module
+        ``into`` itself, in training or evaluation as it was; or a new model on the CPU, of the dtypes and in the mode
+        that it was saved in. Nothing is drawn from the random generator.
+
     Raises
     ------
     CheckpointError
@@ -104,6 +113,8 @@ def load(path: Path | BinaryIO, into: Module | None = None) -> Module:
         running program has not registered.
     StateDictError
         If the weights do not fit ``into``, with every entry that does not; nothing has been changed then.
+    ArgumentError
+        If ``into`` is no module.
 
     Examples
     --------
@@ -136,9 +147,7 @@ def load(path: Path | BinaryIO, into: Module | None = None) -> Module:
         model = architecture.decode(about["architecture"])
         _infer_inside(model, about["inferred"])
         architecture.change(model, about.get("changed", {}))
-        floating = {tensor.dtype for tensor in tensors.values() if tensor.dtype.is_floating}
-        if len(floating) == 1:  # the constructors make float32
-            model.to(floating.pop())
+        _convert(model, tensors)
         model.load_state_dict(tensors)
         model.train(bool(about["training"]))
     except (_C.TilegradError, ValueError, TypeError, KeyError) as error:
@@ -146,6 +155,18 @@ def load(path: Path | BinaryIO, into: Module | None = None) -> Module:
     finally:
         default_generator.set_state(drawn)
     return model
+
+
+def _convert(model: Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give floating parameters and buffers the dtypes of the file: the constructors make float32."""
+    dtypes = {
+        id(own): tensors[name].dtype
+        for name, own in (*model.named_parameters(), *model.named_buffers())
+        if name in tensors and own.dtype.is_floating and tensors[name].dtype.is_floating
+    }
+    model._replace_tensors(
+        lambda own: own.detach().astype(dtypes[id(own)]) if dtypes.get(id(own), own.dtype) != own.dtype else own
+    )
 
 
 def _inferred_inside(model: Module) -> dict[str, dict[str, int]]:
