@@ -259,24 +259,78 @@ class NetClassifier(ClassifierMixin, NetEstimator):
         return by_class if weight is None else weight * by_class
 
     def decision_function(self, X: Any) -> Array:
-        """Logits [N, classes]; for two classes [N], positive where the second is the likelier."""
+        """What the network gives for samples: logits.
+
+        Parameters
+        ----------
+        X
+            As of :meth:`predict`.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N, classes] in the order of ``classes_``, or [N, labels]; for two classes [N], the second's logit less the
+            first's: positive where the second is the likelier. Of the dtype of the network, float32 or float64.
+        """
         logits = self._outputs_of(X)
         return logits[:, 1] - logits[:, 0] if not self._multilabel and logits.shape[1] == 2 else logits
 
     def predict_proba(self, X: Any) -> Array:
-        """The probability of each class, or of each label being there: [N, classes]."""
+        """The probability of each class, or of each label being there.
+
+        Parameters
+        ----------
+        X
+            As of :meth:`predict`.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N, classes] in the order of ``classes_``, with rows that sum to 1; or [N, labels], each from 0 to 1. Of the
+            dtype of the network, float32 or float64.
+        """
         logits = ops.tensor(self._outputs_of(X))
         found: Array = (ops.sigmoid(logits) if self._multilabel else ops.softmax(logits)).numpy()
         return found
 
     def predict_log_proba(self, X: Any) -> Array:
-        """The logarithms of :meth:`predict_proba`, without its loss of digits."""
+        """The logarithms of :meth:`predict_proba`, without its loss of digits.
+
+        Parameters
+        ----------
+        X
+            As of :meth:`predict`.
+
+        Returns
+        -------
+        numpy.ndarray
+            As of :meth:`predict_proba`, up to 0.
+        """
         logits = ops.tensor(self._outputs_of(X))
         found: Array = (ops.log_sigmoid(logits) if self._multilabel else ops.log_softmax(logits)).numpy()
         return found
 
     def predict(self, X: Any) -> Array:
-        """The likeliest label of each sample [N], or for each label whether it is there [N, labels]."""
+        """The likeliest label of each sample, or for each label whether it is there.
+
+        Parameters
+        ----------
+        X
+            [N, features], or [N, ...] where ``module`` is given; N from 1, the other axes as those of ``fit``, and no
+            NaN or infinity.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N], of ``classes_``; or int64 [N, labels], 1 where the label's probability is above 1/2, else 0.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is something else.
+        sklearn.exceptions.NotFittedError
+            If nothing has been fitted yet.
+        """
         check_is_fitted(self)
         logits = self._outputs_of(X)
         if self._multilabel:

@@ -94,7 +94,23 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MetaEsti
         return self.estimator_.n_iter_
 
     def transform(self, X: Any) -> Array:
-        """The layer's outputs for samples: [N, features], whatever their axes are."""
+        """The layer's outputs for samples.
+
+        Parameters
+        ----------
+        X
+            As of the estimator's ``predict``.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N, features]: all axes of an output but the first as one. Of the dtype of the network.
+
+        Raises
+        ------
+        ValueError, sklearn.exceptions.NotFittedError
+            As of :meth:`NetClassifier.predict`.
+        """
         check_is_fitted(self)
         return self._features(self.estimator_._checked(X))
 

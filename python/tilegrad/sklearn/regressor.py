@@ -159,6 +159,23 @@ class NetRegressor(RegressorMixin, NetEstimator):
             raise ValueError(f"y has {target.shape[1]} outputs, the network was made for {self._outputs}")
 
     def predict(self, X: Any) -> Array:
-        """The numbers of each sample: [N], or [N, outputs] where the targets were so."""
+        """The numbers of each sample.
+
+        Parameters
+        ----------
+        X
+            As of :meth:`NetClassifier.predict`.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N], or [N, outputs] where the targets were so with more than one; of the dtype of the network, float32 or
+            float64.
+
+        Raises
+        ------
+        ValueError, sklearn.exceptions.NotFittedError
+            As of :meth:`NetClassifier.predict`.
+        """
         found = self._outputs_of(X)
         return found[:, 0] if self._flat_target else found.reshape(len(found), -1)

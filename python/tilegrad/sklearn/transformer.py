@@ -154,7 +154,25 @@ class NetTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> NetTransformer:
-        """One pass over some more samples, with the weights and the optimizer as the last call left them."""
+        """One pass over some more samples, with the weights and the optimizer as the last call left them.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As of :meth:`fit`.
+
+        Returns
+        -------
+        NetTransformer
+            Itself.
+
+        Raises
+        ------
+        ArgumentError
+            If ``schedule`` is not ``"constant"``: it needs the number of steps, which only ``fit`` knows.
+        ValueError
+            If ``X`` has other features than before, the weights do not fit it, or training diverged.
+        """
         first = not hasattr(self, "module_")
         X = self._checked(X, reset=first)
         weight = self._checked_weight(sample_weight, X)
@@ -177,12 +195,44 @@ class NetTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
         return self.module_.get_submodule("decoder")
 
     def transform(self, X: Any) -> Array:
-        """The codes [N, code_size] of samples [N, features]."""
+        """The codes of samples.
+
+        Parameters
+        ----------
+        X
+            [N, features], N from 1, without NaN or infinity.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N, code_size], of the dtype of the network, float32 or float64.
+
+        Raises
+        ------
+        ValueError, sklearn.exceptions.NotFittedError
+            As of :meth:`NetClassifier.predict`.
+        """
         check_is_fitted(self)
         return self._outputs_of(X, self.encoder_)
 
     def inverse_transform(self, X: Any) -> Array:
-        """Samples [N, features] for codes [N, code_size]."""
+        """The samples that codes stand for.
+
+        Parameters
+        ----------
+        X
+            Codes [N, code_size], N from 1, without NaN or infinity.
+
+        Returns
+        -------
+        numpy.ndarray
+            [N, features], of the dtype of the network, float32 or float64.
+
+        Raises
+        ------
+        ValueError, sklearn.exceptions.NotFittedError
+            As of :meth:`NetClassifier.predict`.
+        """
         check_is_fitted(self)
         codes = check_array(X, dtype=self._dtype)
         if codes.shape[1] != self._n_features_out:
