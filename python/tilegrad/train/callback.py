@@ -55,10 +55,24 @@ class Callback:
         return None
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Before the first epoch; of a resumed run, when everything has been restored."""
+        """Before the first epoch; of a resumed run, when everything has been restored.
+
+        Parameters
+        ----------
+        trainer
+            The trainer. If it is stopped here there is no epoch.
+        """
 
     def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
-        """Before an epoch; they count from 0. Of a resumed run, also before the rest of the epoch it stopped in."""
+        """Before an epoch. Of a resumed run, also before the rest of the epoch it stopped in.
+
+        Parameters
+        ----------
+        trainer
+            The trainer.
+        epoch
+            Its number, from 0.
+        """
 
     def on_step_end(self, trainer: Trainer, step: int, results: Mapping[str, float]) -> None:
         """After every batch.
@@ -75,10 +89,22 @@ class Callback:
         """
 
     def on_validation_begin(self, trainer: Trainer) -> None:
-        """Before the validation of an epoch."""
+        """Before the validation of an epoch.
+
+        Parameters
+        ----------
+        trainer
+            Whose model, still in training mode, is evaluated with the weights that it has after this.
+        """
 
     def on_validation_end(self, trainer: Trainer) -> None:
-        """After it."""
+        """After it.
+
+        Parameters
+        ----------
+        trainer
+            Whose model is in training mode again.
+        """
 
     def on_epoch_end(self, trainer: Trainer, epoch: int, results: dict[str, float]) -> None:
         """After an epoch and its validation.
@@ -95,25 +121,67 @@ class Callback:
         """
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """After the last epoch, also where training was stopped."""
+        """After the last epoch, also where training was stopped.
+
+        Parameters
+        ----------
+        trainer
+            With the whole history and, if it was stopped, the ``stop_reason``.
+        """
 
     def inspects(self, step: int) -> bool:
         """Whether :meth:`on_gradients` and :meth:`on_updated` are to be called in this step.
 
         Such a step runs without capture, with the same bits.
+
+        Parameters
+        ----------
+        step
+            The batch's number, from 0, over all epochs. Asked before the batch is used.
+
+        Returns
+        -------
+        bool
+            False, unless a subclass says otherwise.
         """
         return False
 
     def on_gradients(self, trainer: Trainer, step: int, batch: Batch) -> None:
-        """In an inspected step, when the gradients are there and before the parameters are updated."""
+        """In an inspected step, when the gradients are there and before the parameters are updated.
+
+        Parameters
+        ----------
+        trainer
+            The gradients of whose parameters are those of the optimizer's next update, before it clips them; of several
+            batches that are accumulated, the share of those so far.
+        step
+            The batch's number, from 0, over all epochs.
+        batch
+            ``inputs``, ``target`` and ``weight`` (or None), as tensors on the model's device.
+        """
 
     def on_updated(self, trainer: Trainer, step: int, batch: Batch) -> None:
-        """In an inspected step, when the parameters have been updated."""
+        """In an inspected step, when the parameters have been updated.
+
+        Parameters
+        ----------
+        trainer
+            Whose parameters are new, unless the update waits for more batches (``accumulate``).
+        step, batch
+            As of :meth:`on_gradients`.
+        """
 
     def on_not_finite(self, trainer: Trainer, finding: Finding) -> None:
         """Called, where ``watches_finiteness`` is true, instead of an update whose loss or gradients are not finite.
 
         The model's parameters are those from before the step.
+
+        Parameters
+        ----------
+        trainer
+            The trainer, which goes on with the next batch unless it is stopped.
+        finding
+            What was not finite first: the layer, and for which samples; ``finding.message`` says it in a sentence.
         """
 
     def state(self) -> State:
@@ -121,7 +189,13 @@ class Callback:
         return {}
 
     def restore(self, state: State) -> None:
-        """Take over what :meth:`state` returned; called before :meth:`on_fit_begin`."""
+        """Take over an earlier state, of a run that is resumed; called before :meth:`on_fit_begin`.
+
+        Parameters
+        ----------
+        state
+            What :meth:`state` returned when the checkpoint was written. Not called where that was empty.
+        """
 
 
 class Callbacks:

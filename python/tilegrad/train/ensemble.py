@@ -147,17 +147,43 @@ class Ensemble:
         return np.stack(self._checked(found))
 
     def predict_proba(self, x: Any, batch_size: int = 256) -> Tensor:
-        """The mean probabilities, or shares of the votes, [N, C] in float64.
+        """The mean probabilities, or shares of the votes.
 
         Parameters
         ----------
         x, batch_size
             As of :meth:`Trainer.predict`.
+
+        Returns
+        -------
+        Tensor
+            float64 [N, C], with C = 2 for models with one output.
+
+        Raises
+        ------
+        ShapeError
+            If the members' outputs differ in shape, or there are no inputs.
         """
         return ops.tensor(self._decided(self._probabilities(x, batch_size)))
 
     def predict(self, x: Any, batch_size: int = 256) -> Tensor:
-        """The decided classes [N], int64."""
+        """The decided classes.
+
+        Parameters
+        ----------
+        x, batch_size
+            As of :meth:`Trainer.predict`.
+
+        Returns
+        -------
+        Tensor
+            int64 [N].
+
+        Raises
+        ------
+        ShapeError
+            As of :meth:`predict_proba`.
+        """
         probabilities = self._probabilities(x, batch_size)
         decided = self._decided(probabilities)
         best = decided >= decided.max(axis=-1, keepdims=True) * (1 - 1e-12)  # sums of votes are rounded
@@ -165,7 +191,23 @@ class Ensemble:
         return ops.tensor(np.where(best, means, -1.0).argmax(axis=-1))
 
     def predict_mean(self, x: Any, batch_size: int = 256) -> Tensor:
-        """The mean of the outputs as they are: the prediction of regressors."""
+        """The mean of the outputs as they are: the prediction of regressors.
+
+        Parameters
+        ----------
+        x, batch_size
+            As of :meth:`Trainer.predict`.
+
+        Returns
+        -------
+        Tensor
+            Of the shape and dtype of a member's outputs [N, ...], weighted by ``weights`` and summed in float64.
+
+        Raises
+        ------
+        ShapeError
+            As of :meth:`predict_proba`.
+        """
         outputs = self._checked([member(x, batch_size) for member in self._members])
         mean = sum(share * output.astype(np.float64) for share, output in zip(self._shares, outputs, strict=True))
         return ops.tensor(np.asarray(mean, outputs[0].dtype))

@@ -51,6 +51,15 @@ class History(dict[str, list[float]]):
     def add(self, epoch: int, results: Mapping[str, float], arrays: Mapping[str, Any] | None = None) -> None:
         """Add an epoch.
 
+        Parameters
+        ----------
+        epoch
+            Its number.
+        results
+            A number by name. Names that this epoch lacks, or that earlier ones lacked, are NaN there.
+        arrays
+            Metrics that are arrays, by name; appended to those in ``arrays``.
+
         Raises
         ------
         ArgumentError
@@ -72,7 +81,13 @@ class History(dict[str, list[float]]):
         ]
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write one line per epoch, with a head of names; numbers are written so that they read back the same."""
+        """Write one line per epoch, with a head of names; numbers are written so that they read back the same.
+
+        Parameters
+        ----------
+        path
+            The file, which is replaced; its folder must be there. Arrays are not in it.
+        """
         write_atomically(path, [self.csv().encode()])
 
     def csv(self) -> str:
@@ -86,12 +101,22 @@ class History(dict[str, list[float]]):
 
     @classmethod
     def read_csv(cls, path: str | os.PathLike[str]) -> History:
-        """What :meth:`to_csv` wrote.
+        """Read what :meth:`to_csv` wrote.
+
+        Parameters
+        ----------
+        path
+            The file, in UTF-8.
+
+        Returns
+        -------
+        History
+            With the same epochs and numbers, without arrays.
 
         Raises
         ------
         DataError
-            If it is no such file; tells the line.
+            If it is no such file; tells the line, where there is one.
         """
         found = cls()
         try:
@@ -168,7 +193,13 @@ class History(dict[str, list[float]]):
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` returned."""
+        """Take over the content of another history in place of its own.
+
+        Parameters
+        ----------
+        state
+            What :meth:`state` returned.
+        """
         self.clear()
         self.update({name: [float(value) for value in column] for name, column in state["columns"].items()})
         self.epoch = list(state["epoch"])

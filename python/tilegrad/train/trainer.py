@@ -275,13 +275,37 @@ class Trainer:
         return None if data is None else source_of("fit: validation_data", data, batch_size, shard=shard)
 
     def stop(self, reason: str) -> None:
-        """End the fit after the current step; the epoch is ended properly."""
+        """End the fit after the current step; the epoch is ended properly.
+
+        Parameters
+        ----------
+        reason
+            Why, in a few words: it is shown, and becomes ``stop_reason``.
+        """
         self.stop_reason = reason
 
     def evaluate(self, data: Any, batch_size: int = 256) -> dict[str, Any]:
-        """The mean loss and metrics over data in any form that :meth:`fit` takes, in evaluation mode.
+        """The mean loss and metrics over data, in evaluation mode.
 
         A rank of a distributed program evaluates what it is given by itself, so that one may do it alone.
+
+        Parameters
+        ----------
+        data
+            In any form that :meth:`fit` takes, with at least one sample; its sample weights are factors of the losses
+            too.
+        batch_size
+            For arrays and data sets.
+
+        Returns
+        -------
+        dict
+            ``"loss"`` and each metric, by name: numbers, or arrays where a metric is one.
+
+        Raises
+        ------
+        ArgumentError, ShapeError, DTypeError
+            If the data do not fit.
         """
         return self._judge(source_of("evaluate", data, batch_size)).results()
 
@@ -304,6 +328,18 @@ class Trainer:
             or another iterable of batches, of which the inputs are taken.
         batch_size
             For arrays and data sets.
+
+        Returns
+        -------
+        Tensor, or a tuple, list or dict
+            The outputs [N, ...] of all batches, joined, on the CPU and without gradients.
+
+        Raises
+        ------
+        ShapeError
+            If there are no inputs.
+        ArgumentError
+            If ``x`` is something else.
         """
         parts: list[list[Any]] = []  # of every batch, the arrays of its outputs
         output, device = None, device_of(self.model)
@@ -326,6 +362,11 @@ class Trainer:
         activation
             ``"softmax"`` (as with CrossEntropyLoss), ``"sigmoid"`` (BCEWithLogitsLoss), ``"exp"`` (NLLLoss) or
             ``"identity"`` (BCELoss); None for that of the trainer's loss.
+
+        Returns
+        -------
+        Tensor, or a tuple, list or dict
+            As of :meth:`predict`.
 
         Raises
         ------

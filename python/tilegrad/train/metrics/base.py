@@ -46,15 +46,63 @@ class Metric:
         self.name = name
 
     def measure(self, output: Tensor, target: Tensor) -> Tensor:
-        """What a batch adds to the total: a tensor of a shape that does not depend on the batch."""
+        """What a batch adds to the total, computed by ops alone; for a subclass to write.
+
+        Parameters
+        ----------
+        output
+            What the model returned for the batch, [N, ...].
+        target
+            The batch's targets, [N, ...].
+
+        Returns
+        -------
+        Tensor
+            Of a shape and dtype that do not depend on the batch, on the device of the output. Floats are added up in
+            float64, integers as they are.
+
+        Raises
+        ------
+        ArgumentError, ShapeError, DTypeError
+            If the two do not fit the metric.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no measure()")
 
     def result(self, total: NDArray, samples: int) -> Any:
-        """The number (or array) that a total over so many samples means."""
+        """The number (or array) that a total means; for a subclass to write.
+
+        Parameters
+        ----------
+        total
+            The sum of what :meth:`measure` gave, as an array on the CPU.
+        samples
+            How many samples it is over, from 1.
+
+        Returns
+        -------
+        float or numpy.ndarray
+            What is reported.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no result()")
 
     def of(self, output: Tensor, target: Tensor) -> Any:
-        """The metric of one batch."""
+        """The metric of one batch.
+
+        Parameters
+        ----------
+        output, target
+            As of :meth:`measure`, with at least one sample.
+
+        Returns
+        -------
+        float or numpy.ndarray
+            What :meth:`result` gives.
+
+        Raises
+        ------
+        ArgumentError, ShapeError, DTypeError
+            As of :meth:`measure`.
+        """
         return self.result(on_host(self.measure(output, target)), len(target))
 
     def __repr__(self) -> str:

@@ -56,7 +56,12 @@ class MSE(_OverElements):
 
 
 class RMSE(MSE):
-    """The square root of the mean squared error.
+    """The square root of the mean squared error, over all elements.
+
+    Parameters
+    ----------
+    name
+        What it is called in results.
 
     Examples
     --------
