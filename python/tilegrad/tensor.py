@@ -46,12 +46,43 @@ class Tensor(Conversions):
         return ops.reshape(self, _sizes(shape))
 
     def flatten(self, start_axis: int = 0) -> Tensor:
-        """One axis in place of all from ``start_axis`` on; a view where the strides allow it."""
+        """One axis in place of all from ``start_axis`` on.
+
+        Parameters
+        ----------
+        start_axis
+            From -ndim to ndim - 1; a negative one counts from the end. Of a tensor without axes it does not matter.
+
+        Returns
+        -------
+        Tensor
+            [..., n], the axes before kept: [n] for 0. A view where the strides allow it, else a copy.
+
+        Raises
+        ------
+        OutOfRangeError
+            If the axis does not exist.
+        """
         start = _C.normalize_axis("flatten", start_axis, self.ndim) if self.ndim else 0
         return ops.reshape(self, (*self.shape[:start], math.prod(self.shape[start:])))
 
     def view(self, *shape: Any) -> Tensor:
-        """As :meth:`reshape`, but never a copy: raises where the strides allow no view.
+        """As :meth:`reshape`, but never a copy.
+
+        Parameters
+        ----------
+        shape
+            Sizes, one by one or as a sequence; one may be -1 and is inferred.
+
+        Returns
+        -------
+        Tensor
+            A view.
+
+        Raises
+        ------
+        ShapeError
+            If the strides allow no view, the number of elements differs, or a size is no integer.
 
         Examples
         --------
@@ -69,11 +100,37 @@ class Tensor(Conversions):
         return made
 
     def reshape_as(self, other: Tensor) -> Tensor:
-        """:meth:`reshape` to the shape of another tensor."""
+        """:meth:`reshape` to the shape of another tensor.
+
+        Parameters
+        ----------
+        other
+            With as many elements; of any dtype.
+
+        Returns
+        -------
+        Tensor
+            A view where the strides allow it, else a copy.
+        """
         return ops.reshape(self, other.shape)
 
     def expand(self, *shape: Any) -> Tensor:
         """As :meth:`broadcast_to`; a size of -1 keeps that of the axis.
+
+        Parameters
+        ----------
+        shape
+            Sizes, one by one or as a sequence, for the axes of the tensor and any number of new ones before them.
+
+        Returns
+        -------
+        Tensor
+            A view, in which what is stretched shares memory; the gradient is summed over it.
+
+        Raises
+        ------
+        ShapeError
+            If the tensor does not broadcast to it, a size is no integer, or a new axis has -1.
 
         Examples
         --------
@@ -89,11 +146,33 @@ class Tensor(Conversions):
         return ops.broadcast_to(self, kept)
 
     def expand_as(self, other: Tensor) -> Tensor:
-        """:meth:`broadcast_to` the shape of another tensor."""
+        """:meth:`broadcast_to` the shape of another tensor.
+
+        Parameters
+        ----------
+        other
+            Of any dtype.
+
+        Returns
+        -------
+        Tensor
+            A view.
+        """
         return ops.broadcast_to(self, other.shape)
 
     def unsqueeze(self, axis: int) -> Tensor:
-        """See :func:`tilegrad.expand_dims`."""
+        """PyTorch's name of :func:`tilegrad.expand_dims`.
+
+        Parameters
+        ----------
+        axis
+            As of :func:`tilegrad.expand_dims`.
+
+        Returns
+        -------
+        Tensor
+            A view.
+        """
         return ops.expand_dims(self, axis)
 
     def permute(self, *axes: Any) -> Tensor:
@@ -197,7 +276,18 @@ class Tensor(Conversions):
         return ops.tile(self, _sizes(reps))
 
     def repeat_interleave(self, repeats: int, axis: int | None = None) -> Tensor:
-        """See :func:`tilegrad.repeat`."""
+        """PyTorch's name of :func:`tilegrad.repeat`.
+
+        Parameters
+        ----------
+        repeats, axis
+            As of :func:`tilegrad.repeat`.
+
+        Returns
+        -------
+        Tensor
+            Each element ``repeats`` times in a row.
+        """
         return ops.repeat(self, repeats, axis)
 
     def roll(self, shift: int, axis: int = 0) -> Tensor:
@@ -323,7 +413,18 @@ class Tensor(Conversions):
         return ops.clip(self, low, high)
 
     def clamp(self, low: Tensor | float | None = None, high: Tensor | float | None = None) -> Tensor:
-        """See :func:`tilegrad.clip`."""
+        """PyTorch's name of :func:`tilegrad.clip`.
+
+        Parameters
+        ----------
+        low, high
+            As of :func:`tilegrad.clip`.
+
+        Returns
+        -------
+        Tensor
+            ``min(max(x, low), high)``.
+        """
         return ops.clip(self, low, high)
 
     # Reductions.
@@ -399,25 +500,113 @@ class Tensor(Conversions):
         return ops.matmul(self, other)
 
     def dot(self, other: Tensor) -> Tensor:
-        """See :func:`tilegrad.matmul`."""
+        """NumPy's name of :func:`tilegrad.matmul`; of more than two axes they differ, and this is ``matmul``.
+
+        Parameters
+        ----------
+        other
+            As ``b`` of :func:`tilegrad.matmul`.
+
+        Returns
+        -------
+        Tensor
+            ``self @ other``.
+        """
         return ops.matmul(self, other)
 
     # Random numbers.
 
     def uniform_(self, low: float = 0.0, high: float = 1.0, generator: _random.Generator | None = None) -> Tensor:
-        """Fills the tensor with uniform numbers in [low, high); see :func:`tilegrad.uniform`."""
+        """Fills the tensor, float32 or float64, with uniform numbers in [low, high).
+
+        Parameters
+        ----------
+        low, high
+            Finite, as is their difference; ``low`` not above ``high``. If they are equal, so are all numbers.
+        generator
+            By default the one that :func:`tilegrad.manual_seed` sets.
+
+        Returns
+        -------
+        Tensor
+            The tensor itself. No gradient flows to what was in it.
+
+        Raises
+        ------
+        DTypeError
+            If the tensor is of another dtype.
+        ArgumentError
+            If the bounds are others, or elements of the tensor share memory.
+        AutogradError
+            If it is a leaf that requires a gradient, outside of :func:`tilegrad.no_grad`.
+        """
         return _random.uniform_(self, low, high, generator)
 
     def normal_(self, mean: float = 0.0, std: float = 1.0, generator: _random.Generator | None = None) -> Tensor:
-        """Fills the tensor with normal numbers; see :func:`tilegrad.normal`."""
+        """Fills the tensor, float32 or float64, with normal numbers.
+
+        Parameters
+        ----------
+        mean, std
+            Of the distribution: finite, ``std`` from 0.
+        generator
+            As of :meth:`uniform_`.
+
+        Returns
+        -------
+        Tensor
+            The tensor itself. No gradient flows to what was in it.
+
+        Raises
+        ------
+        DTypeError, ArgumentError, AutogradError
+            As of :meth:`uniform_`.
+        """
         return _random.normal_(self, mean, std, generator)
 
     def bernoulli_(self, p: float = 0.5, generator: _random.Generator | None = None) -> Tensor:
-        """Fills the tensor with ones with probability ``p`` and zeros; see :func:`tilegrad.bernoulli`."""
+        """Fills the tensor, of any dtype but 16-bit floats, with ones with probability ``p``, else zeros.
+
+        Parameters
+        ----------
+        p
+            From 0 to 1, to the nearest multiple of 2^-32.
+        generator
+            As of :meth:`uniform_`.
+
+        Returns
+        -------
+        Tensor
+            The tensor itself. No gradient flows to what was in it.
+
+        Raises
+        ------
+        DTypeError, ArgumentError, AutogradError
+            As of :meth:`uniform_`.
+        """
         return _random.bernoulli_(self, p, generator)
 
     def exponential_(self, rate: float = 1.0, generator: _random.Generator | None = None) -> Tensor:
-        """Fills the tensor with exponential numbers of mean ``1 / rate``."""
+        """Fills the tensor, float32 or float64, with exponential numbers: ``-log(1 - u) / rate`` for a uniform u in
+        [0, 1).
+
+        Parameters
+        ----------
+        rate
+            Positive; the mean is ``1 / rate``.
+        generator
+            As of :meth:`uniform_`.
+
+        Returns
+        -------
+        Tensor
+            The tensor itself. No gradient flows to what was in it.
+
+        Raises
+        ------
+        DTypeError, ArgumentError, AutogradError
+            As of :meth:`uniform_`.
+        """
         return _random.exponential_(self, rate, generator)
 
 
