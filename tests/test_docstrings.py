@@ -6,6 +6,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
 from types import ModuleType
 from typing import Any
 
@@ -83,3 +84,45 @@ def test_every_public_name_has_a_docstring_with_an_example() -> None:
                 if not part.startswith("_") and inspect.isroutine(method) and not inspect.getdoc(method):
                     silent.append(f"{name}.{part}")
     assert (silent, without) == ([], [])
+
+
+def described(text: str) -> set[str]:
+    """The names that the sections Parameters and Attributes of a docstring in NumPy's style describe."""
+    names: set[str] = set()
+    for section in re.findall(r"^(?:Parameters|Attributes)\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)", text, re.M | re.S):
+        for line in re.findall(r"^\S.*$", section, re.M):
+            names.update(name.strip(" *") for name in line.split(" : ")[0].split(","))
+    return names
+
+
+def undescribed(function: Any, text: str) -> list[str]:
+    parameters = set(inspect.signature(function).parameters) - {"self", "cls"}
+    missing = sorted(parameters - described(text))
+    is_function = inspect.isfunction(function)
+    answers = is_function and function.__annotations__.get("return", "None") not in ("None", "NoReturn")
+    return missing + ["Returns"] * (answers and not re.search(r"^(Returns|Yields)\n-", text, re.M))
+
+
+def is_inherited(kind: type, name: str) -> bool:
+    return any(name in vars(base) for base in kind.__mro__[1:] if base is not object)
+
+
+def test_every_parameter_and_result_of_what_is_public_is_described() -> None:
+    """What a class inherits, or does as its base says, its base describes."""
+    lacking: dict[str, list[str]] = {}
+    for name, value in public():
+        if isinstance(value, type):
+            makes_its_own = "__init__" in vars(value) and not getattr(value, "_is_protocol", False)
+            if makes_its_own and not issubclass(value, BaseException):
+                lacking[name] = undescribed(value, inspect.getdoc(value) or "")
+            for part, member in vars(value).items():
+                method = getattr(member, "__func__", member)
+                is_function_too = value is tg.Tensor and hasattr(tg, part)  # the function of the name describes it
+                if part.startswith("_") or not inspect.isfunction(method) or is_inherited(value, part):
+                    continue
+                if not is_function_too:
+                    missing = undescribed(method, inspect.getdoc(method) or "")
+                    lacking[f"{name}.{part}"] = [] if missing == ["Returns"] else missing
+        elif inspect.isfunction(value):
+            lacking[name] = undescribed(value, inspect.getdoc(value) or "")
+    assert {name: missing for name, missing in lacking.items() if missing} == {}
