@@ -386,3 +386,14 @@ def compare_replays(op: Op, dtype: str) -> None:
                 tg.random.default_generator.set_state(state)
                 found = [None if t is None else bits(t) for t in function(*[cast(a, dtype) for a in arrays])]
                 assert found == expected, (sample, repetition, function)
+
+
+@pytest.mark.parametrize("isa", AVAILABLE)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_clip_is_nan_where_a_bound_is(isa: str, dtype: str) -> None:
+    x, low, high = np.meshgrid(*[np.array([-1.0, 0.0, 2.0, np.nan], dtype)] * 3)
+    with running_on(isa):
+        found = tg.clip(tg.tensor(x), tg.tensor(low), tg.tensor(high)).numpy()
+        numbers = [tg.clip(tg.tensor(x), *bounds) for bounds in ((np.nan, 1.0), (0.0, np.nan), (np.nan,))]
+    np.testing.assert_array_equal(found, np.clip(x, low, high))
+    assert all(np.isnan(y.numpy()).all() for y in numbers)

@@ -7,6 +7,8 @@ import pytest
 
 import tilegrad as tg
 
+from .targets import ISAS, running_on
+
 
 def stated_order(x: np.ndarray) -> np.ndarray:
     """The sum of a float32 sequence as docs/numerics.md states it."""
@@ -237,6 +239,18 @@ def test_a_sample_has_the_same_bits_in_any_batch(classes: int) -> None:
             for start in (0, 5, 100):
                 part = op(tg.tensor(x[start : start + size])).numpy()
                 np.testing.assert_array_equal(part, whole[start : start + size], err_msg=name)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logsumexp_of_infinities(isa: str, dtype: str) -> None:
+    inf, nan = np.inf, np.nan
+    rows = [[1, inf, 2], [inf, -inf, inf], [-inf, -inf, -inf], [inf, nan, 0], [-inf, 0, -inf], [nan, -inf, 1]]
+    with running_on(isa):
+        found = tg.logsumexp(tg.tensor(np.array(rows, dtype)), axis=1).numpy()
+        long = tg.logsumexp(tg.tensor(np.tile(np.array(rows, dtype), 70)), axis=1).numpy()
+    np.testing.assert_array_equal(found, np.array([inf, inf, -inf, nan, 0, nan], dtype))
+    np.testing.assert_array_equal(long[[0, 1, 2, 3, 5]], found[[0, 1, 2, 3, 5]])
 
 
 def test_one_hot_targets_are_labels() -> None:

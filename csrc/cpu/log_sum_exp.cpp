@@ -14,7 +14,8 @@ struct LogSumExpFold : SumFold<T> {
   }
   TILEGRAD_INLINE T map(T x, int64_t o) const { return formulas::exp_of_negative(x - shift(o)); }
   TILEGRAD_INLINE void finish(int64_t o, const SumTotal<T>& total) const {
-    this->y[o] = shift(o) + formulas::log(total.value());
+    const T top = largest[o];
+    this->y[o] = top == formulas::kInfinity<T> ? top : shift(o) + formulas::log(total.value());
   }
 };
 

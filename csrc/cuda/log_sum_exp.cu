@@ -14,7 +14,8 @@ struct LogSumExpFold : SumFold<T> {
   }
   __device__ __forceinline__ T map(T x, T shift, int64_t) const { return formulas::exp(x - shift); }
   __device__ __forceinline__ void finish(int64_t o, const SumTotal<T>& total) const {
-    this->y[o] = known(o) + formulas::log(total.value());
+    const T top = largest[o];
+    this->y[o] = top == formulas::kInfinity<T> ? top : known(o) + formulas::log(total.value());
   }
 };
 

@@ -127,11 +127,11 @@ TILEGRAD_FORMULA T minimum(T a, T b) {
   }
 }
 
-// min(max(x, low), high); a NaN x stays.
+// min(max(x, low), high); NaN if any of them is.
 template <typename T>
 TILEGRAD_FORMULA T clip(T x, T low, T high) {
-  const T raised = x < low ? low : x;
-  return raised > high ? high : raised;
+  const T raised = ((x < low) | (low != low)) ? low : x;
+  return ((raised > high) | (high != high)) ? high : raised;
 }
 
 // a - b floor(a / b) for a >= 0 and b > 0, exactly: as long division in base 2^20 or 2^48. Each step takes away a

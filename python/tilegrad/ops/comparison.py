@@ -384,7 +384,7 @@ def _minimum_gradient(needs: Needs, grad: Tensor, a: Tensor, b: Tensor) -> Gradi
 
 
 def clip(x: Tensor, low: Tensor | float | None = None, high: Tensor | float | None = None) -> Tensor:
-    """``min(max(x, low), high)``; NaN passes through.
+    """``min(max(x, low), high)``; NaN where one of them is.
 
     Parameters
     ----------

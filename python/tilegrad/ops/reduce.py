@@ -453,8 +453,8 @@ def logsumexp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Returns
     -------
     Tensor
-        Of the dtype of ``x``; -inf where all elements are, and of nothing; NaN where the largest is infinite. Its
-        gradient is ``softmax(x)`` along the axes.
+        Of the dtype of ``x``; inf where an element is, -inf where all are, and of nothing. Its gradient is
+        ``softmax(x)`` along the axes, NaN at an infinite result.
 
     Raises
     ------
