@@ -15,8 +15,8 @@ namespace {
 inline constexpr int64_t kBlock = kAttentionBlock;
 
 // Tiles are of one height, which divides a block, and of up to so many vectors: few enough to be compiled for every
-// accessor, and their 16 (or 8) sums hide the latency of an fma.
-inline constexpr int kTileVectors = kVectorRegisters == 32 ? 4 : 2;
+// accessor, and their 16 (or 12) sums hide the latency of an fma.
+inline constexpr int kTileVectors = kVectorRegisters == 32 ? 4 : kHasFma ? 3 : 2;
 template <typename T>
 inline constexpr int kTileHeight = smaller(4, kMaxRows<T, kTileVectors>);
 
@@ -60,10 +60,8 @@ void multiply(int64_t M, int64_t N, int64_t K, A a, int64_t a_row, const T* b, i
       multiply_panel<static_cast<int>(vectors)>(M, K, a, a_row, b + n, b_step, c + n, c_step, add);
     }
   };
-  if constexpr (kTileVectors == 4) {
-    panels(Constant<4>{});
-    panels(Constant<3>{});
-  }
+  if constexpr (kTileVectors >= 4) panels(Constant<4>{});
+  if constexpr (kTileVectors >= 3) panels(Constant<3>{});
   panels(Constant<2>{});
   panels(Constant<1>{});
 }
