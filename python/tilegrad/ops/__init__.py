@@ -16,6 +16,7 @@ from .creation import *
 from .dropout import *
 from .einsum import *
 from .elementwise import *
+from .from_data import *
 from .functions import *
 from .indexing import *
 from .joining import *
@@ -33,4 +34,5 @@ from .sequences import *
 from .softmax import *
 from .sorting import *
 from .transfer import *
+from .triangles import *
 from .views import *

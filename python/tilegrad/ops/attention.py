@@ -6,12 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
-from .. import random as _random
 from ..autograd import grad_enabled, is_recorded, no_grad, record
+from ..generator import source_of
 from ..mixed_precision import in_float32
 
 if TYPE_CHECKING:
-    from ..random import Generator
+    from ..generator import Generator
     from ..tensor import Tensor
 
     Options = tuple[float, bool, float]
@@ -104,7 +104,7 @@ def scaled_dot_product_attention(
     if dropped == 0:
         out, log_sum, used = _C.attention(q, k, v, mask, None, *options, recorded)
     else:
-        source = _random.source_of("scaled_dot_product_attention", generator)
+        source = source_of("scaled_dot_product_attention", generator)
         with source._lock:
             out, log_sum, used = _C.attention(q, k, v, mask, source._state_on(q.device), *options, recorded)
     if not recorded:
@@ -142,10 +142,11 @@ def _composed(
 def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None, is_causal: bool, scale: float) -> Tensor:
     """The weights [..., T, S] themselves: softmax of the scores, and zeros for queries that see no key."""
     from .comparison import greater, where
-    from .creation import ones, tril
+    from .creation import ones
     from .matmul import matmul
     from .reduce import max as largest
     from .softmax import softmax
+    from .triangles import tril
     from .views import swapaxes
 
     scores = matmul(q, swapaxes(k, -1, -2)) * scale

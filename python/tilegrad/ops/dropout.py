@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
-from .. import random as _random
 from ..autograd import record
+from ..generator import source_of
 from ..mixed_precision import in_float32
 from .arguments import require_tensor
 
 if TYPE_CHECKING:
-    from ..random import Generator
+    from ..generator import Generator
     from ..tensor import Tensor
 
 __all__ = ["alpha_dropout", "dropout", "spatial_dropout"]
@@ -183,7 +183,7 @@ def _drop(
         )
     if not training or p == 0:
         return x
-    source = _random.source_of(op, generator)
+    source = source_of(op, generator)
     with source._lock:
         y, mask, *slope = native(x, p, source._state_on(x.device))
     result: Tensor = record(y, rule, (x,), mask, *(slope or (1 / (1 - p),)))

@@ -9,7 +9,7 @@ import numpy as np
 from .. import _C
 from ..autograd import record
 from .arguments import require_tensor
-from .creation import tensor
+from .from_data import tensor
 from .subscript import _unstack, getitem
 
 if TYPE_CHECKING:

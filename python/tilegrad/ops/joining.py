@@ -227,7 +227,7 @@ def pad(x: Tensor, widths: Widths, mode: str = "constant", value: float = 0) -> 
         return record(out, _pad_gradient, (x,), key)
     if mode not in ("edge", "reflect"):
         raise _C.ArgumentError(f"pad: mode must be 'constant', 'edge' or 'reflect', found {mode!r}")
-    from .creation import tensor
+    from .from_data import tensor
     from .indexing import take
 
     for axis, ((before, behind), size) in enumerate(zip(pairs, x.shape, strict=True)):

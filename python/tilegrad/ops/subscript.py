@@ -9,7 +9,7 @@ import numpy as np
 from .. import _C
 from ..autograd import grad_enabled, record, record_in_place
 from .broadcasting import sum_to
-from .creation import tensor
+from .from_data import tensor
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
