@@ -80,9 +80,12 @@ def test_neighbours_begin_in_different_places_of_the_l1_cache(size: int) -> None
     tensors = [tg.empty(size, dtype="uint8") for _ in range(4)]
     addresses = [x.data_ptr() for x in tensors]
     assert all(address % UNIT < STAGGER for address in addresses)
+    units = -(-(size + STAGGER) // UNIT)
     for i, one in enumerate(addresses):
         for other in addresses[:i]:
-            assert (one - other) % STAGGER != 0
+            blocks, rest = divmod(abs(one // UNIT - other // UNIT), units)
+            if rest == 0 and blocks <= 3:  # others are no neighbours: they lie where earlier tests left room
+                assert (one - other) % STAGGER != 0
 
 
 def test_freed_block_is_used_again() -> None:
