@@ -32,7 +32,6 @@ inline constexpr int kDotBytesOf = kCount <= 4 ? kDotBytes : kVectorBytes;
 template <typename T, int kBytes = kDotBytes>
 struct DotVector {
   typedef T type __attribute__((vector_size(kBytes)));
-  typedef T unaligned __attribute__((vector_size(kBytes), aligned(alignof(T)), may_alias));
 };
 template <typename T, int kBytes = kDotBytes>
 inline constexpr int kDotLanes = kBytes / static_cast<int>(sizeof(T));
@@ -65,8 +64,7 @@ TILEGRAD_INLINE void store_dots(const Dots<T>& p, int64_t j0, int64_t rows,
 template <typename T, int kCount, int kGroups>
 [[gnu::noinline]] void run_dots(const Dots<T>& p, int64_t j0, int64_t rows, int64_t j_stride) {
   using V = typename DotVector<T, kDotBytesOf<kCount>>::type;
-  using Unaligned = typename DotVector<T, kDotBytesOf<kCount>>::unaligned;
-  constexpr int L = kDotLanes<T, kDotBytesOf<kCount>>;
+  constexpr int L = kDotLanes<T, kDotBytesOf<kCount>>, kColumns = kColumnsAtOnce<V>;
   constexpr int64_t kBlock = larger(L, static_cast<int>(kCacheLine / sizeof(T)));  // of k: whole lines
   const T* const w = p.w + j0 * p.j_stride;
   V total[kGroups][kCount] = {};
@@ -82,19 +80,13 @@ template <typename T, int kCount, int kGroups>
 #pragma GCC unroll 16
         for (int r = 0; r < kCount; ++r) sum[r] = chain[g][r];
         const T* x = p.x + k * p.x_step;
-        for (int64_t i = k; i < block_end; i += L) {
-          const T* from = w + g * L * j_stride + i;
-          V square[L];
+        for (int64_t i = k; i < block_end; i += kColumns) {
+          V columns[kColumns];
+          load_columns(w + g * L * j_stride + i, j_stride, columns);
 #pragma GCC unroll 16
-          for (int j = 0; j < L; ++j) {
-            square[j] = *reinterpret_cast<const Unaligned*>(from + j * j_stride);
-            keep_whole(square[j]);  // one load, not one for every use
-          }
-          transpose_square(square);
+          for (int j = 0; j < kColumns; ++j, x += p.x_step) {
 #pragma GCC unroll 16
-          for (int j = 0; j < L; ++j, x += p.x_step) {
-#pragma GCC unroll 16
-            for (int r = 0; r < kCount; ++r) sum[r] = fma_lanes(x[r] - V{}, square[j], sum[r]);
+            for (int r = 0; r < kCount; ++r) add_product(sum[r], x[r] - V{}, columns[j]);
           }
         }
 #pragma GCC unroll 16
@@ -105,9 +97,7 @@ template <typename T, int kCount, int kGroups>
     for (; k < end; ++k) {
       const T* x = p.x + k * p.x_step;
       for (int g = 0; g < kGroups; ++g) {
-        V column;
-#pragma GCC unroll 16
-        for (int j = 0; j < L; ++j) column[j] = w[(g * L + j) * j_stride + k];
+        const V column = load_column<V>(w + g * L * j_stride + k, j_stride);
 #pragma GCC unroll 16
         for (int r = 0; r < kCount; ++r) chain[g][r] = fma_lanes(x[r] - V{}, column, chain[g][r]);
       }

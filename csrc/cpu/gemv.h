@@ -146,7 +146,7 @@ template <typename T>
 [[gnu::noinline]] void add_two(const T* const (&w)[2], const T* const (&x)[2], int64_t x_stride, int64_t j_stride,
                                int64_t K, typename DotVector<T>::type (&sums)[2]) {
   using V = typename DotVector<T>::type;
-  constexpr int L = kDotLanes<T>, kCount = kColumnsAtOnce<V>;
+  constexpr int kCount = kColumnsAtOnce<V>;
   V sum[2] = {};
   int64_t k = 0;
   for (; k + kCount <= K; k += kCount) {
@@ -161,9 +161,7 @@ template <typename T>
   }
   for (; k < K; ++k) {
     for (int g = 0; g < 2; ++g) {
-      V column;
-#pragma GCC unroll 16
-      for (int j = 0; j < L; ++j) column[j] = w[g][j * j_stride + k];
+      const V column = load_column<V>(w[g] + k, j_stride);
       sum[g] = fma_lanes(x[g][k * x_stride] - V{}, column, sum[g]);
     }
   }

@@ -84,7 +84,16 @@ TILEGRAD_INLINE auto side_by_side(H a, H b, std::integer_sequence<int, kLane...>
   return __builtin_shufflevector(a, b, kLane...);
 }
 
-// columns[j][i] = from[i * step + j], for as many rows i as a vector has lanes.
+// v[i] = from[i * step], for as many rows i as a vector has lanes.
+template <typename V, typename T>
+TILEGRAD_INLINE V load_column(const T* from, int64_t step) {
+  V column;
+#pragma GCC unroll 16
+  for (unsigned i = 0; i < sizeof(V) / sizeof(T); ++i) column[i] = from[i * step];
+  return column;
+}
+
+// columns[j][i] = from[i * step + j], likewise.
 template <typename V, typename T>
 TILEGRAD_INLINE void load_columns(const T* from, int64_t step, V (&columns)[kColumnsAtOnce<V>]) {
   constexpr int L = sizeof(V) / sizeof(T), kCount = kColumnsAtOnce<V>;
