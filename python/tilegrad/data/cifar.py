@@ -17,7 +17,7 @@ from .._C import ArgumentError
 from ..errors import DataError
 from .cache import cache_folder, download
 from .dataset import ArrayDataset, NDArray
-from .readers.csv import check_lists
+from .readers.lists import check_lists
 from .readers.tar import read_tar_members
 
 __all__ = ["CIFAR10", "CIFAR100", "read_cifar10", "read_cifar100"]

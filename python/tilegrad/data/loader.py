@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _C
+from ..counts import check_count
 from .dataset import NDArray
 from .prefetch import END, Prefetched
 from .shard import Shard, checked_shard, emptied, share_of
@@ -92,8 +93,7 @@ class DataLoader:
         collate: Callable[[list[Any]], Any] | None = None,
         shard: tuple[int, int] | None = None,
     ) -> None:
-        if type(batch_size) is not int or batch_size < 1:
-            raise _C.ArgumentError(f"DataLoader: batch_size must be a positive integer, found {batch_size!r}")
+        check_count("DataLoader", "batch_size", batch_size)
         if type(seed) is not int or not 0 <= seed < 2**63:
             raise _C.ArgumentError(f"DataLoader: seed must be an integer from 0 up, found {seed!r}")
         for name, count in (("prefetch", prefetch), ("workers", workers)):

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from .. import _C
 from .._C import ArgumentError
+from ..counts import check_count
 
 __all__ = ["GeneratorDataset", "IterableDataset", "from_generator", "shuffled_through"]
 
@@ -132,8 +133,7 @@ def shuffled_through(items: Iterable[Item], size: int, seed: int, epoch: int) ->
     >>> sorted(tg.data.shuffled_through("abc", size=2, seed=0, epoch=0))
     ['a', 'b', 'c']
     """
-    if type(size) is not int or size < 1:
-        raise ArgumentError(f"shuffled_through: size must be a positive integer, found {size!r}")
+    check_count("shuffled_through", "size", size)
     return _drawn(items, size, seed, epoch)
 
 

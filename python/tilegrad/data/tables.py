@@ -8,7 +8,8 @@ from typing import Any
 
 from .._C import ArgumentError
 from .dataset import ArrayDataset, NDArray
-from .readers.csv import check_lists, read_csv
+from .readers.csv import read_csv
+from .readers.lists import check_lists
 
 __all__ = ["CSVDataset"]
 

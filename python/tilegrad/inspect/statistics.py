@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._C import ArgumentError
+from ..counts import check_count
 
 __all__ = [
     "ActivationStatistics",
@@ -95,8 +95,7 @@ def histogram(values: NDArray, bins: int = BINS, most: int = MOST_VALUES) -> His
     Histogram(low=0.0, high=1.0, counts=[1, 1], not_finite=1)
     """
     for name, value in (("bins", bins), ("most", most)):
-        if type(value) is not int or value < 1:
-            raise ArgumentError(f"histogram: {name} must be a positive integer, found {value!r}")
+        check_count("histogram", name, value)
     flat = values.reshape(-1)
     if flat.size > most:
         # An odd step, so that it does not run along the same channel all the time.

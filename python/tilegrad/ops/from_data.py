@@ -61,7 +61,7 @@ def tensor(data: Any, dtype: DTypeLike = None, device: str | None = None, requir
         if dtype is not None:
             out = out.astype(dtype).detach()
         return type(out)(out, requires_grad)
-    wanted = None if dtype is None else parse_dtype(dtype)
+    wanted = None if dtype is None else _C.dtype(dtype)
     try:
         array = np.asarray(data)
     except ValueError as error:
@@ -118,11 +118,6 @@ def _writeable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if array.dtype != native or not array.flags.writeable or not array.flags.aligned or not strides_fit:
         return array.astype(native)
     return array
-
-
-def parse_dtype(dtype: DTypeLike) -> _C.DType:
-    """The tilegrad dtype for a tilegrad dtype, a name or a NumPy dtype."""
-    return _C.dtype(dtype)
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:

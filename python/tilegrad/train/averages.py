@@ -11,6 +11,7 @@ import numpy as np
 from .. import _C, ops
 from ..autograd import no_grad
 from ..capture import capture
+from ..counts import check_count
 from .batch_statistics import has_batch_norm, kept_statistics, update_batch_norm
 from .callback import Callback
 from .placement import on_host
@@ -196,8 +197,7 @@ class EMA(_Average):
     ) -> None:
         if not isinstance(decay, (int, float)) or not 0 <= decay < 1:
             raise _C.ArgumentError(f"EMA: decay must be from 0 to below 1, found {decay!r}")
-        if type(every) is not int or every < 1:
-            raise _C.ArgumentError(f"EMA: every must be a positive integer, found {every!r}")
+        check_count("EMA", "every", every)
         self.decay, self.warmup, self.every = decay, warmup, every
         self._seen = 0  # the optimizer's updates
         super().__init__(model, apply_at_end, validate)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _C, ops
+from ..counts import check_count
 from ..structure import replace, tensors_in
 from .batches import Source, are_arrays, of_arrays, source_of, split
 from .callback import Callback, Callbacks
@@ -111,8 +112,7 @@ class Trainer:
                 raise _C.ArgumentError(f"Trainer: {name} must be {form}, found {found}")
         if isinstance(metrics, str) or not isinstance(metrics, Sequence):
             raise _C.ArgumentError(f"Trainer: metrics must be a list, found {metrics!r}")
-        if type(accumulate) is not int or accumulate < 1:
-            raise _C.ArgumentError(f"Trainer: accumulate must be a positive integer, found {accumulate!r}")
+        check_count("Trainer", "accumulate", accumulate)
         self.model, self.loss, self.optimizer, self.accumulate = model, loss, optimizer, accumulate
         options = metric_options(loss)
         self.metrics = [as_metric(metric, options) for metric in metrics]

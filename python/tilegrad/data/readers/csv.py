@@ -16,8 +16,9 @@ import numpy as np
 from ..._C import ArgumentError
 from ...errors import DataError
 from .elements import NDArray
+from .lists import check_lists
 
-__all__ = ["Table", "check_lists", "read_csv"]
+__all__ = ["Table", "read_csv"]
 
 MAX_LINE = 1 << 24  # characters
 MAX_COLUMNS = 1 << 17
@@ -84,13 +85,6 @@ class Table:
         for position, name in enumerate(chosen):
             together[:, position] = self.columns[name]
         return together
-
-
-def check_lists(owner: str, **given: Any) -> None:
-    """Refuse a text where a list of them is expected: its characters would be taken one by one."""
-    for name, value in given.items():
-        if isinstance(value, str):
-            raise ArgumentError(f"{owner}: {name} must be a list, found {value!r}; give [{value!r}]")
 
 
 def read_csv(

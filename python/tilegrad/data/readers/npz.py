@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 
 from ...errors import DataError
-from .csv import check_lists
 from .elements import NDArray
+from .lists import check_lists
 from .npy import read_array
 from .zip import MemberStream, members
 

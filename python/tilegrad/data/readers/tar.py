@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ..._C import ArgumentError
 from ...errors import DataError
-from .csv import check_lists
+from .lists import check_lists
 from .tar_stream import TarStream
 
 __all__ = ["extract_tar", "read_tar_members"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _C
+from ...counts import check_count
 from ..callback import Callback
 from ..placement import on_host
 from .monitor import Monitor
@@ -65,8 +66,7 @@ class EarlyStopping(Callback):
         restore_best: bool = True,
         start: int = 0,
     ) -> None:
-        if type(patience) is not int or patience < 1:
-            raise _C.ArgumentError(f"EarlyStopping: patience must be a positive integer, found {patience!r}")
+        check_count("EarlyStopping", "patience", patience)
         if min_change is not None and not min_change >= 0:
             raise _C.ArgumentError(f"EarlyStopping: min_change must be at least 0, found {min_change!r}")
         self.monitor = Monitor("EarlyStopping", monitor, mode, min_delta)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ... import _C
+from ...counts import check_count
 from ...io import save
 from ..callback import Callback
 from .monitor import Monitor
@@ -62,8 +63,7 @@ class ModelCheckpoint(Callback):
         best_only: bool = True,
         every: int = 1,
     ) -> None:
-        if type(every) is not int or every < 1:
-            raise _C.ArgumentError(f"ModelCheckpoint: every must be a positive integer, found {every!r}")
+        check_count("ModelCheckpoint", "every", every)
         self.path, self.best_only, self.every = os.fspath(path), best_only, every
         self.monitor = Monitor("ModelCheckpoint", monitor, mode)
         self.saved: list[str] = []

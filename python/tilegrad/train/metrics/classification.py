@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _C, ops
+from ...counts import check_count
 from .base import Metric, NDArray, check_choice
 from .classes import are_labels, labels_and_predictions
 
@@ -105,8 +106,7 @@ class TopK(_OfClasses):
     """
 
     def __init__(self, k: int = 5, name: str | None = None, ignore_index: int | None = None) -> None:
-        if type(k) is not int or k < 1:
-            raise _C.ArgumentError(f"TopK: k must be a positive integer, found {k!r}")
+        check_count("TopK", "k", k)
         super().__init__(f"top{k}" if name is None else name)
         self.k, self.ignore_index = k, ignore_index
 
