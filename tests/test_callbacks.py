@@ -185,8 +185,8 @@ def test_early_stopping_watches_a_metric() -> None:
     for options, message in (
         ({"patience": 0}, "patience must be a positive integer, found 0"),
         ({"mode": "least"}, 'mode must be "min", "max" or "auto"'),
-        ({"min_delta": -1}, "min_delta must be at least 0"),
-        ({"min_change": -1}, "min_change must be at least 0"),
+        ({"min_delta": -1}, "min_delta must be finite, at least 0"),
+        ({"min_change": -1}, "min_change must be finite, at least 0"),
     ):
         with pytest.raises(tg.ArgumentError, match=message):
             EarlyStopping(**options)

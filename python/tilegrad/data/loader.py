@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _C
-from ..counts import check_count
+from ..numbers import check_count
 from .dataset import NDArray
 from .prefetch import END, Prefetched
 from .shard import Shard, checked_shard, emptied, share_of

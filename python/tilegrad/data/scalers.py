@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any, TypeVar
 
 import numpy as np
 
 from .._C import ArgumentError, ShapeError
+from ..numbers import check_number
 from .dataset import NDArray, as_array
 from .transforms import Normalize
 
@@ -51,7 +53,8 @@ class RunningStatistics:
 
     def __init__(self, axis: int | tuple[int, ...] | None = 0) -> None:
         axes = (axis,) if isinstance(axis, int) else axis
-        if axes is not None and (0 not in axes or any(type(a) is not int or a < 0 for a in axes)):
+        fits = isinstance(axes, (tuple, list)) and 0 in axes and all(type(a) is int and a >= 0 for a in axes)
+        if axes is not None and not fits:
             raise ArgumentError(
                 f"RunningStatistics: axis must be 0, axes from 0 up with 0 among them, or None; found {axis!r}"
             )
@@ -310,7 +313,9 @@ class MinMaxScaler(Scaler):
     """
 
     def __init__(self, low: float = 0.0, high: float = 1.0, axis: int | tuple[int, ...] | None = 0) -> None:
-        if not low < high:
+        if not check_number("MinMaxScaler", "low", low, -math.inf) < check_number(
+            "MinMaxScaler", "high", high, -math.inf
+        ):
             raise ArgumentError(f"MinMaxScaler: low must be below high, found {low!r} and {high!r}")
         super().__init__(axis)
         self.low, self.high = low, high
@@ -341,10 +346,10 @@ class FixedScaler(Scaler):
     """
 
     def __init__(self, shift: float = 128.0, scale: float = 128.0) -> None:
-        if not scale > 0:
-            raise ArgumentError(f"FixedScaler: scale must be positive, found {scale!r}")
+        shift = check_number("FixedScaler", "shift", shift, -math.inf)
+        scale = check_number("FixedScaler", "scale", scale, open_low=True)
         super().__init__(None)
-        self.shift, self.scale = np.asarray(shift, np.float64), np.asarray(scale, np.float64)
+        self.shift, self.scale = np.asarray(shift), np.asarray(scale)
 
     def _take(self: Self, statistics: RunningStatistics, values: Any) -> Self:
         return self  # its numbers are fixed

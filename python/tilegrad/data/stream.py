@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from .. import _C
 from .._C import ArgumentError
-from ..counts import check_count
+from ..numbers import check_count
 
 __all__ = ["GeneratorDataset", "IterableDataset", "from_generator", "shuffled_through"]
 

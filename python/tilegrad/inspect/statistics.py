@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..counts import check_count
+from ..numbers import check_count
 
 __all__ = [
     "ActivationStatistics",

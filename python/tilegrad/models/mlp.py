@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import nn
+from .._C import ArgumentError
 
 __all__ = ["mlp", "xor_net"]
 
@@ -42,6 +43,8 @@ def mlp(
     >>> tg.models.mlp(hidden=(50, 50)).summary((28, 28, 1)).total
     42310
     """
+    if not isinstance(hidden, Sequence):
+        raise ArgumentError(f"mlp: hidden must be a sequence of sizes, found {hidden!r:.60}")
     layers: list[nn.Module] = [nn.Flatten()]
     before = in_features
     for size in hidden:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import nn
+from .._C import ArgumentError
 from .image_model import ImageModel, check_classes
 from .preprocessing import Preprocessing
 
@@ -159,6 +160,8 @@ def small_vgg(
     >>> tg.models.small_vgg(widths=(8, 16)).build((32, 32, 3))(tg.zeros((2, 32, 32, 3))).shape
     (2, 10)
     """
+    if not isinstance(widths, Sequence):
+        raise ArgumentError(f"small_vgg: widths must be a sequence of sizes, found {widths!r:.60}")
     layers: list[nn.Module] = []
     for width in widths:
         for _ in range(2):

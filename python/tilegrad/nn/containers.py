@@ -222,6 +222,8 @@ class ModuleList(_Numbered):
         self.__dict__["_modules"] = {}
         if isinstance(modules, Module) and not isinstance(modules, _Container):
             raise _C.ArgumentError(f"ModuleList: give a list of modules, found one {type(modules).__name__}")
+        if not hasattr(modules, "__iter__"):
+            raise _C.ArgumentError(f"ModuleList: give a list of modules, found {type(modules).__name__}")
         for module in modules:
             self.append(module)
 

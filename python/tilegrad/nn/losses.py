@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .. import _C, ops
 from ..tensor import Tensor
+from .arguments import check_number
 from .module import Module
 from .registry import register
 
@@ -125,7 +126,7 @@ class MultiMarginLoss(Module):
     def __init__(self, p: int = 1, margin: float = 1.0, weight: Weights = None, reduction: str = "mean") -> None:
         if p not in (1, 2):
             raise _C.ArgumentError(f"MultiMarginLoss: p must be 1 or 2, found {p!r}")
-        self.p, self.margin = p, margin
+        self.p, self.margin = p, check_number("MultiMarginLoss", "margin", margin)
         weights(self, "weight", weight)
         self.reduction = check_reduction("MultiMarginLoss", reduction)
 

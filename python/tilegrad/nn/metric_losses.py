@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import _C, ops
 from ..tensor import Tensor
+from .arguments import check_number
 from .losses import check_reduction
 from .module import Module
 from .registry import register
@@ -31,7 +32,7 @@ class CosineEmbeddingLoss(Module):
     """
 
     def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
-        if not -1 <= margin <= 1:
+        if not -1 <= check_number("CosineEmbeddingLoss", "margin", margin) <= 1:
             raise _C.ArgumentError(f"CosineEmbeddingLoss: margin must be from -1 to 1, found {margin!r}")
         self.margin, self.reduction = margin, check_reduction("CosineEmbeddingLoss", reduction)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import _C, ops
 from ..tensor import Tensor
+from .arguments import check_number
 from .losses import Weights, check_reduction, weights
 from .module import Module
 from .registry import register
@@ -86,7 +87,7 @@ class HuberLoss(Module):
     """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
-        if not delta > 0:
+        if check_number("HuberLoss", "delta", delta) <= 0:
             raise _C.ArgumentError(f"HuberLoss: delta must be positive, found {delta!r}")
         self.reduction, self.delta = check_reduction("HuberLoss", reduction), delta
 
@@ -114,7 +115,7 @@ class SmoothL1Loss(Module):
     """
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
-        if not beta >= 0:
+        if check_number("SmoothL1Loss", "beta", beta) < 0:
             raise _C.ArgumentError(f"SmoothL1Loss: beta must not be negative, found {beta!r}")
         self.reduction, self.beta = check_reduction("SmoothL1Loss", reduction), beta
 

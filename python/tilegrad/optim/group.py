@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
-from .numbers import check_number
+from ..numbers import check_number
 from .schedules.composed import parts_of
 from .schedules.plateau import ReduceOnPlateau
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
+from .betas import check_betas
 from .group import ParameterGroup
-from .numbers import check_betas
 from .optimizer import Optimizer
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
-from .numbers import check_number
+from ..numbers import check_number
 
 if TYPE_CHECKING:
     from ..tensor import Tensor

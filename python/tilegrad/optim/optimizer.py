@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 from .. import _C
 from ..capture import depends_on
 from ..nn.tree import Tree
+from ..numbers import check_number
 from ..scopes import named_scope
 from .group import ParameterGroup
-from .numbers import check_number
 
 if TYPE_CHECKING:
     from ..tensor import Tensor

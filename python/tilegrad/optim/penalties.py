@@ -16,8 +16,8 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from .. import _C, ops
+from ..numbers import check_number
 from .given import given_tensors
-from .numbers import check_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
-from .numbers import check_number
+from ..numbers import check_number
 from .optimizer import Optimizer
 
 if TYPE_CHECKING:

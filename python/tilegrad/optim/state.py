@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
-from .numbers import check_number
+from ..numbers import check_number
 
 if TYPE_CHECKING:
     from .group import ParameterGroup

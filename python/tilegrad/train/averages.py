@@ -11,13 +11,13 @@ import numpy as np
 from .. import _C, ops
 from ..autograd import no_grad
 from ..capture import capture
-from ..counts import check_count
+from ..nn.module import Module
+from ..numbers import check_count
 from .batch_statistics import has_batch_norm, kept_statistics, update_batch_norm
 from .callback import Callback
 from .placement import on_host
 
 if TYPE_CHECKING:
-    from ..nn.module import Module
     from ..tensor import Tensor
     from .trainer import Trainer
 
@@ -43,6 +43,8 @@ class _Average(Callback):
 
     def _begin(self, model: Module) -> None:
         """Start from the model's weights as they are."""
+        if not isinstance(model, Module):
+            raise _C.ArgumentError(f"{type(self).__name__}: model must be a module, found {type(model).__name__}")
         self._model, self.count, self._is_swapped = model, 0, False
         found: dict[str, Any] = dict(model.named_parameters())
         if self._with_buffers:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _C, ops
-from ..counts import check_count
+from ..numbers import check_count
 from ..structure import replace, tensors_in
 from .batches import Source, are_arrays, of_arrays, source_of, split
 from .callback import Callback, Callbacks

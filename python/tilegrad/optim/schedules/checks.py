@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from dataclasses import fields
 from typing import Any
 
 from ... import _C
+from ...numbers import check_number
 
 
 def check(schedule: Any, **at_least: float) -> None:
@@ -24,23 +24,14 @@ def check(schedule: Any, **at_least: float) -> None:
                 raise _C.ArgumentError(
                     f"{owner}: {item.name} must be an integer, found {type(value).__name__}"
                 ) from None
-        else:
-            _check_is_number(owner, item.name, value)
-        least = at_least.get(item.name, 0)
-        if not (math.isfinite(value) and value >= least):
-            raise _C.ArgumentError(f"{owner}: {item.name} must be finite and at least {least:g}, found {value:g}")
-
-
-def _check_is_number(owner: str, name: str, value: Any) -> None:
-    if not hasattr(value, "__float__"):
-        raise _C.ArgumentError(f"{owner}: {name} must be a number, found {type(value).__name__}")
+        check_number(owner, item.name, value, low=at_least.get(item.name, 0))
 
 
 def check_share(schedule: Any, name: str) -> None:
-    value = getattr(schedule, name)
-    _check_is_number(type(schedule).__name__, name, value)
-    if not 0 <= value <= 1:
-        raise _C.ArgumentError(f"{type(schedule).__name__}: {name} must be from 0 to 1, found {value:g}")
+    """A number from 0 to 1."""
+    owner = type(schedule).__name__
+    if check_number(owner, name, getattr(schedule, name)) > 1:
+        raise _C.ArgumentError(f"{owner}: {name} must be from 0 to 1, found {getattr(schedule, name):g}")
 
 
 def check_milestones(schedule: Any, milestones: Any) -> None:

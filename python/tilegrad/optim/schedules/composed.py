@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from ... import _C
-from ..numbers import check_number
+from ...numbers import check_number
 from .checks import check, check_milestones
 
 __all__ = ["PerEpoch", "Product", "Sequential", "Warmup"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import _C
-from ..numbers import check_number
+from ...numbers import check_number
 
 __all__ = ["ReduceOnPlateau"]
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ... import _C
-from ...counts import check_count
+from ...numbers import check_count, check_number
 from ..callback import Callback
 from ..placement import on_host
 from .monitor import Monitor
@@ -67,8 +66,8 @@ class EarlyStopping(Callback):
         start: int = 0,
     ) -> None:
         check_count("EarlyStopping", "patience", patience)
-        if min_change is not None and not min_change >= 0:
-            raise _C.ArgumentError(f"EarlyStopping: min_change must be at least 0, found {min_change!r}")
+        if min_change is not None:
+            check_number("EarlyStopping", "min_change", min_change)
         self.monitor = Monitor("EarlyStopping", monitor, mode, min_delta)
         self.patience, self.min_change, self.restore_best, self.start = patience, min_change, restore_best, start
         self._restored = False

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ... import _C
-from ...counts import check_count
 from ...io import save
+from ...numbers import check_count
 from ..callback import Callback
 from .monitor import Monitor
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import _C
+from ...numbers import check_number
 
 __all__ = ["Monitor", "better_way"]
 
@@ -38,8 +39,9 @@ class Monitor:
     def __init__(self, owner: str, name: str, mode: str = "auto", min_delta: float = 0.0) -> None:
         if mode not in ("min", "max", "auto"):
             raise _C.ArgumentError(f'{owner}: mode must be "min", "max" or "auto", found {mode!r}')
-        if not isinstance(min_delta, (int, float)) or not min_delta >= 0:
-            raise _C.ArgumentError(f"{owner}: min_delta must be at least 0, found {min_delta!r}")
+        if not isinstance(name, str):
+            raise _C.ArgumentError(f"{owner}: monitor must be the name of a result, found {name!r}")
+        check_number(owner, "min_delta", min_delta)
         self.owner, self.name, self.min_delta = owner, name, min_delta
         self.mode = better_way(name) if mode == "auto" else mode
         self.clear()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _C, ops
-from ...counts import check_count
+from ...numbers import check_count
 from .base import Metric, NDArray, check_choice
 from .classes import are_labels, labels_and_predictions
 
