@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections import Counter
 from contextlib import suppress
@@ -305,6 +306,30 @@ def test_array_for_a_tensor(op: Op) -> None:
         raised = error
     assert raised is None or isinstance(raised, tg.DTypeError), raised
     assert raised is None or re.match(rf"{op.name}: .*(ndarray|tensor)", str(raised)), raised
+
+
+# One of each kind of thing that no op takes everywhere.
+STRANGE = [None, "strange", 1.5, object(), {"a": 1}, b"strange", (None,), 10**30]
+
+
+@pytest.mark.parametrize("op", [pytest.param(op, id=op.name) for op in OPS if op.function is None])
+@pytest.mark.parametrize("strange", STRANGE, ids=lambda value: type(value).__name__)
+def test_strange_arguments(op: Op, strange: Any) -> None:
+    """Any argument may be of a wrong type: the op takes it, or its error begins with its name."""
+    sample = next(s for s in op.draw() if s.args)
+    make = lambda a: cast(a, op.dtypes[0])  # noqa: E731
+    args = [tree_map(make, a) for a in sample.args]
+    kwargs = {name: tree_map(make, value) for name, value in sample.kwargs.items()}
+    parameters = list(inspect.signature(getattr(tg, op.name)).parameters.values())[len(args) :]
+    calls = [([*args[:i], strange, *args[i + 1 :]], kwargs) for i in range(len(args))]
+    calls += [(args, {**kwargs, p.name: strange}) for p in parameters if p.kind is not p.VAR_POSITIONAL]
+    for positional, named in calls:
+        refusal = f"{op.name}: none"
+        try:
+            op(*positional, **named)
+        except (tg.TilegradError, MemoryError) as error:
+            refusal = str(error)
+        assert re.match(rf"{op.name}\b.*:", refusal), (positional, named, refusal)
 
 
 def finished(result: Any, target: str) -> Any:

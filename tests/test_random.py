@@ -352,7 +352,7 @@ def test_draws_from_several_threads_take_different_streams() -> None:
         (lambda: tg.Generator(0, -1), tg.ArgumentError, "Generator: stream must be from 0 to 2**63 - 1, found -1"),
         (lambda: tg.Generator(0).set_state(3), tg.ArgumentError,
          "Generator.set_state: expected (seed, stream), found 3"),
-        (lambda: tg.rand(-1), tg.ShapeError, "negative dimension in shape [-1]"),
+        (lambda: tg.rand(-1), tg.ShapeError, "rand: negative dimension in shape [-1]"),
         (lambda: tg.rand((2**40, 2**40)), tg.ArgumentError, "does not fit in 64 bits"),
         (lambda: tg.rand(2**70), tg.ArgumentError, "does not fit in 64 bits"),
         (lambda: tg.rand(1.5), tg.ShapeError, "rand: shape must be an integer or a sequence of integers, found 1.5"),

@@ -27,7 +27,7 @@ AugmentStep to_step(const Step& given) {
 
 }  // namespace
 
-void register_augment(py::module_& m) {
+void register_augment(Module& m) {
   using OptionalArray = std::optional<Array>;
   m.def(
       "augment",

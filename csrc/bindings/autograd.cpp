@@ -28,7 +28,7 @@ PyMethodDef functions[] = {
 
 }  // namespace
 
-void register_autograd(py::module_& m) {
+void register_autograd(Module& m) {
   if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
   m.def("grad_enabled", &grad_enabled);
   m.def("set_grad_enabled", &set_grad_enabled, py::arg("enabled"));
@@ -65,12 +65,16 @@ void register_autograd(py::module_& m) {
       },
       py::arg("gradient"), py::arg("by"),
       "A saved gradient times that of the loss, for the last use that a rule makes of it: it may be overwritten.");
-  m.def("set_tensor_class", [](py::handle type) {
-    if (!PyType_Check(type.ptr()) || !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type.ptr()), tensor_base_type)) {
-      throw py::type_error("expected a subclass of TensorBase");
-    }
-    tensor_class = reinterpret_cast<PyTypeObject*>(Py_NewRef(type.ptr()));
-  });
+  m.def(
+      "set_tensor_class",
+      [](py::handle type) {
+        if (!PyType_Check(type.ptr()) ||
+            !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type.ptr()), tensor_base_type)) {
+          throw py::type_error("expected a subclass of TensorBase");
+        }
+        tensor_class = reinterpret_cast<PyTypeObject*>(Py_NewRef(type.ptr()));
+      },
+      py::arg("type"));
 }
 
 }  // namespace tilegrad::bindings

@@ -35,7 +35,7 @@ PyMethodDef functions[] = {
 
 }  // namespace
 
-void register_capture(py::module_& m) {
+void register_capture(Module& m) {
   if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
   m.def("set_values_hidden", &set_values_hidden, py::arg("hidden"));
   m.def(

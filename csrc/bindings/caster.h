@@ -44,8 +44,8 @@ struct type_caster<tilegrad::Dims> {
       int overflow = 0;
       const long long size = PyLong_AsLongLongAndOverflow(number.ptr(), &overflow);
       if (overflow) {
-        tilegrad::fail(tilegrad::ErrorKind::argument, "shape: size %s does not fit in 64 bits",
-                       std::string(str(number)).c_str());
+        tilegrad::fail_without_op(tilegrad::ErrorKind::argument, "%s does not fit in 64 bits",
+                                  std::string(str(number)).c_str());
       }
       value.push_back(size);
     }

@@ -18,7 +18,7 @@ ops::ConvTransposeOptions options(const char* op, py::handle stride, py::handle 
   return {options(op, stride, padding, dilation, groups), to_pair(op, "output_padding", output_padding)};
 }
 
-void register_conv_transpose2d(py::module_& m) {
+void register_conv_transpose2d(Module& m) {
   m.def(
       "conv_transpose2d",
       [](const Array& x, const Array& w, const std::optional<Array>& b, py::object stride, py::object padding,
@@ -55,7 +55,7 @@ void register_conv_transpose2d(py::module_& m) {
 
 }  // namespace
 
-void register_conv2d(py::module_& m) {
+void register_conv2d(Module& m) {
   register_conv_transpose2d(m);
   m.def(
       "conv2d",

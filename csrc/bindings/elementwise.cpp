@@ -37,58 +37,53 @@ Array bound(py::handle object, const Array& x) {
   return ops::scalar("clip", py::detail::cast_op<Scalar>(number), x.dtype(), x.device());
 }
 
-// The operand of an op of one tensor.
-const Array& tensor(const char* op, py::handle object) {
-  if (is_tensor(object.ptr())) return as_tensor(object.ptr())->array;
-  fail(ErrorKind::dtype, "%s: expected a tensor, found %s (tg.tensor() makes one from other data)", op,
-       Py_TYPE(object.ptr())->tp_name);
-}
+// Ops of tensors and numbers: one function of the extension for all of two operands, one for all of three.
+struct OfTwo {
+  const char* op;
+  Array (*function)(const Array& a, const Array& b);
+
+  Array operator()(py::handle a, py::handle b) const {
+    const Array left = operand(op, a, {b});  // before the right one: errors name the first that is wrong
+    return function(left, operand(op, b, {a}));
+  }
+};
+struct OfThree {
+  const char* op;
+  Array (*function)(const Array& a, const Array& b, const Array& c);
+
+  Array operator()(py::handle a, py::handle b, py::handle c) const {
+    const Array first = operand(op, a, {b, c}), second = operand(op, b, {a, c});
+    return function(first, second, operand(op, c, {a, b}));
+  }
+};
 
 }  // namespace
 
-void register_elementwise(py::module_& m) {
+void register_elementwise(Module& m) {
 #define KERNEL(name, DTYPES, ...)
 #define CAST(name, To)
-#define UNARY(name, DTYPES, formula) \
-  m.def(#name, [](py::handle x) { return ops::name(tensor(#name, x)); }, py::arg("x"));
+#define UNARY(name, DTYPES, formula) m.def(#name, &ops::name, py::arg("x"));
 #define PREDICATE(name, DTYPES, formula) UNARY(name, DTYPES, formula)
-#define BINARY(name, DTYPES, formula)                                                                              \
-  m.def(                                                                                                           \
-      #name,                                                                                                       \
-      [](py::handle a, py::handle b) {                                                                             \
-        const Array left = operand(#name, a, {b}); /* before the right one: errors name the first that is wrong */ \
-        return ops::name(left, operand(#name, b, {a}));                                                            \
-      },                                                                                                           \
-      py::arg("a"), py::arg("b"));
+#define BINARY(name, DTYPES, formula) m.def(#name, OfTwo{#name, &ops::name}, py::arg("a"), py::arg("b"));
 #define COMPARISON(name, DTYPES, formula) BINARY(name, DTYPES, formula)
-#define TERNARY(name, DTYPES, formula)                                                                     \
-  m.def(                                                                                                   \
-      #name,                                                                                               \
-      [](py::handle a, py::handle b, py::handle c) {                                                       \
-        return ops::name(operand(#name, a, {b, c}), operand(#name, b, {a, c}), operand(#name, c, {a, b})); \
-      },                                                                                                   \
-      py::arg("a"), py::arg("b"), py::arg("c"));
+#define TERNARY(name, DTYPES, formula) \
+  m.def(#name, OfThree{#name, &ops::name}, py::arg("a"), py::arg("b"), py::arg("c"));
 #include "elementwise.inc"
 #undef KERNEL
   m.def("fused_multiply_add", &ops::fused_multiply_add, py::arg("a"), py::arg("b"), py::arg("c"));
-  m.def("sin", [](py::handle x) { return ops::sin(tensor("sin", x)); }, py::arg("x"));
-  m.def("cos", [](py::handle x) { return ops::cos(tensor("cos", x)); }, py::arg("x"));
+  m.def("sin", &ops::sin, py::arg("x"));
+  m.def("cos", &ops::cos, py::arg("x"));
   m.def("prelu", &ops::prelu, py::arg("x"), py::arg("slope"));
-  m.def(
-      "cast", [](py::handle x, DType dtype) { return ops::cast(tensor("astype", x), dtype); }, py::arg("x"),
-      py::arg("dtype"));
+  m.def("astype", &ops::cast, py::arg("x"), py::arg("dtype"));
   m.def(
       "where",
-      [](py::handle condition, py::handle a, py::handle b) {
-        return ops::where(tensor("where", condition), operand("where", a, {b}), operand("where", b, {a}));
+      [](const Array& condition, py::handle a, py::handle b) {
+        return ops::where(condition, operand("where", a, {b}), operand("where", b, {a}));
       },
       py::arg("condition"), py::arg("a"), py::arg("b"));
   m.def(
       "clip",
-      [](py::handle x, py::handle low, py::handle high) {
-        const Array& bounded = tensor("clip", x);
-        return ops::clip(bounded, bound(low, bounded), bound(high, bounded));
-      },
+      [](const Array& x, py::handle low, py::handle high) { return ops::clip(x, bound(low, x), bound(high, x)); },
       py::arg("x"), py::arg("low"), py::arg("high"));
   m.def(
       "clip_backward",

@@ -12,7 +12,7 @@
 
 namespace tilegrad::bindings {
 
-void register_indexing(py::module_& m) {
+void register_indexing(Module& m) {
   m.def(
       "basic_view", [](const char* op, const Array& x, py::handle key) { return basic_view(op, x, key.ptr()); },
       py::arg("op"), py::arg("x"), py::arg("key"),
@@ -41,13 +41,12 @@ void register_indexing(py::module_& m) {
         ops::Sorted found = ops::top(op, x, axis, kept, descending);
         return py::make_tuple(std::move(found.values), std::move(found.indices));
       },
-      py::arg("op"), py::arg("x"), py::arg("axis"), py::arg("kept"), py::arg("descending"));
+      py::arg("op"), py::arg("x"), py::arg("axis"), py::arg("k"), py::arg("descending"));
   m.def("arange", &ops::arange, py::arg("start"), py::arg("stop"), py::arg("step"), py::arg("dtype"),
         py::arg("device") = py::none());
   m.def("linspace", &ops::linspace, py::arg("start"), py::arg("stop"), py::arg("num"), py::arg("dtype"),
         py::arg("device") = py::none());
-  m.def("eye", &ops::eye, py::arg("rows"), py::arg("columns"), py::arg("diagonal"), py::arg("dtype"),
-        py::arg("device") = py::none());
+  m.def("eye", &ops::eye, py::arg("n"), py::arg("m"), py::arg("k"), py::arg("dtype"), py::arg("device") = py::none());
   m.def("band", &ops::band, py::arg("op"), py::arg("x"), py::arg("least"), py::arg("most"));
   m.def("broadcast_shapes", &ops::broadcast_shapes, py::arg("op"), py::arg("a"), py::arg("b"));
   m.def(

@@ -16,19 +16,22 @@ Array value_for(const char* op, const Array& x, py::handle value) {
   return ops::scalar(op, py::detail::cast_op<Scalar>(number), x.dtype(), x.device());
 }
 
+struct InPlace {
+  const KernelName<LoopNest<3>>* kernel;
+
+  void operator()(const char* op, const Array& x, py::handle other) const {
+    ops::binary_in_place(op, *kernel, x, value_for(op, x, other));
+  }
+};
+
 }  // namespace
 
-void register_inplace(py::module_& m) {
+void register_inplace(Module& m) {
   // Every BINARY line of kernels.inc as x = name(x, other); `op` is the name that errors give.
 #define KERNEL(name, DTYPES, ...)
 #define UNARY(name, DTYPES, formula)
-#define BINARY(name, DTYPES, formula)                                        \
-  m.def(                                                                     \
-      #name "_",                                                             \
-      [](const char* op, const Array& x, py::handle other) {                 \
-        ops::binary_in_place(op, kernels::name, x, value_for(op, x, other)); \
-      },                                                                     \
-      py::arg("op"), py::arg("x"), py::arg("other"));
+#define BINARY(name, DTYPES, formula) \
+  m.def(#name "_", InPlace{&kernels::name}, py::arg("op"), py::arg("x"), py::arg("other"));
 #include "kernels.inc"
 #undef KERNEL
   m.def(

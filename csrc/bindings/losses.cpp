@@ -12,22 +12,24 @@ py::tuple as_tuple(const ops::Losses& out) {
   return py::make_tuple(out.loss, optional(out.gradient), optional(out.target_gradient));
 }
 
-void register_paired_loss(py::module_& m, const char* name, PairedLossKind kind, const char* op) {
+void register_paired_loss(Module& m, const char* name, PairedLossKind kind, const char* op,
+                          const char* delta = "delta") {
   m.def(
-      name,
-      [op, kind](const Array& x, const Array& target, const OptionalArray& weight, const OptionalArray& pos_weight,
-                 double delta, const std::string& reduction, bool want_gradient, bool want_target_gradient) {
-        return as_tuple(ops::paired_loss(op, kind, x, target, weight.value_or(Array()), pos_weight.value_or(Array()),
-                                         delta, reduction, want_gradient, want_target_gradient));
-      },
-      py::arg("x"), py::arg("target"), py::arg("weight"), py::arg("pos_weight"), py::arg("delta"), py::arg("reduction"),
-      py::arg("want_gradient"), py::arg("want_target_gradient"),
-      "The loss and its gradients by x and by the target, where wanted.");
+       name,
+       [op, kind](const Array& x, const Array& target, const OptionalArray& weight, const OptionalArray& pos_weight,
+                  double constant, const std::string& reduction, bool want_gradient, bool want_target_gradient) {
+         return as_tuple(ops::paired_loss(op, kind, x, target, weight.value_or(Array()), pos_weight.value_or(Array()),
+                                          constant, reduction, want_gradient, want_target_gradient));
+       },
+       py::arg("x"), py::arg("target"), py::arg("weight"), py::arg("pos_weight"), py::arg(delta), py::arg("reduction"),
+       py::arg("want_gradient"), py::arg("want_target_gradient"),
+       "The loss and its gradients by x and by the target, where wanted.")
+      .name_in_errors = op;
 }
 
 }  // namespace
 
-void register_losses(py::module_& m) {
+void register_losses(Module& m) {
   const auto target = py::arg("target"), weight = py::arg("weight"), reduction = py::arg("reduction"),
              want_gradient = py::arg("want_gradient"), want_target_gradient = py::arg("want_target_gradient");
   m.def(
@@ -62,9 +64,9 @@ void register_losses(py::module_& m) {
   register_paired_loss(m, "mse_loss", PairedLossKind::squared, "mse_loss");
   register_paired_loss(m, "l1_loss", PairedLossKind::absolute, "l1_loss");
   register_paired_loss(m, "huber_loss", PairedLossKind::huber, "huber_loss");
-  register_paired_loss(m, "smooth_l1_loss", PairedLossKind::smooth_absolute, "smooth_l1_loss");
-  register_paired_loss(m, "hinge_loss", PairedLossKind::hinge, "hinge_loss");
-  register_paired_loss(m, "squared_hinge_loss", PairedLossKind::squared_hinge, "hinge_loss");
+  register_paired_loss(m, "smooth_l1_loss", PairedLossKind::smooth_absolute, "smooth_l1_loss", "beta");
+  register_paired_loss(m, "hinge_loss", PairedLossKind::hinge, "hinge_loss", "margin");
+  register_paired_loss(m, "squared_hinge_loss", PairedLossKind::squared_hinge, "hinge_loss", "margin");
   register_paired_loss(m, "binary_cross_entropy", PairedLossKind::binary_cross_entropy, "binary_cross_entropy");
   register_paired_loss(m, "binary_cross_entropy_with_logits", PairedLossKind::sigmoid_cross_entropy,
                        "binary_cross_entropy_with_logits");

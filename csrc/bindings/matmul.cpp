@@ -6,29 +6,13 @@
 #include "ops/fma_peak.h"
 
 namespace tilegrad::bindings {
-namespace {
 
-const Array& tensor_of(const char* op, const char* argument, py::handle object) {
-  if (!is_tensor(object.ptr())) {
-    fail(ErrorKind::dtype, "%s: %s must be a tensor, found %s; tg.tensor() makes one from other data", op, argument,
-         Py_TYPE(object.ptr())->tp_name);
-  }
-  return as_tensor(object.ptr())->array;
-}
-
-}  // namespace
-
-void register_matmul(py::module_& m) {
-  m.def(
-      "matmul",
-      [](py::handle a, py::handle b) { return ops::matmul(tensor_of("matmul", "a", a), tensor_of("matmul", "b", b)); },
-      py::arg("a"), py::arg("b"));
+void register_matmul(Module& m) {
+  m.def("matmul", &ops::matmul, py::arg("a"), py::arg("b"));
   m.def(
       "linear",
-      [](py::handle x, py::handle w, py::handle b, const std::string& activation) {
-        return ops::linear(tensor_of("linear", "x", x), tensor_of("linear", "w", w),
-                           b.is_none() ? Array() : tensor_of("linear", "b", b),
-                           ops::activation_named("linear", activation.c_str()));
+      [](const Array& x, const Array& w, const std::optional<Array>& b, const char* activation) {
+        return ops::linear(x, w, b.value_or(Array()), ops::activation_named("linear", activation));
       },
       py::arg("x"), py::arg("w"), py::arg("b"), py::arg("activation"));
   m.def(

@@ -7,18 +7,15 @@
 
 namespace tilegrad::bindings {
 
-void register_memory(py::module_& m) {
+void register_memory(Module& m) {
   m.def("from_numpy", [](py::handle array) { return from_numpy(array.ptr()); }, py::arg("array"));
   m.def("from_dlpack", [](py::handle object) { return from_dlpack(object.ptr()); }, py::arg("object"));
   m.def(
-      "empty", [](const Dims& shape, DType dtype, Device device) { return Array::empty(shape, dtype, device); },
-      py::arg("shape"), py::arg("dtype"), py::arg("device") = py::none());
-  m.def(
-      "full",
-      [](const Dims& shape, Scalar value, DType dtype, Device device) {
-        return ops::full(shape, value, dtype, device);
-      },
-      py::arg("shape"), py::arg("value"), py::arg("dtype"), py::arg("device") = py::none());
+      "empty",
+      [](const Dims& shape, DType dtype, Device device, const char*) { return Array::empty(shape, dtype, device); },
+      py::arg("shape"), py::arg("dtype"), py::arg("device") = py::none(), py::arg("op") = "empty");
+  m.def("full", &ops::full, py::arg("shape"), py::arg("value"), py::arg("dtype"), py::arg("device") = py::none(),
+        py::arg("op") = "full");
   m.def("to_device", &ops::to_device, py::arg("x"), py::arg("device"), "A copy on the device, outside any graph.");
   m.def("parse_device", [](Device device) { return device; }, py::arg("name"), "The device's plain name.");
   m.def("fill_", [](const Array& x, Scalar value) { ops::fill(x, value); }, py::arg("x"), py::arg("value"));

@@ -25,8 +25,9 @@ void take_gil_back(PyThreadState* state) {
 
 }  // namespace
 
-PYBIND11_MODULE(_C, m, py::mod_gil_not_used()) {
+PYBIND11_MODULE(_C, extension, py::mod_gil_not_used()) {
   using namespace tilegrad;
+  bindings::Module m(extension);
   m.doc() = "The native core of tilegrad. Its functions take and return tensors and know no gradients.";
   register_errors(m.ptr());
   py::register_exception_translator([](std::exception_ptr error) {

@@ -23,7 +23,7 @@ Array given(const OptionalArray& array) { return array.value_or(Array()); }
 
 }  // namespace
 
-void register_norm(py::module_& m) {
+void register_norm(Module& m) {
   const auto x = py::arg("x"), gamma = py::arg("gamma"), beta = py::arg("beta"), mean = py::arg("mean"),
              inverse = py::arg("inverse"), grad = py::arg("grad"), eps = py::arg("eps"), shape = py::arg("shape"),
              groups = py::arg("groups"), want_dx = py::arg("want_dx"), want_dgamma = py::arg("want_dgamma"),

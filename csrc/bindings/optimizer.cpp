@@ -10,7 +10,7 @@ namespace {
 // Binds an optimizer's step: the arrays and options that all have, then its own options, of types Own, which are the
 // members of P after the first.
 template <typename P, typename... Own, typename... Names>
-void register_step(py::module_& m, const char* name, void (*step)(const ops::OptimizerArrays&, const P&),
+void register_step(Module& m, const char* name, void (*step)(const ops::OptimizerArrays&, const P&),
                    const Names&... own_names) {
   static_assert(sizeof...(Own) == sizeof...(Names));
   m.def(
@@ -29,7 +29,7 @@ void register_step(py::module_& m, const char* name, void (*step)(const ops::Opt
 
 }  // namespace
 
-void register_optimizer(py::module_& m) {
+void register_optimizer(Module& m) {
   register_step<Sgd, double, double, bool>(m, "sgd", &ops::sgd, "momentum", "dampening", "nesterov");
   register_step<Adam, double, double, double>(m, "adam", &ops::adam, "beta1", "beta2", "eps");
   register_step<Nadam, double, double, double, double>(m, "nadam", &ops::nadam, "beta1", "beta2", "eps",

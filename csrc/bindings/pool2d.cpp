@@ -16,7 +16,7 @@ auto as_tuple(const ops::MaxPooled& pooled) {
   return py::make_tuple(pooled.y, pooled.index ? py::cast(pooled.index) : py::none());
 }
 
-void register_adaptive(py::module_& m) {
+void register_adaptive(Module& m) {
   m.def(
       "adaptive_max_pool2d",
       [](const Array& x, py::object output_size, bool want_index) {
@@ -48,7 +48,7 @@ void register_adaptive(py::module_& m) {
 
 }  // namespace
 
-void register_pool2d(py::module_& m) {
+void register_pool2d(Module& m) {
   register_adaptive(m);
   m.def(
       "max_pool2d",

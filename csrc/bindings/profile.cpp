@@ -12,7 +12,7 @@ struct EnteredScope {
 
 }  // namespace
 
-void register_profile(py::module_& m) {
+void register_profile(Module& m) {
   m.def("start_profile", &profile::start, "Notes every launch from now on.");
   m.def(
       "stop_profile",

@@ -7,7 +7,7 @@
 
 namespace tilegrad::bindings {
 
-void register_random(py::module_& m) {
+void register_random(Module& m) {
   using ops::Bounds;
   m.def(
       "uniform_",

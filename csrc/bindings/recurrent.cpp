@@ -20,7 +20,7 @@ ops::Cells cells(const Array& w, const Array& u, const Optional& b, const Option
 
 }  // namespace
 
-void register_recurrent(py::module_& m) {
+void register_recurrent(Module& m) {
   m.def(
       "rnn",
       [](const Array& x, const Array& w, const Array& u, const Optional& b, const Optional& h0, const Optional& lengths,

@@ -8,7 +8,7 @@
 namespace tilegrad::bindings {
 namespace {
 
-void register_extremum(py::module_& m, const char* name, bool largest) {
+void register_extremum(Module& m, const char* name, bool largest) {
   m.def(
       name,
       [name, largest](const Array& x, const ops::Axes& axis, bool keepdims, bool want_index) {
@@ -21,7 +21,7 @@ void register_extremum(py::module_& m, const char* name, bool largest) {
 
 }  // namespace
 
-void register_reduce(py::module_& m) {
+void register_reduce(Module& m) {
   const auto x = py::arg("x"), axis = py::arg("axis"), keepdims = py::arg("keepdims"), grad = py::arg("grad");
   m.def("sum", &ops::sum, x, py::arg("axis") = py::none(), py::arg("keepdims") = false);
   m.def("prod", &ops::prod, x, axis, keepdims);
@@ -39,7 +39,7 @@ void register_reduce(py::module_& m) {
         return ops::variance("std", a, axes, correction, keep, true);
       },
       x, axis, py::arg("correction"), keepdims);
-  m.def("norm2", &ops::norm2, x, axis, keepdims);
+  m.def("norm2", &ops::norm2, x, axis, keepdims).name_in_errors = "norm";
   m.def("logsumexp", &ops::logsumexp, x, axis, keepdims);
   register_extremum(m, "max", true);
   register_extremum(m, "min", false);

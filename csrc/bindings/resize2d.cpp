@@ -13,7 +13,7 @@ ops::ResizeOptions options(const char* op, py::handle size, std::pair<double, do
 
 }  // namespace
 
-void register_resize2d(py::module_& m) {
+void register_resize2d(Module& m) {
   m.def(
       "interpolate",
       [](const Array& x, py::object size, std::pair<double, double> scale_factor, bool linear) {

@@ -9,7 +9,7 @@
 
 namespace tilegrad::bindings {
 
-void register_runtime(py::module_& m) {
+void register_runtime(Module& m) {
   m.def("isa", [] { return cpu::isa(); }, "The ISA whose kernels run.");
   m.def("available_isas", &cpu::available_isas, "The ISAs whose kernels can run here, the most portable first.");
   m.def("set_isa", &cpu::set_isa, py::arg("name"), "Switches the kernels of the whole process; for tests.");

@@ -66,8 +66,8 @@ struct Source {
   static void taken_back(void* data, size_t bytes) { address_checks::forbid(data, bytes); }
 
   [[noreturn]] static void out_of_memory(size_t bytes) {
-    fail(ErrorKind::memory, "out of memory: could not allocate %zu bytes on the CPU%s", bytes,
-         holders::largest(Device{}).c_str());
+    fail_without_op(ErrorKind::memory, "out of memory: could not allocate %zu bytes on the CPU%s", bytes,
+                    holders::largest(Device{}).c_str());
   }
 
  private:

@@ -14,10 +14,10 @@ Dims contiguous_strides(const Dims& shape) {
 Array Array::empty(const Dims& shape, DType dtype, Device device) {
   int64_t elements = 1, bytes = static_cast<int64_t>(tilegrad::item_size(dtype));
   for (int64_t extent : shape) {
-    if (extent < 0) fail(ErrorKind::shape, "negative dimension in shape %s", shape.str().c_str());
+    if (extent < 0) fail_without_op(ErrorKind::shape, "negative dimension in shape %s", shape.str().c_str());
     // A zero makes the array empty, but its neighbours must still make sense.
-    elements = checked_multiply(elements, extent > 0 ? extent : 1, "shape");
-    bytes = checked_multiply(bytes, extent > 0 ? extent : 1, "shape");
+    elements = checked_multiply(elements, extent > 0 ? extent : 1, nullptr);
+    bytes = checked_multiply(bytes, extent > 0 ? extent : 1, nullptr);
   }
   for (int64_t extent : shape) bytes = extent == 0 ? 0 : bytes;
   StorageRef storage(Storage::allocate(static_cast<size_t>(bytes), device));

@@ -38,7 +38,7 @@ class Dims {
   const int64_t* end() const { return values() + size_; }
 
   void push_back(int64_t value) {
-    if (size_ == kMaxRank) fail(ErrorKind::shape, "a tensor has at most %d dimensions", kMaxRank);
+    if (size_ == kMaxRank) fail_without_op(ErrorKind::shape, "a tensor has at most %d dimensions", kMaxRank);
     if (size_ == kInline && !more_) {
       more_ = new int64_t[kMaxRank];
       for (int i = 0; i < size_; ++i) more_[i] = inline_[i];

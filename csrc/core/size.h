@@ -7,21 +7,18 @@
 
 namespace tilegrad {
 
-inline int64_t checked_multiply(int64_t a, int64_t b, const char* what) {
+// `op` is null where it is not known.
+[[noreturn, gnu::cold]] void fail_for_size(int64_t a, char sign, int64_t b, const char* op);
+
+inline int64_t checked_multiply(int64_t a, int64_t b, const char* op) {
   int64_t product;
-  if (__builtin_mul_overflow(a, b, &product)) {
-    fail(ErrorKind::argument, "%s: the size %lld x %lld does not fit in 64 bits", what, static_cast<long long>(a),
-         static_cast<long long>(b));
-  }
+  if (__builtin_mul_overflow(a, b, &product)) fail_for_size(a, 'x', b, op);
   return product;
 }
 
-inline int64_t checked_add(int64_t a, int64_t b, const char* what) {
+inline int64_t checked_add(int64_t a, int64_t b, const char* op) {
   int64_t sum;
-  if (__builtin_add_overflow(a, b, &sum)) {
-    fail(ErrorKind::argument, "%s: the size %lld + %lld does not fit in 64 bits", what, static_cast<long long>(a),
-         static_cast<long long>(b));
-  }
+  if (__builtin_add_overflow(a, b, &sum)) fail_for_size(a, '+', b, op);
   return sum;
 }
 

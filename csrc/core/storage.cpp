@@ -60,13 +60,15 @@ Device parse_device(const char* text) {
   } else if (given != "cuda") {
     index = -1;
   }
-  if (index < 0) fail(ErrorKind::device, "device '%s' is none of 'cpu', 'cuda' and 'cuda:0' to 'cuda:15'", text);
+  if (index < 0)
+    fail_without_op(ErrorKind::device, "device '%s' is none of 'cpu', 'cuda' and 'cuda:0' to 'cuda:15'", text);
   if (!cuda::why_not().empty()) {
-    fail(ErrorKind::device, "device '%s' is not available: %s", text, cuda::why_not().c_str());
+    fail_without_op(ErrorKind::device, "device '%s' is not available: %s", text, cuda::why_not().c_str());
   }
   if (index >= cuda::device_count()) {
-    fail(ErrorKind::device, "device '%s' is not available: the last that the NVIDIA driver sees is 'cuda:%d'", text,
-         cuda::device_count() - 1);
+    fail_without_op(ErrorKind::device,
+                    "device '%s' is not available: the last that the NVIDIA driver sees is 'cuda:%d'", text,
+                    cuda::device_count() - 1);
   }
   return {DeviceType::cuda, static_cast<int8_t>(index)};
 }

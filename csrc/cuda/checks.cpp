@@ -26,7 +26,7 @@ struct PinnedSource {
   static void taken_back(void*, size_t) {}
   static size_t largest() { return size_t{1} << 40; }
   [[noreturn]] static void out_of_memory(size_t bytes) {
-    fail(ErrorKind::memory, "out of memory: could not pin %zu bytes of host memory", bytes);
+    fail_without_op(ErrorKind::memory, "out of memory: could not pin %zu bytes of host memory", bytes);
   }
 };
 

@@ -93,7 +93,7 @@ void Source::out_of_memory(size_t bytes) {
   size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
   const MemoryStats stats = cache(current).stats();
-  fail(
+  fail_without_op(
       ErrorKind::memory,
       "out of memory: could not allocate %zu bytes on cuda:%d; tensors and programs hold %llu of %zu bytes, %zu are free%s",
       bytes, current, static_cast<unsigned long long>(stats.bytes_in_use), total, free,

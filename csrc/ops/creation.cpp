@@ -23,16 +23,16 @@ Array scalar(const char* op, const Scalar& value, DType dtype, Device device) {
   return array;
 }
 
-void fill(const Array& y, const Scalar& value) {
-  const Array source = scalar("fill", value, y.dtype(), y.device());
+void fill(const Array& y, const Scalar& value, const char* op) {
+  const Array source = scalar(op, value, y.dtype(), y.device());
   const LoopNest<2> nest = make_nest<2>(y.shape(), {Dims::filled(y.ndim(), 0), y.strides()});
   launch(kernels::fill, y.dtype(), nest, {reads(source), writes(y)},
          Cost::bytes(static_cast<double>(nest.numel) * static_cast<double>(y.item_size())));
 }
 
-Array full(const Dims& shape, const Scalar& value, DType dtype, Device device) {
+Array full(const Dims& shape, const Scalar& value, DType dtype, Device device, const char* op) {
   Array y = Array::empty(shape, dtype, device);
-  fill(y, value);
+  fill(y, value, op);
   return y;
 }
 

@@ -117,7 +117,7 @@ DType parse_dtype(PyObject* object) {
   const std::string found = characters ? characters : "?";
   PyErr_Clear();
   Py_XDECREF(shown);
-  fail(
+  fail_without_op(
       ErrorKind::dtype,
       "dtype %s is not one of float32, float64, bfloat16, float16, int64, int32, uint8, bool (as tg.float32, \"float32\" "
       "or numpy.float32)",

@@ -37,14 +37,20 @@ void register_errors(PyObject* module) {
   set(ErrorKind::memory, PyExc_MemoryError);
 }
 
+void set_python_error(ErrorKind kind, const std::string& message) {
+  PyErr_SetString(types[static_cast<int>(kind)], message.c_str());
+}
+
 void set_python_error() {
   try {
     throw;
   } catch (const Error& error) {
-    PyErr_SetString(types[static_cast<int>(error.kind)], error.what());
+    set_python_error(error.kind, error.what());
   } catch (const PythonError&) {
   } catch (pybind11::error_already_set& error) {
     error.restore();
+  } catch (const pybind11::builtin_exception& error) {
+    error.set_error();
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::exception& error) {

@@ -17,6 +17,7 @@ void register_errors(PyObject* module);
 
 // Sets the Python exception for the C++ one being handled; to be called in a catch block.
 void set_python_error();
+void set_python_error(ErrorKind kind, const std::string& message);
 
 // Runs `body`, turning C++ exceptions into a Python one and `failed`.
 template <typename Result, typename Body>

@@ -42,7 +42,7 @@ def _new(
     requires_grad: bool,
 ) -> Tensor:
     """A tensor of ``shape`` that the native function ``fill`` has written."""
-    out: Tensor = _C.empty(sizes_of(op, shape, dtype), dtype)
+    out: Tensor = _C.empty(sizes_of(op, shape, dtype), dtype, op=op)
     _fill(out, generator, fill, *parameters)
     return type(out)(out, True) if requires_grad else out
 

@@ -177,7 +177,7 @@ OPS = [
         exact,
         (
             Bad((), tg.ArgumentError, "meshgrid: at least one vector is needed, found none"),
-            Bad((three, grid), tg.ShapeError, r"meshgrid: argument 1 must be a vector, found \[3, 4\]"),
+            Bad((three, grid), tg.ShapeError, r"meshgrid: axes\[1\] must be a vector, found \[3, 4\]"),
             Bad((three,), tg.ArgumentError, "meshgrid: indexing must be 'ij' or 'xy', found 'ji'", {"indexing": "ji"}),
             Bad(
                 (three, np.ones(2)),

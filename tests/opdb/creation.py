@@ -66,7 +66,9 @@ def band_bad(name: str) -> tuple[Bad, ...]:
 
 
 def like_bad(name: str, *value: Any) -> tuple[Bad, ...]:
-    unknown = r"dtype 'float8' is not one of float32, .*, bool \(as tg\.float32, \"float32\" or numpy\.float32\)"
+    unknown = (
+        rf"{name}: dtype 'float8' is not one of float32, .*, bool \(as tg\.float32, \"float32\" or numpy\.float32\)"
+    )
     return (
         not_tensor(name, *value),
         not_tensor(name, *value, found=[1.0]),
@@ -114,7 +116,9 @@ OPS = [
             Bad(
                 (0, 1, 3, "int64"), tg.DTypeError, "linspace: dtype int64 is not floating; make it in float32 and cast"
             ),
-            Bad((0, 1, 1 << 62), tg.ArgumentError, r"shape: the size 4 x 4611686018427387904 does not fit in 64 bits"),
+            Bad(
+                (0, 1, 1 << 62), tg.ArgumentError, r"linspace: the size 4 x 4611686018427387904 does not fit in 64 bits"
+            ),
         ),
         ("float32",),
         gradient=False,
@@ -125,9 +129,9 @@ OPS = [
         eye_samples,
         exact,
         (
-            Bad((-1,), tg.ShapeError, r"negative dimension in shape \[-1, -1\]"),
-            Bad((2, -3), tg.ShapeError, r"negative dimension in shape \[2, -3\]"),
-            Bad((1 << 40,), tg.ArgumentError, r"shape: the size 1099511627776 x 1099511627776 does not fit in 64 bits"),
+            Bad((-1,), tg.ShapeError, r"eye: negative dimension in shape \[-1, -1\]"),
+            Bad((2, -3), tg.ShapeError, r"eye: negative dimension in shape \[2, -3\]"),
+            Bad((1 << 40,), tg.ArgumentError, r"eye: the size 1099511627776 x 1099511627776 does not fit in 64 bits"),
         ),
         ("float32",),
         gradient=False,
@@ -156,8 +160,12 @@ OPS = [
         full_samples,
         exact,
         (
-            Bad((np.array([1]), 1.5), tg.DTypeError, r"fill: the number 1\.5 is floating and the tensor is int64; .*"),
-            Bad((np.array([1], np.uint8), -1), tg.ArgumentError, r"fill: the number -1 does not fit in uint8"),
+            Bad(
+                (np.array([1]), 1.5),
+                tg.DTypeError,
+                r"full_like: the number 1\.5 is floating and the tensor is int64; .*",
+            ),
+            Bad((np.array([1], np.uint8), -1), tg.ArgumentError, r"full_like: the number -1 does not fit in uint8"),
             *like_bad("full_like", 1),
         ),
         EVERY,

@@ -82,7 +82,7 @@ def bad(name: str, x: np.ndarray) -> tuple[Bad, ...]:
         Bad((x.astype(np.int64), 0.5, True), tg.DTypeError,
             rf"{name}: x must be float32 or float64, found int64 \[.*\]; cast it with \.astype\(\)"),
         Bad(([1.0], 0.5, False), tg.DTypeError,
-            rf"{name}: expected a tensor, found list \(tg\.tensor\(\) makes one from other data\)"),
+            rf"{name}: x must be a tensor, found list; tg\.tensor\(\) makes one from other data"),
     )  # fmt: skip
 
 

@@ -118,7 +118,11 @@ OPS = [
                 "axis 0 must agree",
             ),
             Bad(([two], 1), tg.OutOfRangeError, "concat: axis 1 is out of range for a tensor of 1 dimensions"),
-            Bad(([two, 3],), tg.DTypeError, r"concat: tensors\[1\] is a int; tg\.tensor\(\) makes a tensor"),
+            Bad(
+                ([two, 3],),
+                tg.DTypeError,
+                r"concat: tensors\[1\] must be a tensor, found int; tg\.tensor\(\) makes one from other data",
+            ),
         ),
         EVERY,
     ),

@@ -110,7 +110,7 @@ LINEAR_BAD = (
         r"never mixed silently; cast one with \.astype\(\)"),
     Bad((f32(2, 3), f32(3, 4), np.ones(4)), tg.DTypeError, r"linear: operands have dtypes float32 and float64, which "
         r"are never mixed silently; cast one with \.astype\(\)"),
-    Bad((f32(2, 3), f32(3, 4), 1.0), tg.DTypeError, r"linear: b must be a tensor, found float; tg\.tensor\(\) makes "
+    Bad((f32(2, 3), f32(3, 4), 1.0), tg.DTypeError, r"linear: b must be a tensor or None, found float; tg\.tensor\(\) makes "
         r"one from other data"),
     Bad((f32(2, 3), f32(3, 4)), tg.ArgumentError, r"linear: activation must be None, 'relu', 'sigmoid', 'tanh' or "
         r"'gelu', found 'swish'", {"activation": "swish"}),

@@ -92,7 +92,7 @@ class Op:
 
 def not_tensor(name: str, *rest: Any, found: Any = "x") -> Bad:
     """A call with something else where a tensor belongs."""
-    message = rf"{name}: expected a tensor, found {type(found).__name__} \(tg\.tensor\(\) makes one from other data\)"
+    message = rf"{name}: x must be a tensor, found {type(found).__name__}; tg\.tensor\(\) makes one from other data"
     return Bad((found, *rest), tg.DTypeError, message)
 
 

@@ -177,7 +177,7 @@ def constant(shape: Shape, value: float, dtype: DTypeLike = "float32") -> Tensor
 
 
 def _filled(op: str, shape: Shape, value: float, dtype: DTypeLike) -> Tensor:
-    result: Tensor = _C.full(sizes_of(op, shape, dtype), value, dtype)
+    result: Tensor = _C.full(sizes_of(op, shape, dtype), value, dtype, op=op)
     return result
 
 

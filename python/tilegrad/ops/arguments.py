@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..operands import no_tensor
 
-
-def require_tensor(op: str, x: Any) -> None:
-    """Raise where something else than a tensor was given."""
-    if not isinstance(x, _C.TensorBase):
-        raise _C.DTypeError(
-            f"{op}: expected a tensor, found {type(x).__name__} (tg.tensor() makes one from other data)"
-        )
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 
 def require_tensors(op: str, **arguments: Any) -> None:
-    """The same of several, by name."""
+    """Raise where one of these arguments, given by name, is something else than a tensor.
+
+    For ops that ask a tensor for its shape or dtype first: where it is handed on at once, the core says the same.
+    """
     for name, x in arguments.items():
         if not isinstance(x, _C.TensorBase):
             raise no_tensor(f"{op}: {name}", x)
+
+
+def tensors_of(op: str, tensors: Any) -> tuple[Tensor, ...]:
+    """What an op that joins tensors was given; that all are tensors is for the core to see."""
+    if not hasattr(tensors, "__iter__"):
+        raise _C.DTypeError(f"{op}: tensors must be a sequence of tensors, found {type(tensors).__name__}")
+    return tuple(tensors)
+
+
+def number_of(op: str, name: str, value: Any, hint: str = "") -> float:
+    """A constant of an op, which has no gradient; raise where it is no number."""
+    if isinstance(value, _C.TensorBase) or not hasattr(value, "__float__"):
+        raise _C.DTypeError(f"{op}: {name} must be a number, found {type(value).__name__}{hint}")
+    return float(value)
 
 
 def is_integer(value: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import record
-from .arguments import require_tensor
+from .arguments import require_tensors
 from .comparison import where
 from .elementwise import multiply
 from .joining import split
@@ -26,6 +26,9 @@ Needs = tuple[bool, ...]
 Gradients = tuple["Tensor | None", ...]
 
 
+_MOST = 2**63 - 1
+
+
 def _count(op: str, name: str, value: Any, least: int) -> int:
     try:
         count = operator.index(value)
@@ -33,6 +36,8 @@ def _count(op: str, name: str, value: Any, least: int) -> int:
         count = least - 1
     if count < least or isinstance(value, bool):
         raise _C.ArgumentError(f"{op}: {name} must be an integer from {least} up, found {value!r}")
+    if count > _MOST:
+        raise _C.ArgumentError(f"{op}: {name} {count} does not fit in 64 bits")
     return count
 
 
@@ -69,7 +74,7 @@ def chunk(x: Tensor, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
     >>> tg.chunk(tg.arange(5), 2)
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
-    require_tensor("chunk", x)
+    require_tensors("chunk", x=x)
     count = _count("chunk", "chunks", chunks, 1)
     size = x.shape[_C.normalize_axis("chunk", axis, x.ndim)]
     part = -(-size // count)
@@ -102,7 +107,7 @@ def unbind(x: Tensor, axis: int = 0) -> tuple[Tensor, ...]:
     >>> tg.unbind(tg.tensor([[1, 2], [3, 4]]), axis=1)
     (tensor([1, 3]), tensor([2, 4]))
     """
-    require_tensor("unbind", x)
+    require_tensors("unbind", x=x)
     axis = _C.normalize_axis("unbind", axis, x.ndim)
     return tuple(x[(slice(None),) * axis + (i,)] for i in range(x.shape[axis]))
 
@@ -133,7 +138,7 @@ def moveaxis(x: Tensor, source: int, destination: int) -> Tensor:
     >>> tg.moveaxis(tg.zeros((2, 3, 4)), 1, -1).shape  # [N, C, L] to [N, L, C]
     (2, 4, 3)
     """
-    require_tensor("moveaxis", x)
+    require_tensors("moveaxis", x=x)
     source = _C.normalize_axis("moveaxis", source, x.ndim)
     destination = _C.normalize_axis("moveaxis", destination, x.ndim)
     axes = [axis for axis in range(x.ndim) if axis != source]
@@ -168,7 +173,7 @@ def tile(x: Tensor, reps: int | Sequence[int]) -> Tensor:
     tensor([[1, 2, 1, 2],
             [1, 2, 1, 2]])
     """
-    require_tensor("tile", x)
+    require_tensors("tile", x=x)
     counts = [_count("tile", "reps", r, 0) for r in (reps if isinstance(reps, (tuple, list)) else (reps,))]
     rank = max(len(counts), x.ndim)
     counts = [1] * (rank - len(counts)) + counts
@@ -213,7 +218,7 @@ def repeat(x: Tensor, repeats: int, axis: int | None = None) -> Tensor:
     >>> tg.repeat(tg.tensor([1, 2]), 3)
     tensor([1, 1, 1, 2, 2, 2])
     """
-    require_tensor("repeat", x)
+    require_tensors("repeat", x=x)
     count = _count("repeat", "repeats", repeats, 0)
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
@@ -258,9 +263,9 @@ def meshgrid(*axes: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
     if not axes:
         raise _C.ArgumentError("meshgrid: at least one vector is needed, found none")
     for position, axis in enumerate(axes):
-        require_tensor("meshgrid", axis)
+        require_tensors("meshgrid", **{f"axes[{position}]": axis})
         if axis.ndim != 1:
-            raise _C.ShapeError(f"meshgrid: argument {position} must be a vector, found {list(axis.shape)}")
+            raise _C.ShapeError(f"meshgrid: axes[{position}] must be a vector, found {list(axis.shape)}")
         if axis.dtype != axes[0].dtype:
             raise _C.DTypeError(
                 f"meshgrid: all vectors must have one dtype, found {axes[0].dtype.name} and {axis.dtype.name}; cast "
@@ -305,8 +310,7 @@ def outer(a: Tensor, b: Tensor) -> Tensor:
     tensor([[ 3,  4,  5],
             [ 6,  8, 10]])
     """
-    require_tensor("outer", a)
-    require_tensor("outer", b)
+    require_tensors("outer", a=a, b=b)
     for name, x in (("a", a), ("b", b)):
         if x.ndim != 1:
             raise _C.ShapeError(f"outer: {name} must be a vector, found {list(x.shape)}; flatten() it first")
@@ -345,7 +349,7 @@ def masked_fill(x: Tensor, mask: Tensor, value: float) -> Tensor:
     >>> tg.masked_fill(tg.tensor([1.0, 2.0]), tg.tensor([True, False]), float("-inf"))
     tensor([-inf,   2.])
     """
-    require_tensor("masked_fill", x)
+    require_tensors("masked_fill", x=x, mask=mask)
     if isinstance(value, _C.TensorBase):
         raise _C.DTypeError("masked_fill: value must be a number, found a tensor; where() takes tensors on both sides")
     return where(mask, _C.as_tensor_like("masked_fill", x, value), x)
@@ -384,7 +388,6 @@ def diagonal(x: Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tens
     >>> tg.diagonal(tg.tensor([[1, 2, 3], [4, 5, 6]]), offset=1)
     tensor([2, 6])
     """
-    require_tensor("diagonal", x)
     out = _C.diagonal(x, offset, axis1, axis2)
     return record(out, _diagonal_gradient, (x,), x.shape, offset, axis1, axis2)
 
@@ -421,7 +424,7 @@ def trace(x: Tensor) -> Tensor:
     >>> tg.trace(tg.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor(5.)
     """
-    require_tensor("trace", x)
+    require_tensors("trace", x=x)
     if x.ndim != 2:
         raise _C.ShapeError(f"trace: x must be a matrix, found {list(x.shape)}")
     return sum(diagonal(x))

@@ -46,11 +46,11 @@ def astype(x: Tensor, dtype: DTypeLike) -> Tensor:
     >>> tg.astype(tg.tensor([1.7, -300.0]), "uint8")
     tensor([1, 0], dtype=uint8)
     """
-    y = _C.cast(x, dtype)
+    y = _C.astype(x, dtype)
     if y.dtype == x.dtype:
         return x
     return record(y, _astype_gradient, (x,), x.dtype) if y.dtype.is_floating else y
 
 
 def _astype_gradient(needs: Needs, grad: Tensor, dtype: Any) -> Gradients:
-    return (_C.cast(grad, dtype),)
+    return (_C.astype(grad, dtype),)

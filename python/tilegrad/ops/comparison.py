@@ -432,12 +432,12 @@ def clip_gradient(
     # No x lies outside of itself: where there is no bound, nothing is held back.
     grad_x = _C.clip_backward(grad, x, x if low is None else low, x if high is None else high) if needs[0] else None
     raised = x if low is None else _C.maximum(x, low)
-    too_high = False if high is None else _C.greater(raised, high)
+    too_high = None if high is None else _C.greater(raised, high)
     grad_low = grad_high = None
     if needs[1]:
         lifted = _C.where(_C.less(x, low), grad, 0.0)
-        grad_low = lifted if too_high is False else _C.where(too_high, 0.0, lifted)
-    if needs[2]:
+        grad_low = lifted if too_high is None else _C.where(too_high, 0.0, lifted)
+    if needs[2] and too_high is not None:
         grad_high = _C.where(too_high, grad, 0.0)
     return (
         None if grad_x is None else sum_to(grad_x, x),

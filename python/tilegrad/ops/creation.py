@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _C
-from .arguments import require_tensor, sizes_of
+from .arguments import require_tensors, sizes_of
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -96,7 +96,7 @@ def full(
 
 
 def _filled(op: str, shape: Shape, value: float, dtype: DTypeLike, device: str | None, requires_grad: bool) -> Tensor:
-    out = _C.full(sizes_of(op, shape, dtype), value, dtype, device)
+    out = _C.full(sizes_of(op, shape, dtype), value, dtype, device, op)
     return type(out)(out, True) if requires_grad else out
 
 
@@ -170,8 +170,8 @@ def empty_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
     >>> tg.empty_like(tg.zeros((2, 3))).shape
     (2, 3)
     """
-    require_tensor("empty_like", x)
-    return _C.empty(x.shape, x.dtype if dtype is None else dtype, x.device)
+    require_tensors("empty_like", x=x)
+    return _C.empty(x.shape, x.dtype if dtype is None else dtype, x.device, "empty_like")
 
 
 def full_like(x: Tensor, value: float, dtype: DTypeLike = None) -> Tensor:
@@ -195,8 +195,12 @@ def full_like(x: Tensor, value: float, dtype: DTypeLike = None) -> Tensor:
     >>> tg.full_like(tg.zeros(2), 7)
     tensor([7., 7.])
     """
-    require_tensor("full_like", x)
-    return _C.full(x.shape, value, x.dtype if dtype is None else dtype, x.device)
+    return _filled_like("full_like", x, value, dtype)
+
+
+def _filled_like(op: str, x: Tensor, value: float, dtype: DTypeLike) -> Tensor:
+    require_tensors(op, x=x)
+    return _C.full(x.shape, value, x.dtype if dtype is None else dtype, x.device, op)
 
 
 def zeros_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
@@ -218,8 +222,7 @@ def zeros_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
     >>> tg.zeros_like(tg.ones(2))
     tensor([0., 0.])
     """
-    require_tensor("zeros_like", x)
-    return full_like(x, 0, dtype)
+    return _filled_like("zeros_like", x, 0, dtype)
 
 
 def ones_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
@@ -241,8 +244,7 @@ def ones_like(x: Tensor, dtype: DTypeLike = None) -> Tensor:
     >>> tg.ones_like(tg.zeros(2))
     tensor([1., 1.])
     """
-    require_tensor("ones_like", x)
-    return full_like(x, 1, dtype)
+    return _filled_like("ones_like", x, 1, dtype)
 
 
 def arange(

@@ -9,7 +9,7 @@ from .. import _C
 from ..autograd import record
 from ..generator import source_of
 from ..mixed_precision import in_float32
-from .arguments import require_tensor
+from .arguments import number_of, require_tensors
 
 if TYPE_CHECKING:
     from ..generator import Generator
@@ -176,8 +176,8 @@ def _drop(
     training: bool,
     generator: Generator | None,
 ) -> Tensor:
-    require_tensor(op, x)
-    if not 0 <= p < 1:
+    require_tensors(op, x=x)
+    if not 0 <= number_of(op, "p", p) < 1:
         raise _C.ArgumentError(
             f"{op}: p must be at least 0 and below 1 (the share of elements set to zero), found {p:g}"
         )

@@ -263,7 +263,7 @@ def power(a: Tensor | float, b: Tensor | float) -> Tensor:
     if b.__class__ is int and b == 2:
         return square(a)  # type: ignore[arg-type]
     if b.__class__ is int and b == 3:
-        return record(_C.cube(a), _cube_gradient, (a,), a)
+        return record(_C.cube(a), _cube_gradient, (a,), a)  # type: ignore[arg-type]
     return record(_C.power(a, b), _power_gradient, (a, b), a, b)
 
 

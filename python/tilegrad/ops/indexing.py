@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import _C
 from ..autograd import record
-from .arguments import require_tensor
+from .arguments import is_integer, require_tensors
 from .from_data import tensor
 from .subscript import _unstack, getitem
 
@@ -28,6 +28,8 @@ def _as_indices(op: str, indices: Any, argument: str = "indices") -> Tensor:
     if not isinstance(indices, (int, list, tuple, np.ndarray, np.integer)):
         raise _C.DTypeError(f"{op}: {argument} must be an integer tensor, found {type(indices).__name__}")
     array = np.asarray(indices)
+    if array.dtype.kind not in "biuf":  # of strings, of None
+        raise _C.DTypeError(f"{op}: {argument} must be an integer tensor, found {indices!r:.60}")
     return tensor(array.astype(np.int64) if array.size == 0 else array)
 
 
@@ -62,7 +64,7 @@ def take(x: Tensor, indices: Tensor, axis: int | None = None) -> Tensor:
     tensor([[3, 1],
             [6, 4]])
     """
-    require_tensor("take", x)
+    require_tensors("take", x=x)
     if axis is None:
         from .views import reshape
 
@@ -114,7 +116,7 @@ def take_along_axis(x: Tensor, indices: Tensor, axis: int) -> Tensor:
     tensor([[3],
             [4]])
     """
-    require_tensor("take_along_axis", x)
+    require_tensors("take_along_axis", x=x)
     axis = _C.normalize_axis("take_along_axis", axis, x.ndim)
     indices = _as_indices("take_along_axis", indices)
     if indices.ndim == x.ndim:
@@ -179,8 +181,7 @@ def scatter_add(x: Tensor, indices: Tensor, values: Tensor, axis: int = 0) -> Te
     >>> tg.scatter_add(tg.zeros(3), tg.tensor([0, 2, 0]), tg.tensor([1.0, 2.0, 3.0]))
     tensor([4., 0., 2.])
     """
-    require_tensor("scatter_add", x)
-    require_tensor("scatter_add", values)
+    require_tensors("scatter_add", x=x, values=values)
     axis = _C.normalize_axis("scatter_add", axis, x.ndim)
     indices = _as_indices("scatter_add", indices)
     out = _C.copy(x)
@@ -228,10 +229,11 @@ def embedding(weight: Tensor, indices: Tensor, padding_idx: int | None = None) -
             [3., 4.],
             [1., 2.]])
     """
-    require_tensor("embedding", weight)
     indices = _as_indices("embedding", indices)
     out = _C.embedding(weight, indices)
     if padding_idx is not None:
+        if not is_integer(padding_idx):
+            raise _C.DTypeError(f"embedding: padding_idx must be an integer or None, found {padding_idx!r:.60}")
         words = weight.shape[0]
         if not -words <= padding_idx < words:
             raise _C.OutOfRangeError(
@@ -315,7 +317,6 @@ def nonzero(x: Tensor) -> tuple[Tensor, ...]:
     >>> rows, columns
     (tensor([0, 1]), tensor([1, 0]))
     """
-    require_tensor("nonzero", x)
     return tuple(_unstack(_C.nonzero(x)))
 
 
@@ -350,8 +351,7 @@ def masked_select(x: Tensor, mask: Tensor) -> Tensor:
     """
     from .views import broadcast_to
 
-    require_tensor("masked_select", x)
-    require_tensor("masked_select", mask)
+    require_tensors("masked_select", x=x, mask=mask)
     if mask.dtype != "bool":
         raise _C.DTypeError(f"masked_select: mask must be bool, found {mask.dtype.name} {list(mask.shape)}")
     if x.shape != mask.shape:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import record, record_shapes
-from .arguments import integers, is_integer, require_tensor
+from .arguments import integers, is_integer, require_tensors, tensors_of
 from .subscript import getitem
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def concat(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     >>> tg.concat([tg.tensor([1, 2]), tg.tensor([3])])
     tensor([1, 2, 3])
     """
-    tensors = tuple(tensors)
+    tensors = tensors_of("concat", tensors)
     return record_shapes(_C.concat(tensors, axis), _concat_gradient, tensors, axis)
 
 
@@ -98,7 +98,7 @@ def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
-    tensors = tuple(tensors)
+    tensors = tensors_of("stack", tensors)
     return record(_C.stack(tensors, axis), _stack_gradient, tensors, axis)
 
 
@@ -136,7 +136,7 @@ def split(x: Tensor, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor,
     >>> tg.split(tg.tensor([1, 2, 3]), [1, 2])
     (tensor([1]), tensor([2, 3]))
     """
-    require_tensor("split", x)
+    require_tensors("split", x=x)
     axis = _C.normalize_axis("split", axis, x.ndim)
     length = x.shape[axis]
     lengths = integers("split", "sizes", sizes)
@@ -216,10 +216,10 @@ def pad(x: Tensor, widths: Widths, mode: str = "constant", value: float = 0) -> 
     >>> tg.pad(tg.tensor([1, 2, 3]), 2, mode="reflect")
     tensor([3, 2, 1, 2, 3, 2, 1])
     """
-    require_tensor("pad", x)
+    require_tensors("pad", x=x)
     pairs = _widths("pad", x, widths)
     if mode == "constant":
-        out = _C.full([a + size + b for (a, b), size in zip(pairs, x.shape, strict=True)], 0, x.dtype, x.device)
+        out = _C.full([a + size + b for (a, b), size in zip(pairs, x.shape, strict=True)], 0, x.dtype, x.device, "pad")
         if value != 0:
             _C.assign("pad", out, value)
         key = tuple(slice(a, a + size) for (a, _), size in zip(pairs, x.shape, strict=True))
@@ -276,7 +276,7 @@ def crop(x: Tensor, widths: Widths) -> Tensor:
     >>> tg.crop(tg.tensor([1, 2, 3, 4]), (1, 0))
     tensor([2, 3, 4])
     """
-    require_tensor("crop", x)
+    require_tensors("crop", x=x)
     pairs = _widths("crop", x, widths)
     for axis, ((before, behind), size) in enumerate(zip(pairs, x.shape, strict=True)):
         if before + behind > size:
@@ -318,7 +318,7 @@ def flip(x: Tensor, axis: int | Sequence[int] | None = None) -> Tensor:
     >>> tg.flip(tg.tensor([1, 2, 3]))
     tensor([3, 2, 1])
     """
-    require_tensor("flip", x)
+    require_tensors("flip", x=x)
     reversed_axes = _axes("flip", x, axis)
     return getitem(x, tuple(slice(None, None, -1) if d in reversed_axes else slice(None) for d in range(x.ndim)))
 
@@ -353,7 +353,7 @@ def roll(x: Tensor, shift: int, axis: int = 0) -> Tensor:
     >>> tg.roll(tg.tensor([1, 2, 3]), 1)
     tensor([3, 1, 2])
     """
-    require_tensor("roll", x)
+    require_tensors("roll", x=x)
     axis = _C.normalize_axis("roll", axis, x.ndim)
     if not is_integer(shift):
         raise _C.ArgumentError(f"roll: shift must be an integer, found {shift!r}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .. import _C
 from ..mixed_precision import in_float32
 from .activation import relu
-from .arguments import require_tensor, require_tensors
+from .arguments import number_of, require_tensors
 from .comparison import maximum, minimum, where
 from .elementwise import add, divide, multiply, square, subtract
 from .reduce import mean, norm
@@ -50,9 +50,11 @@ def cosine_similarity(a: Tensor, b: Tensor, axis: int = -1, eps: float = 1e-8) -
     >>> tg.cosine_similarity(tg.tensor([3.0, 4.0]), tg.tensor([0.0, 2.0]))
     tensor(0.8)
     """
-    require_tensor("cosine_similarity", a)
-    require_tensor("cosine_similarity", b)
-    lengths = multiply(maximum(norm(a, axis, keepdims=True), eps), maximum(norm(b, axis, keepdims=True), eps))
+    require_tensors("cosine_similarity", a=a, b=b)
+    op = "cosine_similarity"
+    _C.normalize_axis(op, axis, max(a.ndim, b.ndim))  # before norm, which would give the error its own name
+    least = number_of(op, "eps", eps)
+    lengths = multiply(maximum(norm(a, axis, keepdims=True), least), maximum(norm(b, axis, keepdims=True), least))
     return sum_axes(divide(multiply(a, b), lengths), axis)
 
 
@@ -95,8 +97,8 @@ def cosine_embedding_loss(a: Tensor, b: Tensor, target: Tensor, margin: float = 
     op = "cosine_embedding_loss"
     _check_vectors(op, a=a, b=b)
     _check_target(op, a, target)
-    cosine = cosine_similarity(a, b)
-    losses = where(_together(target), subtract(1.0, cosine), relu(subtract(cosine, margin)))
+    cosine, most = cosine_similarity(a, b), number_of(op, "margin", margin)
+    losses = where(_together(target), subtract(1.0, cosine), relu(subtract(cosine, most)))
     return _reduced(op, losses, reduction)
 
 
@@ -138,7 +140,7 @@ def contrastive_loss(a: Tensor, b: Tensor, target: Tensor, margin: float = 1.0, 
     _check_vectors(op, a=a, b=b)
     _check_target(op, a, target)
     distance = norm(subtract(a, b), -1)
-    gap = where(_together(target), distance, relu(subtract(margin, distance)))
+    gap = where(_together(target), distance, relu(subtract(number_of(op, "margin", margin), distance)))
     return _reduced(op, multiply(square(gap), 0.5), reduction)
 
 
@@ -198,11 +200,12 @@ def triplet_margin_loss(
     _check_vectors(op, anchor=anchor, positive=positive, negative=negative)
     if p not in (1, 2, float("inf")):
         raise _C.ArgumentError(f"{op}: p must be 1, 2 or infinity, found {p!r}")
-    to_positive = norm(add(subtract(anchor, positive), eps), -1, p)
-    to_negative = norm(add(subtract(anchor, negative), eps), -1, p)
+    least, gap = number_of(op, "eps", eps), number_of(op, "margin", margin)
+    to_positive = norm(add(subtract(anchor, positive), least), -1, p)
+    to_negative = norm(add(subtract(anchor, negative), least), -1, p)
     if swap:
-        to_negative = minimum(to_negative, norm(add(subtract(positive, negative), eps), -1, p))
-    return _reduced(op, relu(add(subtract(to_positive, to_negative), margin)), reduction)
+        to_negative = minimum(to_negative, norm(add(subtract(positive, negative), least), -1, p))
+    return _reduced(op, relu(add(subtract(to_positive, to_negative), gap)), reduction)
 
 
 def _together(target: Tensor) -> Tensor:

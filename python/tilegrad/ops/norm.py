@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .. import _C
 from ..autograd import record
 from ..mixed_precision import in_float32
-from .arguments import integers, require_tensor
+from .arguments import integers
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -89,7 +89,6 @@ def batch_norm(
     >>> mean, var
     (tensor([0.2]), tensor([1.1]))
     """
-    require_tensor("batch_norm", x)
     if momentum is None and running_mean is not None and num_batches_tracked is None:
         raise _C.ArgumentError("batch_norm: momentum=None averages over all batches and needs num_batches_tracked")
     batches = num_batches_tracked if momentum is None else None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import record
-from .arguments import require_tensor
+from .arguments import number_of
 from .broadcasting import sum_to
 from .reduce import max as largest
 from .views import reshape
@@ -110,7 +110,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     >>> tg.leaky_relu(tg.tensor([-2.0, 3.0]), 0.5)
     tensor([-1.,  3.])
     """
-    slope = _number("leaky_relu", "negative_slope", negative_slope, "; prelu takes a tensor")
+    slope = number_of("leaky_relu", "negative_slope", negative_slope, "; prelu takes a tensor")
     return record(_C.leaky_relu(x, slope), _leaky_relu_gradient, (x,), x, slope)
 
 
@@ -150,8 +150,6 @@ def prelu(x: Tensor, slope: Tensor) -> Tensor:
     >>> tg.prelu(tg.tensor([[-2.0, -2.0]]), tg.tensor([0.5, 0.25]))
     tensor([[-1. , -0.5]])
     """
-    require_tensor("prelu", x)
-    require_tensor("prelu", slope)
     return record(_C.prelu(x, slope), _prelu_gradient, (x, slope), x, slope)
 
 
@@ -192,7 +190,7 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     >>> tg.elu(tg.tensor([-100.0, 2.0]), alpha=0.5)
     tensor([-0.5,  2. ])
     """
-    number = _number("elu", "alpha", alpha)
+    number = number_of("elu", "alpha", alpha)
     return record(_C.elu(x, number), _elu_gradient, (x,), x, number)
 
 
@@ -336,10 +334,3 @@ def maxout(x: Tensor, pieces: int) -> Tensor:
     if not x.ndim or x.shape[-1] % count:
         raise _C.ShapeError(f"maxout: pieces={count} must divide the last axis of x, found {list(x.shape)}")
     return largest(reshape(x, (*x.shape[:-1], x.shape[-1] // count, count)), axis=-1)
-
-
-def _number(op: str, argument: str, value: Any, hint: str = "") -> float:
-    """A constant of a function, which has no gradient."""
-    if isinstance(value, _C.TensorBase) or not hasattr(value, "__float__"):
-        raise _C.DTypeError(f"{op}: {argument} must be a number, found {type(value).__name__}{hint}")
-    return float(value)

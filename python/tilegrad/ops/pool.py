@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import grad_enabled, record
-from .arguments import require_tensor
+from .arguments import require_tensors
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -76,7 +76,7 @@ def max_pool2d(
     >>> tg.max_pool2d(x, 2).reshape(2)
     tensor([5., 7.])
     """
-    require_tensor("max_pool2d", x)
+    require_tensors("max_pool2d", x=x)
     recorded = grad_enabled() and x.requires_grad
     out, index = _C.max_pool2d(x, kernel_size, stride, padding, ceil_mode, recorded)
     if not recorded:
@@ -125,7 +125,6 @@ def avg_pool2d(
     >>> tg.avg_pool2d(x, 2).reshape(2)
     tensor([3.25, 2.5 ])
     """
-    require_tensor("avg_pool2d", x)
     options = (kernel_size, stride, padding, ceil_mode, count_include_pad)
     return record(_C.avg_pool2d(x, *options), _avg_pool2d_gradient, (x,), x.shape[1:3], options)
 
@@ -168,7 +167,7 @@ def adaptive_max_pool2d(x: Tensor, output_size: Pair) -> Tensor:
     >>> tg.adaptive_max_pool2d(x, (1, 2)).reshape(2)
     tensor([5., 7.])
     """
-    require_tensor("adaptive_max_pool2d", x)
+    require_tensors("adaptive_max_pool2d", x=x)
     recorded = grad_enabled() and x.requires_grad
     out, index = _C.adaptive_max_pool2d(x, output_size, recorded)
     if not recorded:
@@ -202,7 +201,6 @@ def adaptive_avg_pool2d(x: Tensor, output_size: Pair) -> Tensor:
     >>> tg.adaptive_avg_pool2d(x, (1, 2)).reshape(2)
     tensor([3., 4.])
     """
-    require_tensor("adaptive_avg_pool2d", x)
     return record(_C.adaptive_avg_pool2d(x, output_size), _adaptive_avg_pool2d_gradient, (x,), x.shape[1:3])
 
 
@@ -243,7 +241,7 @@ def global_avg_pool2d(x: Tensor) -> Tensor:
     >>> tg.global_avg_pool2d(tg.tensor([[1.0, 2.0], [3.0, 6.0]]).reshape(1, 2, 2, 1))
     tensor([[3.]])
     """
-    require_tensor("global_avg_pool2d", x)
+    require_tensors("global_avg_pool2d", x=x)
     from .reduce import mean
 
     _require_images("global_avg_pool2d", x)
@@ -276,7 +274,7 @@ def global_max_pool2d(x: Tensor) -> Tensor:
     >>> tg.global_max_pool2d(tg.tensor([[1.0, 2.0], [3.0, 6.0]]).reshape(1, 2, 2, 1))
     tensor([[6.]])
     """
-    require_tensor("global_max_pool2d", x)
+    require_tensors("global_max_pool2d", x=x)
     from .reduce import max as max_axes
 
     _require_images("global_max_pool2d", x)

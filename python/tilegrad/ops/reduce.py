@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .. import _C
 from ..autograd import grad_enabled, record
 from ..mixed_precision import in_float32
-from .arguments import integers, require_tensor
+from .arguments import integers, require_tensors
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -59,7 +59,6 @@ def sum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> tg.sum(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     tensor([4., 6.])
     """
-    require_tensor("sum", x)
     return record(_C.sum(x, axis, keepdims), _sum_gradient, (x,), x.shape, axis, keepdims)
 
 
@@ -103,7 +102,6 @@ def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> tg.mean(tg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=1)
     tensor([1.5, 3.5])
     """
-    require_tensor("mean", x)
     return record(_C.mean(x, axis, keepdims), _mean_gradient, (x,), x.shape, axis, keepdims)
 
 
@@ -142,7 +140,7 @@ def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> tg.max(tg.tensor([[1.0, 5.0], [3.0, 4.0]]), axis=1)
     tensor([5., 4.])
     """
-    require_tensor("max", x)
+    require_tensors("max", x=x)
     value, index = _C.max(x, axis, keepdims, x.requires_grad and grad_enabled())
     return record(value, _max_gradient, (x,), index, x.shape, axis)
 
@@ -166,7 +164,7 @@ def min(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> tg.min(tg.tensor([[1.0, 5.0], [3.0, 4.0]]), axis=1)
     tensor([1., 3.])
     """
-    require_tensor("min", x)
+    require_tensors("min", x=x)
     value, index = _C.min(x, axis, keepdims, x.requires_grad and grad_enabled())
     return record(value, _max_gradient, (x,), index, x.shape, axis)
 
@@ -200,7 +198,6 @@ def argmax(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> tg.argmax(tg.tensor([[1.0, 5.0], [3.0, 3.0]]), axis=1)
     tensor([1, 0])
     """
-    require_tensor("argmax", x)
     return _C.argmax(x, axis, keepdims)
 
 
@@ -223,7 +220,6 @@ def argmin(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> tg.argmin(tg.tensor([[1.0, 5.0], [3.0, 3.0]]))
     tensor(0)
     """
-    require_tensor("argmin", x)
     return _C.argmin(x, axis, keepdims)
 
 
@@ -412,7 +408,6 @@ def any(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> tg.any(tg.tensor([[0, 1], [0, 0]]), axis=1)
     tensor([ True, False])
     """
-    require_tensor("any", x)
     return _C.any(x, axis, keepdims)
 
 
@@ -435,7 +430,6 @@ def all(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> tg.all(tg.tensor([[0, 1], [2, 3]]), axis=1)
     tensor([False,  True])
     """
-    require_tensor("all", x)
     return _C.all(x, axis, keepdims)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import _C
-from .arguments import require_tensor
+from .arguments import require_tensors
 from .conv import conv2d, conv_transpose2d
 from .pool import avg_pool2d, max_pool2d
 from .views import expand_dims, squeeze
@@ -235,7 +235,7 @@ def _flat(y: Tensor) -> Tensor:
 
 
 def _require_sequences(op: str, x: Tensor) -> None:
-    require_tensor(op, x)
+    require_tensors(op, x=x)
     if x.ndim != 3:
         hint = "; add a batch dimension of 1 in front" if x.ndim == 2 else ""
         raise _C.ShapeError(f"{op}: x must have 3 dimensions [N, L, C], found {list(x.shape)}{hint}")
@@ -243,7 +243,7 @@ def _require_sequences(op: str, x: Tensor) -> None:
 
 def _require(op: str, x: Tensor, w: Tensor, letters: str) -> None:
     _require_sequences(op, x)
-    require_tensor(op, w)
+    require_tensors(op, w=w)
     if w.ndim != 3:
         raise _C.ShapeError(f"{op}: w must have 3 dimensions {letters}, found {list(w.shape)}")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import record
-from .arguments import require_tensor
+from .arguments import require_tensors
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -49,7 +49,6 @@ def sort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
     >>> tg.sort(tg.tensor([3.0, 1.0, 2.0]))
     tensor([1., 2., 3.])
     """
-    require_tensor("sort", x)
     values, indices = _C.sort("sort", x, axis, descending)
     return record(values, _sort_gradient, (x,), x.shape, axis, indices)
 
@@ -79,7 +78,6 @@ def argsort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
     >>> tg.argsort(tg.tensor([3.0, 1.0, 2.0]))
     tensor([1, 2, 0])
     """
-    require_tensor("argsort", x)
     out: Tensor = _C.sort("argsort", x, axis, descending)[1]
     return out
 
@@ -116,7 +114,7 @@ def topk(x: Tensor, k: int, axis: int = -1, largest: bool = True) -> tuple[Tenso
     >>> tg.topk(tg.tensor([3.0, 1.0, 2.0]), 2)
     (tensor([3., 2.]), tensor([0, 2]))
     """
-    require_tensor("topk", x)
+    require_tensors("topk", x=x)
     axis = _C.normalize_axis("topk", axis, x.ndim)
     values, indices = _C.top("topk", x, axis, k, largest)
     return record(values, _topk_gradient, (x,), x.shape, axis, indices), indices

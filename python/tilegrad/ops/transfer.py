@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import record
-from .arguments import require_tensor
+from .arguments import require_tensors
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -40,7 +40,7 @@ def to_device(x: Tensor, device: str) -> Tensor:
     >>> tg.to_device(tg.ones(2), "cpu").device
     'cpu'
     """
-    require_tensor("to_device", x)
+    require_tensors("to_device", x=x)
     target = _C.parse_device(device)
     if x.device == target:
         return x

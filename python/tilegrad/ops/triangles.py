@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import record
-from .arguments import require_tensor
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -44,7 +43,6 @@ def tril(x: Tensor, k: int = 0) -> Tensor:
     tensor([[1., 0.],
             [1., 1.]])
     """
-    require_tensor("tril", x)
     return record(_C.band("tril", x, -_FAR, k), _band_gradient, (x,), -_FAR, k)
 
 
@@ -75,7 +73,6 @@ def triu(x: Tensor, k: int = 0) -> Tensor:
     tensor([[1., 1.],
             [0., 1.]])
     """
-    require_tensor("triu", x)
     return record(_C.band("triu", x, k, _FAR), _band_gradient, (x,), k, _FAR)
 
 

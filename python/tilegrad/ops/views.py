@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import _C
 from ..autograd import record
-from .arguments import integers, require_tensor
+from .arguments import integers, require_tensors
 from .broadcasting import sum_to
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def reshape(x: Tensor, shape: int | Sequence[int]) -> Tensor:
     try:
         y = _C.reshape(x, tuple(shape))  # type: ignore[arg-type]
     except TypeError:  # looked into when it has failed: reshape is too common to check twice
-        require_tensor("reshape", x)
+        require_tensors("reshape", x=x)
         y = _C.reshape(x, integers("reshape", "shape", shape))
     return record(y, _reshape_gradient, (x,), x.shape)
 
@@ -96,7 +96,6 @@ def permute(x: Tensor, axes: Sequence[int]) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
-    require_tensor("permute", x)
     axes = axes if type(axes) is tuple else integers("permute", "axes", axes)
     return record(_C.permute(x, axes), _permute_gradient, (x,), axes)
 
@@ -127,7 +126,7 @@ def transpose(x: Tensor) -> Tensor:
     >>> tg.transpose(tg.tensor([[1, 2, 3]])).shape
     (3, 1)
     """
-    require_tensor("transpose", x)
+    require_tensors("transpose", x=x)
     return permute(x, tuple(range(x.ndim - 1, -1, -1)))
 
 
@@ -157,7 +156,7 @@ def swapaxes(x: Tensor, a: int, b: int) -> Tensor:
     >>> tg.swapaxes(tg.tensor([[[1, 2, 3]]]), 0, 2).shape
     (3, 1, 1)
     """
-    require_tensor("swapaxes", x)
+    require_tensors("swapaxes", x=x)
     axes = list(range(x.ndim))
     a, b = _C.normalize_axis("swapaxes", a, x.ndim), _C.normalize_axis("swapaxes", b, x.ndim)
     axes[a], axes[b] = axes[b], axes[a]
@@ -190,7 +189,6 @@ def expand_dims(x: Tensor, axis: int) -> Tensor:
     >>> tg.expand_dims(tg.tensor([1, 2]), 0).shape
     (1, 2)
     """
-    require_tensor("expand_dims", x)
     return record(_C.expand_dims(x, axis), _reshape_gradient, (x,), x.shape)
 
 
@@ -222,8 +220,7 @@ def squeeze(x: Tensor, axis: int | None = None) -> Tensor:
     >>> tg.squeeze(tg.tensor([[[1, 2]]])).shape
     (2,)
     """
-    require_tensor("squeeze", x)
-    out = _C.squeeze(x) if axis is None else _C.squeeze(x, axis)
+    out = _C.squeeze(x, axis)
     return record(out, _reshape_gradient, (x,), x.shape)
 
 
@@ -256,7 +253,6 @@ def broadcast_to(x: Tensor, shape: int | Sequence[int]) -> Tensor:
     tensor([[1, 2],
             [1, 2]])
     """
-    require_tensor("broadcast_to", x)
     sizes = integers("broadcast_to", "shape", shape)
     return record(_C.broadcast_to(x, sizes), _broadcast_to_gradient, (x,), x.shape)
 
@@ -285,7 +281,6 @@ def copy(x: Tensor) -> Tensor:
     >>> tg.copy(x).data_ptr() == x.data_ptr()
     False
     """
-    require_tensor("copy", x)
     return record(_C.copy(x), _identity_gradient, (x,))
 
 
@@ -312,5 +307,5 @@ def contiguous(x: Tensor) -> Tensor:
     >>> tg.contiguous(tg.tensor([[1, 2], [3, 4]]).permute(1, 0)).strides
     (2, 1)
     """
-    require_tensor("contiguous", x)
+    require_tensors("contiguous", x=x)
     return x if x.is_contiguous() else copy(x)

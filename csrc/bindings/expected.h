@@ -1,0 +1,55 @@
+// What errors call the types of arguments, and which of them are read without conversion.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "bindings/caster.h"
+
+namespace tilegrad::bindings {
+
+// "an integer", as in "axis must be an integer".
+template <typename T>
+struct Expected {
+  static std::string words() {
+    if constexpr (std::is_same_v<T, bool>) return "True or False";
+    if constexpr (std::is_integral_v<T>) return "an integer";
+    if constexpr (std::is_floating_point_v<T> || std::is_same_v<T, Scalar>) return "a number";
+    if constexpr (std::is_same_v<T, Array>) return "a tensor";
+    if constexpr (std::is_same_v<T, Dims>) return "a sequence of integers";
+    if constexpr (std::is_same_v<T, const char*> || std::is_same_v<T, std::string>) return "a string";
+    if constexpr (std::is_same_v<T, Device>) return "the name of a device";
+    if constexpr (std::is_same_v<T, pybind11::tuple>) return "a tuple";
+    if constexpr (std::is_same_v<T, pybind11::function>) return "a function";
+    return "something else";
+  }
+};
+
+template <typename T>
+struct Expected<std::vector<T>> {
+  static std::string words() { return std::is_same_v<T, Array> ? "a sequence of tensors" : "a sequence"; }
+};
+
+template <typename T>
+struct Expected<std::optional<T>> {
+  static std::string words() { return Expected<T>::words() + " or None"; }
+};
+
+template <typename T, typename Other>
+struct Expected<std::optional<std::variant<T, Other>>> {
+  static std::string words() { return Expected<T>::words() + ", " + Expected<Other>::words() + " or None"; }
+};
+
+// pybind11 would round 1.5 of numpy.float32 to an integer, and take None for a string.
+template <typename T>
+inline constexpr bool kConverted =
+    std::is_same_v<T, bool> || !(std::is_integral_v<T> || std::is_same_v<T, const char*>);
+template <typename T>
+inline constexpr bool kConverted<std::optional<T>> = kConverted<T>;
+template <typename... T>
+inline constexpr bool kConverted<std::variant<T...>> = (kConverted<T> && ...);
+
+}  // namespace tilegrad::bindings
