@@ -18,6 +18,7 @@ fi
 ninja -C "$folder" >"$folder/ninja.log" || { cat "$folder/ninja.log"; exit 1; }
 # A package folder whose Python files are links to the sources, with the built extension beside them.
 mkdir -p "$folder/pythonpath/tilegrad"
+find -L "$folder/pythonpath/tilegrad" -maxdepth 1 -type l -delete  # what is gone, or has another name
 for entry in python/tilegrad/*; do
   # The stub may be that of an older build.
   [ "${entry##*/}" = _C.pyi ] || ln -sfn "$PWD/$entry" "$folder/pythonpath/tilegrad/"

@@ -195,7 +195,7 @@ OPS = [
         (
             Bad((grid, three), tg.ShapeError, r"outer: a must be a vector, found \[3, 4\]; flatten\(\) it first"),
             Bad((three, grid), tg.ShapeError, r"outer: b must be a vector, found \[3, 4\]; flatten\(\) it first"),
-            Bad((three, np.ones(3)), tg.DTypeError, "multiply: operands have dtypes float32 and float64.*"),
+            Bad((three, np.ones(3)), tg.DTypeError, "outer: operands have dtypes float32 and float64.*"),
         ),
     ),
     Op(
@@ -209,8 +209,8 @@ OPS = [
                 tg.DTypeError,
                 r"masked_fill: value must be a number, found a tensor; where\(\) takes tensors on both sides",
             ),
-            Bad((three, three, 0), tg.DTypeError, "where: .*"),
-            Bad((three, np.ones(2, bool), 0), tg.ShapeError, "where: .*"),
+            Bad((three, three, 0), tg.DTypeError, "masked_fill: .*"),
+            Bad((three, np.ones(2, bool), 0), tg.ShapeError, "masked_fill: .*"),
             Bad((np.ones(3, np.int64), np.ones(3, bool), 0.5), tg.DTypeError, "masked_fill: the number 0.5 is floating.*"),
         ),
         KINDS,

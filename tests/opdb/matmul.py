@@ -161,7 +161,7 @@ EINSUM_BAD = (
     Bad(("ijk", f32(2, 3)), tg.ShapeError, r"einsum: operand 0 \[2, 3\] has 2 axes, but 'ijk' in 'ijk' names 3"),
     Bad(("...i,...i", f32(2, 2), f32(3, 2)), tg.ShapeError, r"einsum: an axis of '\.\.\.' in '\.\.\.i,\.\.\.i' has "
         r"size 2, but size 3 in operand 1 \[3, 2\]"),
-    Bad(("ij,jk", f32(2, 3), np.ones((3, 2))), tg.DTypeError, r"matmul: operands have dtypes float32 and float64, "
+    Bad(("ij,jk", f32(2, 3), np.ones((3, 2))), tg.DTypeError, r"einsum: operands have dtypes float32 and float64, "
         r"which are never mixed silently; cast one with \.astype\(\)"),
 )  # fmt: skip
 

@@ -110,8 +110,8 @@ def pair_bad(name: str) -> tuple[Bad, ...]:
 
 OPS = [
     Op("cosine_similarity", cosine, cosines, vector_terms, (
-        Bad((ROWS, np.ones((2, 2), np.float32)), tg.ShapeError, r"multiply: shapes \[2, 3\] and \[2, 2\] do not .*"),
-        Bad((ROWS, ROWS.astype(np.float64)), tg.DTypeError, r"multiply: operands have dtypes float32 and float64, .*"),
+        Bad((ROWS, np.ones((2, 2), np.float32)), tg.ShapeError, r"cosine_similarity: shapes \[2, 3\] and \[2, 2\] do not .*"),
+        Bad((ROWS, ROWS.astype(np.float64)), tg.DTypeError, r"cosine_similarity: operands have dtypes float32 and float64, .*"),
         Bad((ROWS, ROWS, 2), tg.OutOfRangeError, r"cosine_similarity: axis 2 is out of range for a tensor of 2 dimensions"))),
     Op("cosine_embedding_loss", cosine_embedding, pairs((0.0, 0.3, -0.2), -1), vector_terms,
        pair_bad("cosine_embedding_loss")),

@@ -22,6 +22,11 @@ def require_tensors(op: str, **arguments: Any) -> None:
             raise no_tensor(f"{op}: {name}", x)
 
 
+def renamed(error: _C.TilegradError, op: str) -> _C.TilegradError:
+    """An error of an op that another one has called, as the other one's."""
+    return type(error)(f"{op}: {str(error).partition(': ')[2]}")
+
+
 def tensors_of(op: str, tensors: Any) -> tuple[Tensor, ...]:
     """What an op that joins tensors was given; that all are tensors is for the core to see."""
     if not hasattr(tensors, "__iter__"):

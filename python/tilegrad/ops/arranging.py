@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _C
 from ..autograd import record
-from .arguments import require_tensors
+from .arguments import renamed, require_tensors
 from .comparison import where
 from .elementwise import multiply
 from .joining import split
@@ -314,7 +314,10 @@ def outer(a: Tensor, b: Tensor) -> Tensor:
     for name, x in (("a", a), ("b", b)):
         if x.ndim != 1:
             raise _C.ShapeError(f"outer: {name} must be a vector, found {list(x.shape)}; flatten() it first")
-    return multiply(expand_dims(a, 1), b)
+    try:
+        return multiply(expand_dims(a, 1), b)
+    except _C.TilegradError as error:
+        raise renamed(error, "outer") from None
 
 
 def masked_fill(x: Tensor, mask: Tensor, value: float) -> Tensor:
@@ -352,7 +355,10 @@ def masked_fill(x: Tensor, mask: Tensor, value: float) -> Tensor:
     require_tensors("masked_fill", x=x, mask=mask)
     if isinstance(value, _C.TensorBase):
         raise _C.DTypeError("masked_fill: value must be a number, found a tensor; where() takes tensors on both sides")
-    return where(mask, _C.as_tensor_like("masked_fill", x, value), x)
+    try:
+        return where(mask, _C.as_tensor_like("masked_fill", x, value), x)
+    except _C.TilegradError as error:
+        raise renamed(error, "masked_fill") from None
 
 
 def diagonal(x: Tensor, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:

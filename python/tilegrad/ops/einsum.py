@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .. import _C
 from .arranging import diagonal
 from .elementwise import multiply
+from .arguments import renamed
 from .matmul import matmul
 from .views import permute, reshape
 
@@ -71,7 +72,10 @@ def einsum(subscripts: str, *operands: Tensor) -> Tensor:
         kept = set(output).union(*(term_labels for _, term_labels in terms[position + 1 :]))
         value, labels = _sum_own(value, labels, kept | set(other_labels))
         other, other_labels = _sum_own(other, other_labels, kept | set(labels))
-        value, labels = _contract(value, labels, other, other_labels, kept)
+        try:
+            value, labels = _contract(value, labels, other, other_labels, kept)
+        except _C.TilegradError as error:
+            raise renamed(error, "einsum") from None
     value, labels = _sum_own(value, labels, set(output))
     return _arrange(value, labels, output)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .. import _C
 from ..mixed_precision import in_float32
 from .activation import relu
-from .arguments import number_of, require_tensors
+from .arguments import number_of, renamed, require_tensors
 from .comparison import maximum, minimum, where
 from .elementwise import add, divide, multiply, square, subtract
 from .reduce import mean, norm
@@ -52,10 +52,12 @@ def cosine_similarity(a: Tensor, b: Tensor, axis: int = -1, eps: float = 1e-8) -
     """
     require_tensors("cosine_similarity", a=a, b=b)
     op = "cosine_similarity"
-    _C.normalize_axis(op, axis, max(a.ndim, b.ndim))  # before norm, which would give the error its own name
     least = number_of(op, "eps", eps)
-    lengths = multiply(maximum(norm(a, axis, keepdims=True), least), maximum(norm(b, axis, keepdims=True), least))
-    return sum_axes(divide(multiply(a, b), lengths), axis)
+    try:
+        lengths = multiply(maximum(norm(a, axis, keepdims=True), least), maximum(norm(b, axis, keepdims=True), least))
+        return sum_axes(divide(multiply(a, b), lengths), axis)
+    except _C.TilegradError as error:
+        raise renamed(error, op) from None
 
 
 @in_float32
