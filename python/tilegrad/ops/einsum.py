@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import _C
+from .arguments import renamed
 from .arranging import diagonal
 from .elementwise import multiply
-from .arguments import renamed
 from .matmul import matmul
 from .views import permute, reshape
 
