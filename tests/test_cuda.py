@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -215,7 +216,12 @@ def test_draws_do_not_depend_on_the_device() -> None:
         found = [tg.dropout(x, 0.4, training=True).tolist()]
         y = tg.empty((77,), device=device)
         y.uniform_()
-        return [*found, y.tolist(), tg.rand(3).tolist()]  # the last one on the CPU, from the same generator
+        found += [y.tolist(), tg.rand(3).tolist()]  # the last one on the CPU, from the same generator
+        for draw in (tg.rand, tg.randn, partial(tg.uniform, -1, 2), partial(tg.normal, 1, 2)):
+            found.append(draw((5, 7), device=device).tolist())
+        found.append(tg.truncated_normal(0.5, (9,), device=device).tolist())
+        found.append(tg.randint(-3, 90, (9,), "int32", device=device).tolist())
+        return [*found, tg.bernoulli(0.3, (40,), device=device).tolist()]
 
     assert draws("cuda") == draws("cpu")
 

@@ -120,6 +120,9 @@ def test_train_and_eval_reach_every_module() -> None:
     assert model.eval() is model
     assert not any(m.training for m in model.modules())
     assert all(m.training for m in model.train().modules())
+    with pytest.raises(tg.ArgumentError, match=r"Pair\.train: mode must be True or False, found \[1, 2\]"):
+        model.train([1, 2])  # type: ignore[arg-type]
+    assert all(m.training for m in model.modules())
 
 
 def test_freeze_and_unfreeze() -> None:

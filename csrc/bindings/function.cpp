@@ -89,15 +89,15 @@ std::string Function::op(PyObject* const* values) const {
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (parameters[i].name == "op" && values[i] && PyUnicode_Check(values[i])) return py::str(values[i]);
   }
-  return name_in_errors.empty() ? name.substr(0, name.find_last_not_of('_') + 1) : name_in_errors;  // fill_: fill
+  return name_in_errors.value_or(name.substr(0, name.find_last_not_of('_') + 1));  // fill_: fill
 }
 
 PyObject* Function::failed(PyObject* const* values) const {
   try {
     throw;
   } catch (const Error& error) {
-    const std::string prefix = error.names_op ? "" : op(values) + ": ";
-    set_python_error(error.kind, prefix + error.what());
+    const std::string missing = error.names_op ? "" : op(values);
+    set_python_error(error.kind, (missing.empty() ? "" : missing + ": ") + error.what());
   } catch (...) {
     set_python_error();
   }

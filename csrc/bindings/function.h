@@ -24,7 +24,7 @@ struct Parameter {
 class Function {
  public:
   std::string name, doc;
-  std::string name_in_errors;  // where it is another
+  std::optional<std::string> name_in_errors;  // where it is another, or none
   std::vector<Parameter> parameters;
   PyMethodDef method{};
 

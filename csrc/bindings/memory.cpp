@@ -17,9 +17,13 @@ void register_memory(Module& m) {
   m.def("full", &ops::full, py::arg("shape"), py::arg("value"), py::arg("dtype"), py::arg("device") = py::none(),
         py::arg("op") = "full");
   m.def("to_device", &ops::to_device, py::arg("x"), py::arg("device"), "A copy on the device, outside any graph.");
-  m.def("parse_device", [](Device device) { return device; }, py::arg("name"), "The device's plain name.");
+  m.def(
+       "parse_device", [](Device device) { return device; }, py::arg("name"), "The device's plain name.")
+      .name_in_errors = "";
   m.def("fill_", [](const Array& x, Scalar value) { ops::fill(x, value); }, py::arg("x"), py::arg("value"));
-  m.def("dtype", [](DType dtype) { return dtype; }, py::arg("object"), "The dtype object for a name or a NumPy dtype.");
+  m.def(
+       "dtype", [](DType dtype) { return dtype; }, py::arg("object"), "The dtype object for a name or a NumPy dtype.")
+      .name_in_errors = "";
   m.def("copy", &ops::copy, py::arg("x"));
   m.def("contiguous", &ops::contiguous, py::arg("x"));
   m.def(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import _C
 from .autograd import record_in_place
 from .generator import Generator, default_generator, manual_seed, source_of, whole_number
-from .ops.arguments import sizes_of
+from .ops.arguments import renamed, sizes_of
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -39,11 +39,15 @@ def _new(
     generator: Generator | None,
     fill: str,
     *parameters: Any,
-    requires_grad: bool,
+    device: str | None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of ``shape`` that the native function ``fill`` has written."""
-    out: Tensor = _C.empty(sizes_of(op, shape, dtype), dtype, op=op)
-    _fill(out, generator, fill, *parameters)
+    out: Tensor = _C.empty(sizes_of(op, shape, dtype), dtype, device, op)
+    try:
+        _fill(out, generator, fill, *parameters)
+    except _C.TilegradError as error:
+        raise renamed(error, op) from None
     return type(out)(out, True) if requires_grad else out
 
 
@@ -55,7 +59,11 @@ def _fill(out: Tensor, generator: Generator | None, fill: str, *parameters: Any)
 
 
 def rand(
-    shape: Shape, dtype: DTypeLike = "float32", generator: Generator | None = None, requires_grad: bool = False
+    shape: Shape,
+    dtype: DTypeLike = "float32",
+    generator: Generator | None = None,
+    requires_grad: bool = False,
+    device: str | None = None,
 ) -> Tensor:
     """Uniform numbers in [0, 1): multiples of 2^-24 in float32, of 2^-53 in float64.
 
@@ -69,11 +77,13 @@ def rand(
         By default the one that :func:`manual_seed` sets.
     requires_grad
         Whether a gradient is to be collected.
+    device
+        Where the numbers are drawn, which are the same everywhere: ``"cpu"``, by default, or a GPU, ``"cuda:1"``.
 
     Returns
     -------
     Tensor
-        A new one of the shape, on the CPU.
+        A new one of the shape.
 
     Raises
     ------
@@ -90,7 +100,7 @@ def rand(
     >>> tg.rand((2, 3)).shape
     (2, 3)
     """
-    return _new("rand", shape, dtype, generator, "uniform_", 0.0, 1.0, requires_grad=requires_grad)
+    return _new("rand", shape, dtype, generator, "uniform_", 0.0, 1.0, device=device, requires_grad=requires_grad)
 
 
 def uniform(
@@ -100,6 +110,7 @@ def uniform(
     dtype: DTypeLike = "float32",
     generator: Generator | None = None,
     requires_grad: bool = False,
+    device: str | None = None,
 ) -> Tensor:
     """Uniform numbers in [low, high): ``low + (high - low) * u`` with the ``u`` of :func:`rand`.
 
@@ -107,13 +118,13 @@ def uniform(
     ----------
     low, high
         The bounds, finite numbers; where they are equal every number is ``low``.
-    shape, dtype, generator, requires_grad
+    shape, dtype, generator, requires_grad, device
         As in :func:`rand`.
 
     Returns
     -------
     Tensor
-        A new one of the shape, on the CPU.
+        A new one of the shape.
 
     Raises
     ------
@@ -128,23 +139,27 @@ def uniform(
     >>> bool((tg.uniform(-1.0, 1.0, 100).numpy() < 1).all())
     True
     """
-    return _new("uniform", shape, dtype, generator, "uniform_", low, high, requires_grad=requires_grad)
+    return _new("uniform", shape, dtype, generator, "uniform_", low, high, device=device, requires_grad=requires_grad)
 
 
 def randn(
-    shape: Shape, dtype: DTypeLike = "float32", generator: Generator | None = None, requires_grad: bool = False
+    shape: Shape,
+    dtype: DTypeLike = "float32",
+    generator: Generator | None = None,
+    requires_grad: bool = False,
+    device: str | None = None,
 ) -> Tensor:
     """Normal numbers of mean 0 and standard deviation 1, by Box and Muller's transform.
 
     Parameters
     ----------
-    shape, dtype, generator, requires_grad
+    shape, dtype, generator, requires_grad, device
         As in :func:`rand`; errors likewise.
 
     Returns
     -------
     Tensor
-        A new one of the shape, on the CPU.
+        A new one of the shape.
 
     Examples
     --------
@@ -152,7 +167,7 @@ def randn(
     >>> tg.randn(3, dtype="float64").dtype
     tilegrad.float64
     """
-    return _new("randn", shape, dtype, generator, "normal_", 0.0, 1.0, requires_grad=requires_grad)
+    return _new("randn", shape, dtype, generator, "normal_", 0.0, 1.0, device=device, requires_grad=requires_grad)
 
 
 def normal(
@@ -162,6 +177,7 @@ def normal(
     dtype: DTypeLike = "float32",
     generator: Generator | None = None,
     requires_grad: bool = False,
+    device: str | None = None,
 ) -> Tensor:
     """Normal numbers of the given mean and standard deviation.
 
@@ -171,13 +187,13 @@ def normal(
         A finite number.
     std
         Finite, from 0, which gives ``mean`` everywhere.
-    shape, dtype, generator, requires_grad
+    shape, dtype, generator, requires_grad, device
         As in :func:`rand`.
 
     Returns
     -------
     Tensor
-        A new one of the shape, on the CPU.
+        A new one of the shape.
 
     Raises
     ------
@@ -192,7 +208,7 @@ def normal(
     >>> tg.normal(5.0, 0.0, 2)
     tensor([5., 5.])
     """
-    return _new("normal", shape, dtype, generator, "normal_", mean, std, requires_grad=requires_grad)
+    return _new("normal", shape, dtype, generator, "normal_", mean, std, device=device, requires_grad=requires_grad)
 
 
 def truncated_normal(
@@ -202,6 +218,7 @@ def truncated_normal(
     dtype: DTypeLike = "float32",
     generator: Generator | None = None,
     requires_grad: bool = False,
+    device: str | None = None,
 ) -> Tensor:
     """Normal numbers, drawn again until they are within two standard deviations of the mean.
 
@@ -211,7 +228,7 @@ def truncated_normal(
     ----------
     std
         Finite, from 0, which gives ``mean`` everywhere.
-    shape, dtype, generator, requires_grad
+    shape, dtype, generator, requires_grad, device
         As in :func:`rand`.
     mean
         A finite number.
@@ -219,7 +236,7 @@ def truncated_normal(
     Returns
     -------
     Tensor
-        A new one of the shape, with numbers from ``mean - 2 * std`` to ``mean + 2 * std``, on the CPU.
+        A new one of the shape, with numbers from ``mean - 2 * std`` to ``mean + 2 * std``.
 
     Raises
     ------
@@ -234,13 +251,19 @@ def truncated_normal(
     >>> bool((abs(tg.truncated_normal(0.5, 100).numpy()) <= 1.0).all())
     True
     """
+    fill = "truncated_normal_"
     return _new(
-        "truncated_normal", shape, dtype, generator, "truncated_normal_", mean, std, requires_grad=requires_grad
+        "truncated_normal", shape, dtype, generator, fill, mean, std, device=device, requires_grad=requires_grad
     )
 
 
 def randint(
-    low: int, high: int, shape: Shape, dtype: DTypeLike = "int64", generator: Generator | None = None
+    low: int,
+    high: int,
+    shape: Shape,
+    dtype: DTypeLike = "int64",
+    generator: Generator | None = None,
+    device: str | None = None,
 ) -> Tensor:
     """Integers from ``low`` to ``high - 1``, all exactly equally likely.
 
@@ -254,11 +277,13 @@ def randint(
         int64, int32 or uint8; it must hold the range.
     generator
         By default the one that :func:`manual_seed` sets.
+    device
+        As for :func:`rand`.
 
     Returns
     -------
     Tensor
-        A new one of the shape, on the CPU.
+        A new one of the shape.
 
     Raises
     ------
@@ -281,17 +306,19 @@ def randint(
             raise _C.ArgumentError(f"randint: {name} must be an integer, found {type(value).__name__}") from None
         if not -(2**63) <= bounds[-1] < 2**63:
             raise _C.ArgumentError(f"randint: {name} must fit in 64 bits, found {bounds[-1]}")
-    return _new("randint", shape, dtype, generator, "randint_", *bounds, requires_grad=False)
+    return _new("randint", shape, dtype, generator, "randint_", *bounds, device=device)
 
 
-def bernoulli(p: float, shape: Shape, dtype: DTypeLike = "float32", generator: Generator | None = None) -> Tensor:
+def bernoulli(
+    p: float, shape: Shape, dtype: DTypeLike = "float32", generator: Generator | None = None, device: str | None = None
+) -> Tensor:
     """Ones with probability ``p`` (to the nearest multiple of 2^-32), else zeros.
 
     Parameters
     ----------
     p
         The probability of a one, from 0 to 1.
-    shape, generator
+    shape, generator, device
         As in :func:`rand`.
     dtype
         Any but bfloat16 and float16; with bool, ones are True.
@@ -299,7 +326,7 @@ def bernoulli(p: float, shape: Shape, dtype: DTypeLike = "float32", generator: G
     Returns
     -------
     Tensor
-        A new one of the shape, on the CPU, without a gradient.
+        A new one of the shape, without a gradient.
 
     Raises
     ------
@@ -314,7 +341,7 @@ def bernoulli(p: float, shape: Shape, dtype: DTypeLike = "float32", generator: G
     >>> tg.bernoulli(1.0, 3)
     tensor([1., 1., 1.])
     """
-    return _new("bernoulli", shape, dtype, generator, "bernoulli_", p, requires_grad=False)
+    return _new("bernoulli", shape, dtype, generator, "bernoulli_", p, device=device)
 
 
 def permutation(n: int, generator: Generator | None = None) -> Tensor:

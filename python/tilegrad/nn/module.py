@@ -181,7 +181,14 @@ class Module(Tree, Hooked):
         -------
         Module
             This module; all modules inside are switched too.
+
+        Raises
+        ------
+        ArgumentError
+            If ``mode`` is something else, as in ``train(data)``, which :mod:`tilegrad.train` is for.
         """
+        if not isinstance(mode, bool):
+            raise _C.ArgumentError(f"{type(self).__name__}.train: mode must be True or False, found {mode!r:.60}")
         for module in self.modules():
             module.training = mode
         return self
