@@ -14,12 +14,13 @@ namespace tilegrad::bindings {
 // "an integer", as in "axis must be an integer".
 template <typename T>
 struct Expected {
+  static constexpr ErrorKind kKind = std::is_same_v<T, Dims> ? ErrorKind::shape : ErrorKind::dtype;
   static std::string words() {
     if constexpr (std::is_same_v<T, bool>) return "True or False";
     if constexpr (std::is_integral_v<T>) return "an integer";
     if constexpr (std::is_floating_point_v<T> || std::is_same_v<T, Scalar>) return "a number";
     if constexpr (std::is_same_v<T, Array>) return "a tensor";
-    if constexpr (std::is_same_v<T, Dims>) return "a sequence of integers";
+    if constexpr (std::is_same_v<T, Dims>) return "an integer or a sequence of integers";  // of one, Python makes it
     if constexpr (std::is_same_v<T, const char*> || std::is_same_v<T, std::string>) return "a string";
     if constexpr (std::is_same_v<T, Device>) return "the name of a device";
     if constexpr (std::is_same_v<T, pybind11::tuple>) return "a tuple";
@@ -30,17 +31,20 @@ struct Expected {
 
 template <typename T>
 struct Expected<std::vector<T>> {
+  static constexpr ErrorKind kKind = ErrorKind::dtype;
   static std::string words() { return std::is_same_v<T, Array> ? "a sequence of tensors" : "a sequence"; }
 };
 
 template <typename T>
 struct Expected<std::optional<T>> {
+  static constexpr ErrorKind kKind = Expected<T>::kKind;
   static std::string words() { return Expected<T>::words() + " or None"; }
 };
 
-template <typename T, typename Other>
-struct Expected<std::optional<std::variant<T, Other>>> {
-  static std::string words() { return Expected<T>::words() + ", " + Expected<Other>::words() + " or None"; }
+template <>
+struct Expected<std::optional<std::variant<int64_t, Dims>>> {  // axes
+  static constexpr ErrorKind kKind = ErrorKind::dtype;
+  static std::string words() { return "an integer, a sequence of integers or None"; }
 };
 
 // pybind11 would round 1.5 of numpy.float32 to an integer, and take None for a string.

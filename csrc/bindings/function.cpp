@@ -24,6 +24,12 @@ std::string listed(const std::vector<Parameter>& parameters) {
   return text.empty() ? "none" : text;
 }
 
+bool is_too_large(PyObject* value) {
+  int overflow = 0;
+  if (PyLong_Check(value)) PyLong_AsLongLongAndOverflow(value, &overflow);
+  return overflow != 0;
+}
+
 // Where a sequence of tensors holds something else.
 Py_ssize_t first_other(PyObject* sequence) {
   const Py_ssize_t count = PySequence_Size(sequence);
@@ -67,7 +73,7 @@ void Function::refuse(size_t index, PyObject* const* values) const {
   PyObject* const value = values[index];
   const std::string op = this->op(values), expected = parameter.expected();
   std::string argument = parameter.name, found = found_text(value);
-  if (expected.find("an integer") != std::string::npos && PyLong_Check(value)) {
+  if (expected.find("an integer") == 0 && is_too_large(value)) {
     fail(ErrorKind::argument, "%s: %s %s does not fit in 64 bits", op.c_str(), argument.c_str(), found.c_str());
   }
   if (expected.find("a tensor") == 0) {
@@ -82,7 +88,7 @@ void Function::refuse(size_t index, PyObject* const* values) const {
            op.c_str(), argument.c_str(), other, Py_TYPE(element.ptr())->tp_name);
     }
   }
-  fail(ErrorKind::dtype, "%s: %s must be %s, found %s", op.c_str(), argument.c_str(), expected.c_str(), found.c_str());
+  fail(parameter.kind, "%s: %s must be %s, found %s", op.c_str(), argument.c_str(), expected.c_str(), found.c_str());
 }
 
 std::string Function::op(PyObject* const* values) const {

@@ -16,6 +16,7 @@ namespace py = pybind11;
 struct Parameter {
   std::string type;           // in the signature
   std::string (*expected)();  // in errors
+  ErrorKind kind;             // of errors
   std::string name = {};
   PyObject* fallback = nullptr;  // what stands for it where it is not given
 };
@@ -113,7 +114,8 @@ class Module : public py::module_ {
     auto* const function = new FunctionOf<std::decay_t<Body>, Result, Args...>(std::forward<Body>(body));
     function->name = name;
     (function->parameters.push_back({.type = type_text(py::detail::make_caster<Args>::name.text, true),
-                                     .expected = &Expected<std::decay_t<Args>>::words}),
+                                     .expected = &Expected<std::decay_t<Args>>::words,
+                                     .kind = Expected<std::decay_t<Args>>::kKind}),
      ...);
     [[maybe_unused]] size_t index = 0;
     [[maybe_unused]] const auto note = [&](const auto& given) {

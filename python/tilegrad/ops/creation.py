@@ -53,7 +53,7 @@ def empty(shape: Shape, dtype: DTypeLike = "float32", device: str | None = None)
     >>> tg.empty((2, 3)).shape
     (2, 3)
     """
-    return _C.empty(sizes_of("empty", shape, dtype), dtype, device)
+    return _C.empty(sizes_of("empty", shape, dtype), dtype, device, "empty")
 
 
 def full(
