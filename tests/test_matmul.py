@@ -234,3 +234,29 @@ def test_the_chunks_of_one_vector_are_added_in_order_by_any_team(K: int, N: int,
         assert row.tobytes() == layer[:1].tobytes(), threads
         assert column.tobytes() == product[1].tobytes(), threads
         assert batch[:, 0].tobytes() == product.tobytes(), threads
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("M", "N", "K"), [(64, 64, 64), (65, 70, 63), (96, 20, 130)])
+def test_a_product_of_a_batch_has_the_bits_that_it_has_alone(M: int, N: int, K: int, dtype: str, isa: str) -> None:
+    """Beside the next one's operands, which a member fetches meanwhile: dense, transposed, rows apart, flipped, shared."""
+    rng = np.random.default_rng(9)
+    a, b = tensor(rng, 3, 7, M, K, dtype=dtype), tensor(rng, 3, 7, K, N, dtype=dtype)
+    apart = tensor(rng, 3, M, 7, K, dtype=dtype)
+    lefts = [
+        a,
+        tg.permute(tensor(rng, 3, 7, K, M, dtype=dtype), (0, 1, 3, 2)),
+        tg.permute(apart, (0, 2, 1, 3)),
+        tg.flip(a, (2, 3)),
+        tg.broadcast_to(a[:, :1], (3, 7, M, K)),
+        tensor(rng, 3, 7, M, 2 * K, dtype=dtype)[:, :, :, ::2],
+    ]
+    rights = [b, tg.permute(tensor(rng, 3, 7, N, K, dtype=dtype), (0, 1, 3, 2)), tg.broadcast_to(b[:1], (3, 7, K, N))]
+    for left, right in [(x, b) for x in lefts] + [(a, x) for x in rights]:
+        with running_on(isa, 1):
+            alone = [tg.matmul(left[i, j], right[i, j]).numpy() for i in range(3) for j in range(7)]
+        for threads in (1, 2, 3):
+            with running_on(isa, threads):
+                batch = tg.matmul(left, right).numpy()
+            assert batch.tobytes() == b"".join(x.tobytes() for x in alone), threads

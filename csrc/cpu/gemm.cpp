@@ -137,10 +137,75 @@ TILEGRAD_INLINE Ahead fetched_beside(const Product<T>& p, const Plan& plan, cons
   return slice_of_panel(p, panel_of(p, plan, block, i + 1) + begin * p.b_row_stride, width, end - begin, K);
 }
 
+// A matrix that is needed soon: `each` of its lines with every call of fetch().
+struct MatrixAhead {
+  const char *line, *end;    // of the row that is next
+  int64_t more, gap, width;  // rows behind it, from a row's end to the next, and a row, in bytes
+  int64_t each;
+
+  // [rows][columns] where either are contiguous, in `parts` calls; nothing where `first` is null.
+  template <typename T>
+  TILEGRAD_INLINE static MatrixAhead of(const T* first, int64_t rows, int64_t row_stride, int64_t columns,
+                                        int64_t column_stride, int64_t parts) {
+    if (!first || (row_stride != 1 && column_stride != 1)) return {};
+    int64_t count = column_stride == 1 ? rows : columns, length = column_stride == 1 ? columns : rows;
+    int64_t step = column_stride == 1 ? row_stride : column_stride;
+    if (step == length) {
+      length *= count;
+      count = 1;
+    }
+    constexpr auto kBytes = static_cast<int64_t>(sizeof(T));
+    const char* const line = reinterpret_cast<const char*>(first);
+    return {line,
+            line + length * kBytes,
+            count - 1,
+            (step - length) * kBytes,
+            length * kBytes,
+            ceil_div(count * ceil_div(length, kPiece<T>), parts)};
+  }
+  TILEGRAD_INLINE void fetch() {
+    for (int64_t left = each; left > 0;) {
+      const int64_t count = smaller(left, ceil_div(end - line, kCacheLine));
+      for (int64_t i = 0; i < count; ++i) prefetch(line + i * kCacheLine);
+      line += count * kCacheLine;
+      left -= count;
+      if (line < end) return;
+      if (more == 0) {
+        each = 0;
+        return;
+      }
+      --more;
+      line = end + gap;
+      end = line + width;
+    }
+  }
+};
+
+// What a member fetches for its next product while it computes this one.
+struct NextProduct {
+  MatrixAhead a, b;
+  bool any;
+
+  template <typename T>
+  TILEGRAD_INLINE NextProduct(const Product<T>& p, int64_t tiles)
+      : a(MatrixAhead::of(p.next_a, p.M, p.a_row_stride, p.K, p.a_col_stride, tiles)),
+        b(MatrixAhead::of(p.next_b, p.K, p.b_row_stride, p.N, p.b_col_stride, tiles)),
+        any(p.next_a || p.next_b) {}
+  // Some of its lines, and those of this product's tile, which stores would wait for.
+  template <typename T>
+  TILEGRAD_INLINE void fetch(const T* tile, int64_t stride, int64_t rows, int64_t columns) {
+    a.fetch();
+    b.fetch();
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t j = 0; j < columns; j += kPiece<T>) prefetch(tile + r * stride + j);
+    }
+  }
+};
+
 // All tiles of a block beside one panel.
 template <typename T>
 TILEGRAD_INLINE void multiply_panel(const Product<T>& p, const Plan& plan, const Block& block, int64_t i, T* part,
-                                    int64_t part_stride, const Scratch<T>& scratch) {
+                                    int64_t part_stride, const Scratch<T>& scratch, NextProduct& next) {
   constexpr int64_t L = kLanes<T>;
   const RowTiles &panels = plan.panels, &tiles = plan.tiles;
   const bool in_rows = p.a_col_stride == 1, once = tiles.count <= plan.block_tiles;
@@ -187,6 +252,7 @@ TILEGRAD_INLINE void multiply_panel(const Product<T>& p, const Plan& plan, const
     job.chain = block.first ? nullptr : chain;
     job.out = block.unfinished ? chain : place;
     job.total = block.adds ? place : nullptr;
+    if (next.any) next.fetch(static_cast<const T*>(place), out_stride, rows, columns);
     if (plan.pack_a) {
       T* const to = scratch.a + (t - block.t0) * tile_step<T>(tiles, K);
       if (in_rows && i == block.p0) pack_tiles(p, tiles, t, t + 1, block.k0, K, to);
@@ -214,6 +280,7 @@ void multiply_block(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part
                     const Scratch<T>& scratch) {
   const Plan plan = plan_for(p);
   const RowTiles &panels = plan.panels, &tiles = plan.tiles;
+  NextProduct next(p, panels.count * tiles.count);
   Block block{};
   for (; block.p0 < panels.count; block.p0 = block.p1) {
     block.p1 = smaller(panels.count, block.p0 + plan.block_panels);
@@ -231,7 +298,9 @@ void multiply_block(const Product<T>& p, int64_t k_begin, int64_t k_end, T* part
         if (plan.pack_a && p.a_col_stride != 1) {  // rows are copied tile by tile
           pack_tiles(p, tiles, block.t0, block.t1, block.k0, block.k1 - block.k0, scratch.a);
         }
-        for (int64_t i = block.p0; i < block.p1; ++i) multiply_panel(p, plan, block, i, part, part_stride, scratch);
+        for (int64_t i = block.p0; i < block.p1; ++i) {
+          multiply_panel(p, plan, block, i, part, part_stride, scratch, next);
+        }
       }
       block.k0 = block.k1;
     } while (block.k0 < k_end);
@@ -361,25 +430,34 @@ void gemm(const Team& team, const Gemm& g, const T* a, const T* b, const T* bias
   scratch.parts = apart ? scratch.few + blocks.few : of_team;
 
   const Range items = apart ? team.share(batch.numel) : Range{0, batch.numel};
-  for (int64_t i = items.begin; i < items.end; ++i) {
-    int64_t offset[3] = {}, rest = i;
+  const auto product_at = [&](int64_t i) {
+    int64_t offset[3] = {};
     for (int d = batch.ndim - 1; d >= 0; --d) {
-      const int64_t index = rest % batch.shape[d];
-      rest /= batch.shape[d];
+      const int64_t index = i % batch.shape[d];
+      i /= batch.shape[d];
       for (int o = 0; o < 3; ++o) offset[o] += index * batch.stride[o][d];
     }
-    const Product<T> product{g.M,
-                             g.N,
-                             g.K,
-                             a + offset[0],
-                             g.a_row_stride,
-                             g.a_col_stride,
-                             b + offset[1],
-                             g.b_row_stride,
-                             g.b_col_stride,
-                             c + offset[2],
-                             g.c_row_stride,
-                             Epilogue<T>{bias, g.bias_stride, g.activation}};
+    return Product<T>{g.M,
+                      g.N,
+                      g.K,
+                      a + offset[0],
+                      g.a_row_stride,
+                      g.a_col_stride,
+                      b + offset[1],
+                      g.b_row_stride,
+                      g.b_col_stride,
+                      c + offset[2],
+                      g.c_row_stride,
+                      Epilogue<T>{bias, g.bias_stride, g.activation}};
+  };
+  const bool ahead = (apart || team.size == 1) && fetches_next<T>(g.M, g.N, g.K, items.end - items.begin);
+  for (int64_t i = items.begin; i < items.end; ++i) {
+    Product<T> product = product_at(i);
+    if (ahead && i + 1 < items.end) {
+      const Product<T> next = product_at(i + 1);
+      if (next.a != product.a) product.next_a = next.a;
+      if (next.b != product.b) product.next_b = next.b;
+    }
     multiply(apart ? Team{} : team, product, scratch);
   }
 }
