@@ -220,7 +220,7 @@ def test_one_vector_times_long_rows_has_the_same_bits_wherever_they_begin(K: int
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("K", "N"), [(1024, 260), (1000, 300), (2048, 2100), (20000, 30)])
+@pytest.mark.parametrize(("K", "N"), [(1024, 260), (1000, 300), (2048, 2100), (20000, 30), (1024, 4200), (700, 4200)])
 def test_the_chunks_of_one_vector_are_added_in_order_by_any_team(K: int, N: int, dtype: str, isa: str) -> None:
     rng = np.random.default_rng(5)
     x, w, bias = tensor(rng, 3, K, dtype=dtype), tensor(rng, K, N, dtype=dtype), tensor(rng, N, dtype=dtype)
