@@ -93,6 +93,23 @@ def test_a_future_value_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("isa", AVAILABLE)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_causal_attention_has_the_bits_of_a_mask_of_the_future(dtype: str, isa: str) -> None:
+    """Which leaves out vectors of queries on the diagonal: lengths around a vector's and a block's."""
+    rng = np.random.default_rng(8)
+    for T in (1, 2, 7, 8, 9, 16, 17, 31, 33, 63, 64, 65, 130):
+        q, k, v, dy = (rng.normal(size=(2, 2, T, 5)).astype(dtype) for _ in range(4))
+        found = []
+        for mask in (None, tg.tensor(np.tril(np.ones((T, T), bool)))):
+            with running_on(isa):
+                ours = [tg.tensor(a, requires_grad=True) for a in (q, k, v)]
+                y = tg.scaled_dot_product_attention(*ours, mask=mask, is_causal=mask is None)
+                found.append([y.numpy(), *gradients(y, dy, ours)])
+        for causal, masked in zip(*found, strict=True):
+            assert causal.tobytes() == masked.tobytes(), T
+
+
+@pytest.mark.parametrize("isa", AVAILABLE)
 def test_a_query_does_not_see_its_batch(isa: str) -> None:
     """One sample, one head or one query alone has the bits that it has among others."""
     q, k, v = (RNG.normal(size=(3, 2, 90, 20)).astype(np.float32) for _ in range(3))

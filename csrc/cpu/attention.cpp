@@ -6,13 +6,19 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
+// The columns of a block of queries that are worked on: whole vectors, and the rows of a tile of weights times values.
+template <typename T>
+TILEGRAD_INLINE constexpr int64_t queries_width(int64_t rows) {
+  return round_up(rows, larger(kLanes<T>, kTileHeight<T>));
+}
+
 // Turns sums k q of a block of keys with `rows` queries, [key][query], into scores, as finish_scores() of attention.h does
 // for [query][key].
 template <typename T>
 TILEGRAD_INLINE void finish_scores_across(const Attention& p, Head head, int64_t query, int64_t rows, int64_t key,
                                           int64_t count, Mask<T> mask, T* scores) {
   const T scale = static_cast<T>(p.scale);
-  const int64_t width = block_width(rows);
+  const int64_t width = queries_width<T>(rows);
   for (int64_t i = 0; i < count; ++i) {
     T* row = scores + i * kBlock;
     const int64_t at = p.mask.at(head.n, head.h, query) + (key + i) * p.mask_step, step = p.mask.row;
@@ -26,8 +32,10 @@ TILEGRAD_INLINE void finish_scores_across(const Attention& p, Head head, int64_t
         row[r] = mask.visible[at + r * step].value ? row[r] : -formulas::kInfinity<T>;
       }
     }
-    if (p.causal) {
-      for (int64_t r = 0; r < smaller(rows, key + i - query); ++r) row[r] = -formulas::kInfinity<T>;
+    if (p.causal && key == query) {  // by whole vectors, which are loaded again at once
+      const int seen = static_cast<int>(i), all = static_cast<int>(width);
+#pragma omp simd
+      for (int r = 0; r < all; ++r) row[r] = r < seen ? -formulas::kInfinity<T> : row[r];
     }
   }
 }
@@ -37,39 +45,47 @@ template <typename T>
 struct QueryBlock {
   alignas(64) T most[kBlock], denominator[kBlock], shrink[kBlock];
 
-  TILEGRAD_INLINE void clear() {
-    for (int64_t r = 0; r < kBlock; ++r) {
+  TILEGRAD_INLINE void clear(int64_t width) {
+    for (int64_t r = 0; r < width; ++r) {
       most[r] = -formulas::kInfinity<T>;
       denominator[r] = T(0);
     }
   }
 
   // Turns the scores of `count` keys into exponentials and adds them to the denominators. Sums of values so far are to be
-  // multiplied by shrink.
-  void meet(int64_t count, int64_t width, T* scores) {
+  // multiplied by shrink; there are none before the `first` keys. kDiagonal: query r sees keys up to r alone, and vectors of
+  // queries that do not see a key are left out. Their exponentials would be slow besides, because they underflow.
+  template <bool kDiagonal>
+  void meet(int64_t count, int64_t width, bool first, T* scores) {
+    const auto begin = [&](int64_t i) { return kDiagonal ? smaller(i / kLanes<T> * kLanes<T>, width) : 0; };
     alignas(64) T shift[kBlock], sum[kBlock];
 #pragma omp simd
     for (int64_t r = 0; r < width; ++r) shift[r] = most[r];
     for (int64_t i = 0; i < count; ++i) {
       const T* row = scores + i * kBlock;
 #pragma omp simd
-      for (int64_t r = 0; r < width; ++r) shift[r] = formulas::maximum(row[r], shift[r]);
+      for (int64_t r = begin(i); r < width; ++r) shift[r] = formulas::maximum(row[r], shift[r]);
     }
 #pragma omp simd
     for (int64_t r = 0; r < width; ++r) {
       const T top = shift[r];
       shift[r] = top == -formulas::kInfinity<T> ? T(0) : top;  // no key seen yet
-      shrink[r] = formulas::exp_of_negative(most[r] - shift[r]);
+      shrink[r] = most[r] - shift[r];
       most[r] = top;
+    }
+    if (!first) {
+#pragma omp simd
+      for (int64_t r = 0; r < width; ++r) shrink[r] = formulas::exp_of_negative(shrink[r]);
     }
     for (int64_t i = 0; i < count; ++i) {
       T* row = scores + i * kBlock;
+      for (int64_t r = 0; r < begin(i); ++r) row[r] = T(0);
 #pragma omp simd
-      for (int64_t r = 0; r < width; ++r) row[r] = formulas::exp_of_negative(row[r] - shift[r]);
+      for (int64_t r = begin(i); r < width; ++r) row[r] = formulas::exp_of_negative(row[r] - shift[r]);
     }
     sum_chunk_columns(count, width, sum, [&](int64_t i, int64_t r) { return scores[i * kBlock + r]; });
 #pragma omp simd
-    for (int64_t r = 0; r < width; ++r) denominator[r] = fma(denominator[r], shrink[r], sum[r]);
+    for (int64_t r = 0; r < width; ++r) denominator[r] = first ? sum[r] : fma(denominator[r], shrink[r], sum[r]);
   }
 };
 
@@ -90,11 +106,13 @@ void attention(const Team& team, const Attention& p, const T* q, const T* k, con
   for (int64_t unit = share.begin; unit < share.end; ++unit) {
     const int64_t head_number = unit / blocks, query = unit % blocks * kBlock;
     const Head head{head_number / p.H, head_number % p.H};
-    const int64_t rows = smaller(kBlock, p.T - query), width = block_width(rows);
-    pack_across(q + p.q.at(head.n, head.h, query), p.q.row, rows, p.D, queries);
+    const int64_t rows = smaller(kBlock, p.T - query), width = queries_width<T>(rows);
+    pack_panel(q + p.q.at(head.n, head.h, query), int64_t{1}, p.q.row, p.D, rows, width, queries, kBlock);
     QueryBlock<T> block;
-    block.clear();
-    for (int64_t i = 0; i < round_up(rows, kTileHeight<T>) * E; ++i) sums[i] = T(0);
+    block.clear(width);
+    if (p.S == 0) {
+      for (int64_t i = 0; i < rows * E; ++i) sums[i] = T(0);
+    }
     const int64_t seen = key_blocks(p, query / kBlock);
     for (int64_t key = 0; key < seen * kBlock; key += kBlock) {
       const int64_t count = smaller(kBlock, p.S - key);
@@ -102,7 +120,11 @@ void attention(const Team& team, const Attention& p, const T* q, const T* k, con
       pack_rows(v + p.v.at(head.n, head.h, key), p.v.row, count, p.E, E, values);
       multiply_rows(count, width, p.D, keys, D, queries, kBlock, scores, kBlock, false);
       finish_scores_across(p, head, query, rows, key, count, {visible, addend}, scores);
-      block.meet(count, width, scores);
+      if (p.causal && key == query && width > kLanes<T>) {
+        block.template meet<true>(count, width, key == 0, scores);
+      } else {
+        block.template meet<false>(count, width, key == 0, scores);
+      }
       for (int64_t r = 0; p.drops && r < rows; ++r) {
         uint8_t kept[kBlock];
         draw_kept(p, stream, head, query + r, key, kept);
@@ -111,13 +133,13 @@ void attention(const Team& team, const Attention& p, const T* q, const T* k, con
           weight = kept[i] ? weight * keep_scale : T(0);
         }
       }
-      for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t r = 0; key > 0 && r < rows; ++r) {
         T* const sum = sums + r * E;
         const T shrink = block.shrink[r];
 #pragma omp simd
         for (int64_t e = 0; e < E; ++e) sum[e] = sum[e] * shrink;
       }
-      multiply_columns(rows, E, count, scores, kBlock, values, E, sums, E, true);
+      multiply_columns(rows, E, count, scores, kBlock, values, E, sums, E, key > 0);
     }
     for (int64_t r = 0; r < rows; ++r) {
       const bool none = block.denominator[r] == T(0);
