@@ -240,7 +240,7 @@ def test_the_chunks_of_one_vector_are_added_in_order_by_any_team(K: int, N: int,
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("M", "N", "K"), [(64, 64, 64), (65, 70, 63), (96, 20, 130)])
 def test_a_product_of_a_batch_has_the_bits_that_it_has_alone(M: int, N: int, K: int, dtype: str, isa: str) -> None:
-    """Beside the next one's operands, which a member fetches meanwhile: dense, transposed, rows apart, flipped, shared."""
+    """Beside the next one's operands, which a member fetches: dense, transposed, rows apart, flipped, shared."""
     rng = np.random.default_rng(9)
     a, b = tensor(rng, 3, 7, M, K, dtype=dtype), tensor(rng, 3, 7, K, N, dtype=dtype)
     apart = tensor(rng, 3, M, 7, K, dtype=dtype)

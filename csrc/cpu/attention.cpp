@@ -52,9 +52,9 @@ struct QueryBlock {
     }
   }
 
-  // Turns the scores of `count` keys into exponentials and adds them to the denominators. Sums of values so far are to be
-  // multiplied by shrink; there are none before the `first` keys. kDiagonal: query r sees keys up to r alone, and vectors of
-  // queries that do not see a key are left out. Their exponentials would be slow besides, because they underflow.
+  // Turns the scores of `count` keys into exponentials and adds them to the denominators. Sums of values so far are to
+  // be multiplied by shrink; there are none before the `first` keys. kDiagonal: query r sees keys up to r alone, and
+  // vectors of queries that do not see a key are left out. Their exponentials would be slow besides: they underflow.
   template <bool kDiagonal>
   void meet(int64_t count, int64_t width, bool first, T* scores) {
     const auto begin = [&](int64_t i) { return kDiagonal ? smaller(i / kLanes<T> * kLanes<T>, width) : 0; };

@@ -57,8 +57,20 @@ struct AttentionGradient {
           row[i] = kept[i] ? probability * keep_scale : T(0);
         }
       } else {
+        // Vectors of keys that are not seen share one exponential, which underflows, and is slow because of that.
+        int64_t seen = round_up(keys_seen(p, query + r, key), kLanes<T>);
+        if (seen + kLanes<T> < width) {
+          const T unseen = formulas::exp_of_negative(-formulas::kInfinity<T> - shift);
 #pragma omp simd
-        for (int64_t i = 0; i < width; ++i) {
+          for (int64_t i = seen; i < width; ++i) {
+            slope[i] = unseen * (slope[i] - delta);
+            row[i] = unseen;
+          }
+        } else {
+          seen = width;
+        }
+#pragma omp simd
+        for (int64_t i = 0; i < seen; ++i) {
           const T probability = formulas::exp_of_negative(row[i] - shift);
           slope[i] = probability * (slope[i] - delta);
           row[i] = probability;

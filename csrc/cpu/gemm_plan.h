@@ -26,9 +26,9 @@ struct Product {
   const T *next_a = nullptr, *next_b = nullptr;  // the operands of this member's next product, to be fetched meanwhile
 };
 
-// Whether a member that computes one product of a batch after the other fetches the next one's operands meanwhile, and its
-// outputs' lines before each tile. What is smaller comes in time by itself (48^3 had 0.97 of the speed), sums of fewer terms
-// are too short to hide it behind (K = 8: 0.87), and more than three times this would leave L2 again (512^3: 0.99).
+// Whether a member that computes one product of a batch after the other fetches the next one's operands meanwhile, and
+// its own output's lines before each tile. What is smaller comes in time by itself (48^3 had 0.97 of the speed), sums
+// of fewer terms are too short to hide it (K = 8: 0.87), and what is larger would leave L2 again (512^3: 0.99).
 template <typename T>
 TILEGRAD_INLINE bool fetches_next(int64_t M, int64_t N, int64_t K, int64_t products) {
   constexpr int64_t kLeastBytes = 36 * 1024, kLeastK = 48;

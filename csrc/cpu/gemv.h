@@ -21,8 +21,8 @@ struct Gemv {
   Epilogue<T> epilogue;
 };
 
-// Columns whose sums are kept in L1 while rows of W stream by: half of L1, because the hardware's prefetcher starts anew with
-// every row, and pieces of rows are the shorter the fewer columns there are (3000: 1.19 times as long with 8 KB).
+// Columns whose sums are kept in L1 while rows of W stream by: half of L1, because the hardware's prefetcher starts anew
+// with every piece of a row, and pieces are as short as columns are few (3000: 1.19 times as long with 8 KB).
 template <typename T>
 inline constexpr int64_t kGemvColumns = 16384 / sizeof(T);
 

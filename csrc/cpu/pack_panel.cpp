@@ -10,8 +10,8 @@ namespace {
 // Rows far apart are fetched so many ahead.
 constexpr int64_t kRowsAhead = 24;
 
-// K rows of whole vectors. A loop of its own, because beside few rows of A the copy is a fifth of the time: 64 x 1000 x 4096
-// took 1.15 times as long with the checks of pack() in every row.
+// K rows of whole vectors. A loop of its own, because beside few rows of A the copy is a fifth of the time: 64 x 1000 x
+// 4096 took 1.15 times as long with the checks of pack() in every row.
 template <int kVectors, typename T>
 TILEGRAD_INLINE void copy_vectors(const T* from, int64_t k_stride, int64_t K, bool far, T* to, int64_t step) {
   const auto copy_row = [&] __attribute__((always_inline)) {
