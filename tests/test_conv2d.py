@@ -197,6 +197,33 @@ def chain(products: list[tuple[np.float32, np.float32]], total: int) -> np.float
     return result
 
 
+@pytest.mark.parametrize("isa", AVAILABLE)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("padding", [0, 1, 2])
+def test_depthwise_channels_do_not_see_how_many_there_are(padding: int, dtype: Any, isa: str) -> None:
+    """Whole vectors of channels are read in place, two rows at a time, others from a ring of rows: with the same bits."""
+    rng = np.random.default_rng(padding)
+    w, bias = rng.normal(size=(3, 3, 1, 49)).astype(dtype), rng.normal(size=49).astype(dtype)
+    options: dict[str, Any] = {"padding": padding, "activation": "relu"}
+    least = max(3 - 2 * padding, 1)
+
+    def run(x: Any, channels: int) -> list[Any]:
+        x = tg.tensor(x[..., :channels], requires_grad=True)
+        y = tg.conv2d(x, tg.tensor(w[..., :channels]), tg.tensor(bias[:channels]), groups=channels, **options)
+        y.backward(y.detach())
+        assert x.grad is not None
+        return [y.detach().numpy(), x.grad.numpy()]
+
+    with running_on(isa):
+        sizes = [(least + i, least + j) for i in range(4) for j in range(12)]
+        for rows, columns in [*sizes, (230, 240)]:  # where lines are fetched ahead
+            x = rng.normal(size=(3 if rows < 9 else 1, rows, columns, 49)).astype(dtype)
+            all_channels = run(x, 49)
+            for channels in (16, 48):
+                for few, many in zip(run(x, channels), all_channels, strict=True):
+                    assert few.tobytes() == many[..., :channels].tobytes(), (rows, columns)
+
+
 def round_to_float32(exact: Fraction) -> np.float32:
     """The nearest float, ties to even; by way of a double only to find the candidates."""
     guess = np.float32(float(exact))

@@ -9,10 +9,10 @@ namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
 // Lines that come next are fetched ahead if so many elements are read and written: half of the last-level cache on the machines
-// of bench/. What is in that cache comes early enough, and then every prefetch is one load more.
+// of bench/, or `bytes`. What is in that cache comes early enough, and then every prefetch is one load more.
 template <typename T>
-TILEGRAD_INLINE bool fetched_ahead(int64_t elements) {
-  return elements * static_cast<int64_t>(sizeof(T)) >= int64_t{16} << 20;
+TILEGRAD_INLINE bool fetched_ahead(int64_t elements, int64_t bytes = int64_t{16} << 20) {
+  return elements * static_cast<int64_t>(sizeof(T)) >= bytes;
 }
 
 // `channels` channels of `columns` pixels, from `column` on, of a row of `size` pixels at a distance of `pixel` elements:

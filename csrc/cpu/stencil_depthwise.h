@@ -8,7 +8,7 @@
 // begin at one, as memory from elsewhere does not.
 #pragma once
 
-#include "cpu/depthwise_tiles.h"
+#include "cpu/depthwise_pairs.h"
 #include "cpu/epilogue.h"
 #include "cpu/stencil_walk.h"
 #include "cpu/transpose.h"
@@ -54,7 +54,8 @@ struct Depthwise {
   }
   TILEGRAD_INLINE int64_t in_line() const { return s.column.in * s.in_channels; }
   TILEGRAD_INLINE int64_t line() const { return s.column.out * s.out_channels; }
-  TILEGRAD_INLINE bool fetched() const { return fetched_ahead<T>(s.N * (s.row.in * in_line() + s.row.out * line())); }
+  TILEGRAD_INLINE int64_t moved() const { return s.N * (s.row.in * in_line() + s.row.out * line()); }
+  TILEGRAD_INLINE bool fetched() const { return fetched_ahead<T>(moved()); }
 
   // Pixels read at `column` elements' distance, weights at `tap_step`.
   void set_steps(int64_t column, const T* weights_base, int64_t tap_step) {
@@ -99,6 +100,23 @@ struct Depthwise {
     tile.bias = epilogue.bias ? bias : nullptr;
     tile.channels = channels;
     set_steps(width, packed, width);
+  }
+
+  // What all tiles of depthwise_pairs.h share.
+  PlacedPair<T> placed_pair() {
+    constexpr int64_t L = kLanes<T>;
+    for (int64_t c = 0; c < s.in_channels; c += L) {
+      for (int64_t t = 0; t < 9; ++t) store(packed + 9 * c + t * L, load(weights.base + t * weights.tap_step + c));
+    }
+    PlacedPair<T> pair;
+    pair.pixel = pair.channels = s.in_channels;
+    pair.in_line = in_line(), pair.out_line = line();
+    pair.weights = packed;
+    pair.bias = epilogue.bias;
+    pair.least = tile.relu ? Vec<T>{} : broadcast(-static_cast<T>(__builtin_inf()));
+    // Of pixels at multiples of 2 KB a tile's lines share two sets of the L1 cache, and more would push them out.
+    pair.fetches = fetched_ahead<T>(moved(), int64_t{10} << 20) && s.in_channels * sizeof(T) % 2048 != 0;
+    return pair;
   }
 
   // Output rows [begin, end) of one image, `count` columns from `first` on, `channels` channels from `channel` on, two rows at
@@ -254,6 +272,8 @@ void run_depthwise(const Team& team, const Stencil& s, const ConvPlan& plan, con
   if (team.rank >= members) return;
   Depthwise<T> work(s, plan, x, weights, epilogue, static_cast<T*>(workspace.data) + team.rank * plan.window);
   const bool pairs = kHasPairs && runs_in_pairs(s);
+  const bool placed = kPairsInPlace && runs_in_pairs(s) && s.in_channels % kLanes<T> == 0;
+  const PlacedPair<T> placed_pair = placed ? work.placed_pair() : PlacedPair<T>{};
   const int64_t together = pairs ? work.narrow(plan.columns) : plan.columns;
   const int64_t width = work.shape.width, line = work.line();
   const Range rows = Team{team.rank, static_cast<int>(members), nullptr}.share(s.N * s.row.out);
@@ -261,7 +281,9 @@ void run_depthwise(const Team& team, const Stencil& s, const ConvPlan& plan, con
     const int64_t image = at / s.row.out, stop = smaller(rows.end, (image + 1) * s.row.out);
     const int64_t begin = at - image * s.row.out, end = stop - image * s.row.out;
     const T* const from = x + image * s.row.in * work.in_line();
-    if (reads_without_ring(s, sizeof(T))) {
+    if (placed) {
+      if constexpr (kPairsInPlace) run_pairs_in_place(s, placed_pair, from, begin, end, y + at * line);
+    } else if (reads_without_ring(s, sizeof(T))) {
       work.run_in_place(from, begin, end, y + at * line);
     } else {
       for (int64_t first = 0; first < s.column.out; first += together) {

@@ -136,11 +136,13 @@ TILEGRAD_INLINE DepthwiseRing depthwise_ring(const Stencil& s, const ConvPlan& p
 inline constexpr int64_t kApart = 64 * 1024;
 
 // Elements of a member's own part: weights and bias of a part of the channels, and the ring, with room behind it for pixels of
-// a tile that are computed and not stored. Two output rows at a time meet four.
+// a tile that are computed and not stored. Two output rows at a time meet four, or need the weights of all channels.
 TILEGRAD_INLINE int64_t depthwise_elements(const Stencil& s, const DepthwiseRing& ring, int64_t item_size) {
-  const int64_t rows = runs_in_pairs(s) ? 4 : ring.rows;
-  const int64_t pixels = s.row.taps * s.column.taps + 1 + rows * ring.columns + 8 * s.column.step();
-  return pixels * ring.width + kApart / item_size;
+  const bool pairs = runs_in_pairs(s);
+  const int64_t taps = s.row.taps * s.column.taps;
+  const int64_t pixels = taps + 1 + (pairs ? 4 : ring.rows) * ring.columns + 8 * s.column.step();
+  const int64_t in_ring = pixels * ring.width, in_place = pairs ? (s.in_channels * taps + 15) / 16 * 16 : 0;
+  return (in_ring > in_place ? in_ring : in_place) + kApart / item_size;
 }
 
 // Where things lie for kernels whose lanes run along images: kBatchLanes of them, the lanes of the widest vector of float32.
