@@ -28,10 +28,25 @@ struct StencilTile {
 
 // Tiles of neighbours in a row, one after the other: one distance says where all of a tile's pixels are, so that a term costs no
 // load of a pointer to each (two loads a cycle are all there are), and where terms are neighbours none of an offset.
-template <typename T, int kRows, int kVectors>
+//
+// kOneChunk: the usual sum has one chunk of whole runs, and short runs (of 3 channels: 9 terms) feel all that is done around
+// them. With 32 registers one of these had its sums in memory.
+template <typename T, int kRows, int kVectors, bool kOneChunk>
 [[gnu::noinline]] void stencil_row_tiles(const StencilTile<T>& p, int64_t tiles, const T* in, int64_t in_step, T* out,
                                          int64_t out_step) {
   using Tile = RegisterTile<T, kRows, kVectors>;
+  const int64_t run = p.run, all = p.chunks.ends[0], step = p.weights_step;
+  for (; kOneChunk && tiles > 0; --tiles, in += kRows * in_step, out += kRows * out_step) {
+    Tile tile;
+    tile.clear();
+    const T* weights = p.weights;
+    for (int64_t k = 0; k < all; k += run) {
+      p.ahead->fetch();
+      SpacedRows<T, kRows> rows(in + p.offsets[k], in_step);
+      tile.accumulate_on(run, rows, weights, step);
+    }
+    finish(tile, p.epilogue, p.first, out, out_step, p.columns);
+  }
   for (; tiles > 0; --tiles, in += kRows * in_step, out += kRows * out_step) {
     Tile tile;
     T total[kRows * Tile::kColumns];
@@ -91,8 +106,14 @@ TILEGRAD_INLINE void stencil_rows(const RowCut& cut, const StencilTile<T>& p, co
       T* const to = out + image * grid.out_image + h * grid.out_row;
       const int64_t odd = grid.columns % 2, first = cut.tall * kTall, last = grid.columns - kRows;
       const auto tiles = [&](auto rows, int64_t count, int64_t w) {
-        stencil_row_tiles<T, rows, kVectors>(p, count, from + w * grid.in_column, grid.in_column,
-                                             to + w * grid.out_column, grid.out_column);
+        const T* const x = from + w * grid.in_column;
+        T* const y = to + w * grid.out_column;
+        constexpr bool kApart = kVectorRegisters == 16;
+        if (kApart && p.chunks.count == 1) {
+          stencil_row_tiles<T, rows, kVectors, kApart>(p, count, x, grid.in_column, y, grid.out_column);
+        } else {
+          stencil_row_tiles<T, rows, kVectors, false>(p, count, x, grid.in_column, y, grid.out_column);
+        }
       };
       tiles(Constant<kTall>{}, cut.tall, 0);
       tiles(Constant<kRows>{}, cut.low - odd, first);
