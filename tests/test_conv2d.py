@@ -201,7 +201,7 @@ def chain(products: list[tuple[np.float32, np.float32]], total: int) -> np.float
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("padding", [0, 1, 2])
 def test_depthwise_channels_do_not_see_how_many_there_are(padding: int, dtype: Any, isa: str) -> None:
-    """Whole vectors of channels are read in place, two rows at a time, others from a ring of rows: with the same bits."""
+    """Whole vectors of channels are read in place, two rows at a time, others from a ring: with the same bits."""
     rng = np.random.default_rng(padding)
     w, bias = rng.normal(size=(3, 3, 1, 49)).astype(dtype), rng.normal(size=49).astype(dtype)
     options: dict[str, Any] = {"padding": padding, "activation": "relu"}
