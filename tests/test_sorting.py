@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import tilegrad as tg
+from .targets import ISAS, THREADS, running_on
 
 SPECIAL = [np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1.0, -1.0, 3e38, -3e38]
-LENGTHS = [1, 2, 31, 32, 33, 257, 5000, 70_000]
+# By insertion up to 16, by the network up to 256 (one byte), 4096 (with places) and 8192 (without), then in buckets.
+LENGTHS = [1, 2, 16, 17, 31, 32, 33, 100, 256, 257, 4096, 4097, 8192, 8193, 70_000]
 
 
 def rows_of(dtype: str, length: int) -> np.ndarray:
@@ -64,3 +66,33 @@ def test_topk_along_another_axis() -> None:
     order = np.argsort(x, 0, kind="stable")[:7]
     np.testing.assert_array_equal(indices.numpy(), order)
     np.testing.assert_array_equal(values.numpy(), np.take_along_axis(x, order, 0))
+
+
+@pytest.mark.parametrize("length", [1000, 5000, 70_000])
+def test_bits_that_do_not_fit_a_word(length: int) -> None:
+    """Places take a part of a word: keys that differ below what is left are sorted in another round."""
+    rng = np.random.default_rng(length)
+    close = 1 + rng.integers(0, 2000, (2, length)) * np.finfo(np.float64).eps
+    close[0, ::3] = -close[0, ::3]
+    close[1, 5] = 1e300
+    x = np.concatenate([close, np.where(rng.random((1, length)) < 0.5, 1.0, -1.0), np.full((1, length), np.nan)])
+    order = stable_order(x, False)
+    np.testing.assert_array_equal(tg.argsort(tg.tensor(x)).numpy(), order)
+    np.testing.assert_array_equal(tg.sort(tg.tensor(x)).numpy(), np.take_along_axis(x, order, 1))
+
+
+def sorted_bytes(x: tg.Tensor) -> list[bytes]:
+    results = [order(x, descending=down) for order in (tg.sort, tg.argsort) for down in (False, True)]
+    rows = [result for row in range(x.shape[0]) for result in (*tg.topk(x[row], x.shape[1]), tg.sort(x[row]))]
+    return [result.numpy().tobytes() for result in (*results, *rows)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_team_sorts_as_one_thread_does(isa: str, dtype: str) -> None:
+    for length in (300, 5000, 40_003):
+        x = tg.tensor(rows_of(dtype, length))
+        expected = sorted_bytes(x)
+        for threads in THREADS:
+            with running_on(isa, threads):
+                assert sorted_bytes(x) == expected

@@ -30,11 +30,18 @@ void register_indexing(Module& m) {
   m.def("nonzero", &ops::nonzero, py::arg("x"));
   m.def(
       "sort",
-      [](const char* op, const Array& x, int64_t axis, bool descending) {
-        ops::Sorted sorted = ops::sort(op, x, axis, descending);
-        return py::make_tuple(std::move(sorted.values), std::move(sorted.indices));
+      [](const char* op, const Array& x, int64_t axis, bool descending, bool want_indices) {
+        const ops::Wanted wanted = want_indices ? ops::Wanted::both : ops::Wanted::values;
+        ops::Sorted sorted = ops::sort(op, x, axis, descending, wanted);
+        return py::make_tuple(std::move(sorted.values), optional(sorted.indices));
       },
-      py::arg("op"), py::arg("x"), py::arg("axis"), py::arg("descending"));
+      py::arg("op"), py::arg("x"), py::arg("axis"), py::arg("descending"), py::arg("want_indices"));
+  m.def(
+      "argsort",
+      [](const Array& x, int64_t axis, bool descending) {
+        return ops::sort("argsort", x, axis, descending, ops::Wanted::indices).indices;
+      },
+      py::arg("x"), py::arg("axis"), py::arg("descending"));
   m.def(
       "top",
       [](const char* op, const Array& x, int64_t axis, int64_t kept, bool descending) {

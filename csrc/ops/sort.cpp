@@ -35,21 +35,25 @@ struct SortedRows {
 
 }  // namespace
 
-Sorted sort(const char* op, const Array& x, int64_t axis, bool descending) {
+Sorted sort(const char* op, const Array& x, int64_t axis, bool descending, Wanted wanted) {
   const SortedRows sorted(op, x, axis);
-  const Array values = Array::empty(sorted.rows.shape(), x.dtype(), x.device());
-  const Array indices = Array::empty(sorted.rows.shape(), DType::int64, x.device());
+  if (x.device().type != DeviceType::cpu) wanted = Wanted::both;
+  Array values, indices;
+  if (wanted != Wanted::indices) values = Array::empty(sorted.rows.shape(), x.dtype(), x.device());
+  if (wanted != Wanted::values) indices = Array::empty(sorted.rows.shape(), DType::int64, x.device());
   const Sort params{sorted.count, sorted.length, descending};
   if (params.length > int64_t{UINT32_MAX}) {
     fail(ErrorKind::shape, "%s: axis %lld of %s is too long, at most 2^32 - 1 elements can be sorted", op,
          static_cast<long long>(axis), x.str().c_str());
   }
-  // Two rows of (value, index) for each member that has rows to sort; an entry takes at most 16 bytes.
-  const int64_t members = std::min<int64_t>(threads::count(), params.rows);
-  const int64_t scratch = checked_multiply(checked_multiply(2 * 16, params.length, op), members, op);
+  // Two rows of words for each member that has rows to sort; counts and three words for each that has part of a row.
+  constexpr int64_t kWord = 8, kCounts = 4 * kSortBuckets;
+  const int64_t members = threads::count();
+  const int64_t rows = checked_multiply(std::min(members, params.rows), 2 * kWord, op);
+  const int64_t scratch = checked_multiply(rows, params.length, op) + members * (kCounts + 3 * kWord);
   launch(kernels::sort, x.dtype(), params, {reads(sorted.rows), writes(values), writes(indices)},
-         Cost::elements(static_cast<double>(x.numel()), 10.0), static_cast<size_t>(scratch));
-  return {permute(values, sorted.back), permute(indices, sorted.back)};
+         Cost::elements(static_cast<double>(x.numel()), 6.0), static_cast<size_t>(scratch));
+  return {values ? permute(values, sorted.back) : values, indices ? permute(indices, sorted.back) : indices};
 }
 
 Sorted top(const char* op, const Array& x, int64_t axis, int64_t kept, bool descending) {
@@ -61,7 +65,7 @@ Sorted top(const char* op, const Array& x, int64_t axis, int64_t kept, bool desc
   // A longer list takes longer to insert into than a sort.
   constexpr int64_t kMostKept = 64;
   if (x.device().type != DeviceType::cpu || kept > kMostKept) {
-    const Sorted all = sort(op, x, axis, descending);
+    const Sorted all = sort(op, x, axis, descending, Wanted::both);
     return {contiguous(slice(all.values, axis, 0, kept, 1)), contiguous(slice(all.indices, axis, 0, kept, 1))};
   }
   Dims shape = sorted.rows.shape();

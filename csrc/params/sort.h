@@ -11,6 +11,9 @@ struct Sort {
   bool descending;
 };
 
+// Buckets that long rows are dealt out to, on the CPU: each member of a team counts its part of them.
+inline constexpr int64_t kSortBuckets = 2048;
+
 // The first `kept` of each row.
 struct Top {
   int64_t rows;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import _C
-from ..autograd import record
+from ..autograd import grad_enabled, record
 from .arguments import require_tensors
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def sort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
     >>> tg.sort(tg.tensor([3.0, 1.0, 2.0]))
     tensor([1., 2., 3.])
     """
-    values, indices = _C.sort("sort", x, axis, descending)
+    require_tensors("sort", x=x)
+    values, indices = _C.sort("sort", x, axis, descending, x.requires_grad and grad_enabled())
     return record(values, _sort_gradient, (x,), x.shape, axis, indices)
 
 
@@ -78,7 +79,7 @@ def argsort(x: Tensor, axis: int = -1, descending: bool = False) -> Tensor:
     >>> tg.argsort(tg.tensor([3.0, 1.0, 2.0]))
     tensor([1, 2, 0])
     """
-    out: Tensor = _C.sort("argsort", x, axis, descending)[1]
+    out: Tensor = _C.argsort(x, axis, descending)
     return out
 
 

@@ -101,14 +101,16 @@ def _cumsum(writer: Writer, call: Call) -> None:
     writer.result(call.result, out, order)
 
 
-@writes("sort", "top")
+@writes("sort", "argsort", "top")
 def _sort(writer: Writer, call: Call) -> None:
-    _, x, axis, *options = call.arguments
+    x, axis, *options = call.arguments if call.function == "argsort" else call.arguments[1:]
     name, places, order = _places(writer, x, int(axis), True)
     size = writer.shape(x)[int(axis)]
-    if call.function == "sort" and isinstance(size, BatchSize):
+    if call.function != "top" and isinstance(size, BatchSize):
         raise writer.refuse("it sorts along the batch; pass dynamic_batch=False")
-    kept, descending = (int(size), options[0]) if call.function == "sort" else options
+    kept, descending = options if call.function == "top" else (int(size), options[0])
     outs = writer.emit_several("TopK", [name, writer.number([int(kept)])], 2, axis=places[0], largest=int(descending))
-    for tensor, out in zip(call.result, outs, strict=True):
-        writer.result(tensor, out, order)
+    results = (None, call.result) if call.function == "argsort" else call.result
+    for tensor, out in zip(results, outs, strict=True):
+        if tensor is not None:
+            writer.result(tensor, out, order)
