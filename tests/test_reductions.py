@@ -309,3 +309,28 @@ def test_mean_and_variance_of_nothing() -> None:
     assert np.isnan(tg.var(tg.ones((1, 3)), axis=0, correction=1).numpy()).all()
     assert tg.sum(nothing).item() == 0
     assert tg.prod(nothing).item() == 1
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_extrema_of_rows_of_any_length(dtype: str, isa: str) -> None:
+    """Vectors that are met twice, NaN in each place of a row, zeros of both signs, rows that are not neighbours."""
+    rng = np.random.default_rng(0)
+    for length in (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 129, 1000, 4096, 4097):
+        rows = min(length, 70) + 21
+        x = rng.normal(size=(rows, length)).astype(dtype)
+        x[np.arange(min(length, 70)), np.arange(min(length, 70)) * length // min(length, 70)] = np.nan
+        x[-1], x[-2], x[-3], x[-4] = -np.inf, np.inf, -0.0, -np.abs(x[-4])
+        x[-4, length // 2] = -0.0
+        wide = np.repeat(x, 2, 0)
+        for threads in (1, 3):
+            with running_on(isa, threads):
+                for found, expected in (
+                    (tg.max(tg.tensor(x), 1), x.max(1)),
+                    (tg.min(tg.tensor(x), 1), x.min(1)),
+                    (tg.max(tg.tensor(wide)[::-2], 1), wide[::-2].max(1)),
+                ):
+                    np.testing.assert_array_equal(found.numpy(), expected)
+                    assert not np.signbit(found.numpy()[found.numpy() == 0]).any()
+                places = np.where(np.isnan(x).any(1), np.isnan(x).argmax(1), x.argmax(1))
+                np.testing.assert_array_equal(tg.argmax(tg.tensor(x), 1).numpy(), places)
