@@ -1,7 +1,8 @@
-// Depthwise stencils of 3x3 taps and stride 1 where 16 registers are too few for stencil_depthwise.h to keep all weights in: two
-// rows of output at a time, read where they lie. A tile is a few pixels of both rows and all channels, so that x, y and the
-// weights are read and written along memory, in runs of some whole pixels that prefetchers follow; nothing is copied. An element
-// that is loaded serves both rows, a weight all pixels, and no more than six weights are needed at a time.
+// Depthwise stencils of 3x3 taps and stride 1 where 16 registers are too few for stencil_depthwise.h to keep all
+// weights in: two rows of output at a time, read where they lie. A tile is a few pixels of both rows and all channels,
+// so that x, y and the weights are read and written along memory, in runs of some whole pixels that prefetchers follow;
+// nothing is copied. An element that is loaded serves both rows, a weight all pixels, and no more than six weights are
+// needed at a time.
 #pragma once
 
 #include "cpu/depthwise_tiles.h"
@@ -11,7 +12,8 @@ namespace {
 
 inline constexpr bool kPairsInPlace = kHasFma && kVectorRegisters == 16;
 
-// The pixels of a row of a tile: 8 sums, 6 weights and an element fill the registers. What is left of a row takes one less.
+// The pixels of a row of a tile: 8 sums, 6 weights and an element fill the registers. What is left of a row takes one
+// less.
 inline constexpr int kPlacedPixels = 4;
 
 template <typename T>

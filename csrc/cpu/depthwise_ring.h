@@ -8,8 +8,8 @@
 namespace tilegrad::cpu::TILEGRAD_ISA {
 namespace {
 
-// Lines that come next are fetched ahead if so many elements are read and written: half of the last-level cache on the machines
-// of bench/, or `bytes`. What is in that cache comes early enough, and then every prefetch is one load more.
+// Lines that come next are fetched ahead if so many elements are read and written: half of the last-level cache on the
+// machines of bench/, or `bytes`. What is in that cache comes early enough, and then every prefetch is one load more.
 template <typename T>
 TILEGRAD_INLINE bool fetched_ahead(int64_t elements, int64_t bytes = int64_t{16} << 20) {
   return elements * static_cast<int64_t>(sizeof(T)) >= bytes;

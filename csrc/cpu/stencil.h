@@ -29,8 +29,8 @@ struct StencilTile {
 // Tiles of neighbours in a row, one after the other: one distance says where all of a tile's pixels are, so that a term costs no
 // load of a pointer to each (two loads a cycle are all there are), and where terms are neighbours none of an offset.
 //
-// kOneChunk: the usual sum has one chunk of whole runs, and short runs (of 3 channels: 9 terms) feel all that is done around
-// them. With 32 registers one of these had its sums in memory.
+// kOneChunk: the usual sum has one chunk of whole runs, and short runs (of 3 channels: 9 terms) feel all that is done
+// around them. With 32 registers one of these had its sums in memory.
 template <typename T, int kRows, int kVectors, bool kOneChunk>
 [[gnu::noinline]] void stencil_row_tiles(const StencilTile<T>& p, int64_t tiles, const T* in, int64_t in_step, T* out,
                                          int64_t out_step) {

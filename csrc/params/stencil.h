@@ -135,8 +135,9 @@ TILEGRAD_INLINE DepthwiseRing depthwise_ring(const Stencil& s, const ConvPlan& p
 // Members that write to the same few KB make each other's prefetches wait: of depthwise 3x3 at 7 x 7 two took as long as one.
 inline constexpr int64_t kApart = 64 * 1024;
 
-// Elements of a member's own part: weights and bias of a part of the channels, and the ring, with room behind it for pixels of
-// a tile that are computed and not stored. Two output rows at a time meet four, or need the weights of all channels.
+// Elements of a member's own part: weights and bias of a part of the channels, and the ring, with room behind it for
+// pixels of a tile that are computed and not stored. Two output rows at a time meet four, or need the weights of all
+// channels.
 TILEGRAD_INLINE int64_t depthwise_elements(const Stencil& s, const DepthwiseRing& ring, int64_t item_size) {
   const bool pairs = runs_in_pairs(s);
   const int64_t taps = s.row.taps * s.column.taps;
