@@ -265,7 +265,7 @@ def test_categories_that_are_not_known() -> None:
         (lambda: data.StandardScaler().transform(X), tg.ArgumentError, r"StandardScaler: not fitted yet; call fit\(\)"),
         (lambda: data.MinMaxScaler().inverse(X), tg.ArgumentError, "MinMaxScaler: not fitted yet"),
         (lambda: data.MinMaxScaler(1, 1), tg.ArgumentError, "low must be below high, found 1 and 1"),
-        (lambda: data.FixedScaler(0, 0), tg.ArgumentError, "scale must be positive, found 0"),
+        (lambda: data.FixedScaler(0, 0), tg.ArgumentError, "FixedScaler: scale must be finite, above 0, found 0"),
         (lambda: data.StandardScaler().fit(X).transform(X[:, :2]), tg.ShapeError, r"\[400, 2\] do not fit .*, \[3\]"),
         (lambda: data.StandardScaler().fit(X).transform(X[0]), tg.ShapeError, r"values \[3\] have not the 2 axes"),
         (lambda: data.StandardScaler().fit(X[:0]), tg.ArgumentError, "there are no values"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tilegrad as tg
+
 from .targets import ISAS, THREADS, running_on
 
 SPECIAL = [np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1.0, -1.0, 3e38, -3e38]

@@ -205,10 +205,7 @@ class NetEstimator(BaseEstimator):
         """The name of a device that is there."""
         if not isinstance(self.device, str):
             raise _C.ArgumentError(f"{self._name}: device must be 'cpu', 'cuda' or 'cuda:1', found {self.device!r}")
-        try:
-            found: str = _C.full((), 0, _C.uint8, self.device).device
-        except _C.DeviceError as error:
-            raise _C.DeviceError(f"{self._name}: {error}") from None
+        found: str = _C.empty((), _C.uint8, self.device, self._name).device
         return found
 
     def _batch_size(self, samples: int) -> int:

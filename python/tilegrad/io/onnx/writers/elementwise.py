@@ -106,7 +106,7 @@ def _where(writer: Writer, call: Call) -> None:
     elementwise(writer, call, "Where", (condition, a, b))
 
 
-@writes("cast")
+@writes("astype")
 def _cast(writer: Writer, call: Call) -> None:
     x = call.arguments[0]
     if x.dtype == call.result.dtype:
