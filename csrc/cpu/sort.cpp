@@ -276,7 +276,7 @@ struct RowSort {
   }
 
   // By one thread or by all; there is memory for 2 * length words, and for a team's counts.
-  TILEGRAD_INLINE void sort_row(const Team& team, W* memory, KeysFound* found, uint32_t* counts) {
+  [[gnu::noinline]] void sort_row(const Team& team, W* memory, KeysFound* found, uint32_t* counts) {
     const Range mine = team.share(length);
     const bool is_long = length > (sizeof(T) == 1 ? kGroup : kMany<W>);  // keys of a byte are dealt out at once
     int below = 0, left = 8 * static_cast<int>(sizeof(T));
@@ -336,11 +336,14 @@ TILEGRAD_INLINE void sort_rows(const Team& team, const Sort& p, const T* x, T* y
 template <typename T>
 void sort(const Team& team, const Sort& p, const T* x, T* y, int64_t* indices, Workspace workspace) {
   if (p.length == 0) return;
-  if constexpr (sizeof(T) <= 4) {
+  if constexpr (std::is_same_v<T, Bool>) {  // zeros and ones
+    const auto* const bytes = reinterpret_cast<const uint8_t*>(x);
+    return sort(team, p, bytes, reinterpret_cast<uint8_t*>(y), indices, workspace);
+  } else if constexpr (sizeof(T) <= 4) {
     constexpr int64_t kSpared = 64;  // shorter rows fill a network with places, and not one without
     if (!indices && p.length > kSpared) return sort_rows<uint32_t>(team, p, x, y, indices, workspace.data);
   }
-  sort_rows<uint64_t>(team, p, x, y, indices, workspace.data);
+  if constexpr (!std::is_same_v<T, Bool>) sort_rows<uint64_t>(team, p, x, y, indices, workspace.data);
 }
 
 }  // namespace
