@@ -56,8 +56,8 @@ def integers(op: str, name: str, value: Any) -> tuple[int, ...]:
 
 def sizes_of(op: str, shape: Any, dtype: Any) -> tuple[int, ...]:
     """The sizes of a shape; raise also where ``dtype`` is a size, because sizes were given one by one."""
-    if type(shape) is tuple:  # as nearly always; the core looks into it
+    if type(shape) is tuple:  # the core looks into it
         return shape
     if isinstance(dtype, int):
         raise _C.ShapeError(f"{op}: the sizes are one argument: write {op}(({shape!r}, {dtype!r}, ...))")
-    return integers(op, "shape", shape)
+    return (shape,) if type(shape) is int else integers(op, "shape", shape)
