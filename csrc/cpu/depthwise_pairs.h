@@ -60,16 +60,7 @@ template <int kPixels, bool kEdge, typename T>
         Vec<T> value{};
         if (!kEdge || !(beside >> j & 1)) value = load(at + j * pixel);
         keep_whole(value);
-#pragma GCC unroll 2
-        for (int o = 0; o < 2; ++o) {
-          const int r = i - o;
-          if (r < 0 || r >= 3) continue;
-#pragma GCC unroll 3
-          for (int t = 2; t >= 0; --t) {
-            const int m = j - t;
-            if (m >= 0 && m < kPixels) add_product(sum[o][m], value, load_vector(w, r * 3 + t));
-          }
-        }
+        add_to_pair(sum, i, j, value, [&](int tap) __attribute__((always_inline)) { return load_vector(w, tap); });
       }
     }
 #pragma GCC unroll 2

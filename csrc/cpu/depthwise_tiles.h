@@ -167,6 +167,21 @@ struct RowPair {
 
 inline constexpr bool kHasPairs = kHasFma && kVectorRegisters == 32;
 
+// The element in row i and column j of those that a 3x3 filter meets for pixels of two rows, times the weights of its taps.
+template <int kPixels, typename V, typename Weight>
+TILEGRAD_INLINE void add_to_pair(V (&sum)[2][kPixels], int i, int j, V value, Weight weight) {
+#pragma GCC unroll 2
+  for (int o = 0; o < 2; ++o) {
+    const int r = i - o;
+    if (r < 0 || r >= 3) continue;
+#pragma GCC unroll 3
+    for (int t = 2; t >= 0; --t) {
+      const int m = j - t;
+      if (m >= 0 && m < kPixels) add_product(sum[o][m], value, weight(r * 3 + t));
+    }
+  }
+}
+
 template <int kPixels, typename T>
 [[gnu::noinline]] void depthwise_row_pair(const RowPair<T>& p, int64_t c, T* y) {
   Vec<T> w[9];
@@ -192,16 +207,7 @@ template <int kPixels, typename T>
       for (int j = 0; j < kPixels + 2; ++j, at += pixel) {
         Vec<T> value = load(at);
         keep_whole(value);
-#pragma GCC unroll 2
-        for (int o = 0; o < 2; ++o) {
-          const int r = i - o;
-          if (r < 0 || r >= 3) continue;
-#pragma GCC unroll 3
-          for (int t = 2; t >= 0; --t) {
-            const int m = j - t;
-            if (m >= 0 && m < kPixels) sum[o][m] = fma_lanes(value, w[r * 3 + t], sum[o][m]);
-          }
-        }
+        add_to_pair(sum, i, j, value, [&](int tap) __attribute__((always_inline)) { return w[tap]; });
       }
     }
 #pragma GCC unroll 2
