@@ -11,9 +11,16 @@
 
 namespace tilegrad::bindings {
 
+// Of what errors say more than that it is something else.
+enum class Thing : uint8_t { tensor, tensors, integers, other };
+
 // "an integer", as in "axis must be an integer".
 template <typename T>
 struct Expected {
+  static constexpr bool kIsInteger = std::is_integral_v<T> && !std::is_same_v<T, bool>;
+  static constexpr Thing kThing = std::is_same_v<T, Array>                ? Thing::tensor
+                                  : kIsInteger || std::is_same_v<T, Dims> ? Thing::integers
+                                                                          : Thing::other;
   static constexpr ErrorKind kKind = std::is_same_v<T, Dims> ? ErrorKind::shape : ErrorKind::dtype;
   static std::string words() {
     if constexpr (std::is_same_v<T, bool>) return "True or False";
@@ -31,18 +38,21 @@ struct Expected {
 
 template <typename T>
 struct Expected<std::vector<T>> {
+  static constexpr Thing kThing = std::is_same_v<T, Array> ? Thing::tensors : Thing::other;
   static constexpr ErrorKind kKind = ErrorKind::dtype;
   static std::string words() { return std::is_same_v<T, Array> ? "a sequence of tensors" : "a sequence"; }
 };
 
 template <typename T>
 struct Expected<std::optional<T>> {
+  static constexpr Thing kThing = Expected<T>::kThing;
   static constexpr ErrorKind kKind = Expected<T>::kKind;
   static std::string words() { return Expected<T>::words() + " or None"; }
 };
 
 template <>
 struct Expected<std::optional<std::variant<int64_t, Dims>>> {  // axes
+  static constexpr Thing kThing = Thing::integers;
   static constexpr ErrorKind kKind = ErrorKind::dtype;
   static std::string words() { return "an integer, a sequence of integers or None"; }
 };

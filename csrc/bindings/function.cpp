@@ -73,14 +73,14 @@ void Function::refuse(size_t index, PyObject* const* values) const {
   PyObject* const value = values[index];
   const std::string op = this->op(values), expected = parameter.expected();
   std::string argument = parameter.name, found = found_text(value);
-  if (expected.find("an integer") == 0 && is_too_large(value)) {
+  if (parameter.thing == Thing::integers && is_too_large(value)) {
     fail(ErrorKind::argument, "%s: %s %s does not fit in 64 bits", op.c_str(), argument.c_str(), found.c_str());
   }
-  if (expected.find("a tensor") == 0) {
+  if (parameter.thing == Thing::tensor) {
     fail(ErrorKind::dtype, "%s: %s must be %s, found %s; tg.tensor() makes one from other data", op.c_str(),
          argument.c_str(), expected.c_str(), Py_TYPE(value)->tp_name);
   }
-  if (expected == "a sequence of tensors" && PySequence_Check(value) && !PyUnicode_Check(value)) {
+  if (parameter.thing == Thing::tensors && PySequence_Check(value) && !PyUnicode_Check(value)) {
     const Py_ssize_t other = first_other(value);
     if (other >= 0) {
       const auto element = py::reinterpret_steal<py::object>(PySequence_GetItem(value, other));

@@ -16,7 +16,8 @@ namespace py = pybind11;
 struct Parameter {
   std::string type;           // in the signature
   std::string (*expected)();  // in errors
-  ErrorKind kind;             // of errors
+  Thing thing;
+  ErrorKind kind;  // of errors
   std::string name = {};
   PyObject* fallback = nullptr;  // what stands for it where it is not given
 };
@@ -115,6 +116,7 @@ class Module : public py::module_ {
     function->name = name;
     (function->parameters.push_back({.type = type_text(py::detail::make_caster<Args>::name.text, true),
                                      .expected = &Expected<std::decay_t<Args>>::words,
+                                     .thing = Expected<std::decay_t<Args>>::kThing,
                                      .kind = Expected<std::decay_t<Args>>::kKind}),
      ...);
     [[maybe_unused]] size_t index = 0;
